@@ -1,0 +1,176 @@
+import { readFile } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import { Command } from 'commander';
+import type { Graph, Node } from '../../shared/index.js';
+import { localityOf, tensorAt } from '../../shared/index.js';
+import { DEFINITIONS } from '../models/definitions.js';
+import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
+import type { ImportOptions } from '../models/import-model.js';
+import { parseLabels } from '../models/import-model.js';
+import { importOnnx } from '../models/import-onnx.js';
+import type { Manifest } from '../models/manifest.js';
+import { checkModelName } from '../models/model-store.js';
+import { openModel } from '../open-model.js';
+import type { CommandContext } from './context.js';
+import { withContext } from './context.js';
+import { parseLayers, parseSeed, parseSize } from './parse-options.js';
+import { formatTable, printJson, printLine } from './print.js';
+
+interface CommonFlags {
+  readonly name?: string;
+  readonly labels?: string;
+  readonly input?: { width: number; height: number };
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export function modelCommand(): Command {
+  const command = new Command('model').description('import, make, list, show and remove models');
+  command.addCommand(importCommand());
+  command.addCommand(synthCommand());
+  command.addCommand(listCommand());
+  command.addCommand(showCommand());
+  command.addCommand(removeCommand());
+  return command;
+}
+
+function withCommonOptions(command: Command): Command {
+  return command
+    .option('--name <name>', 'name to store it under (default: from the file name)')
+    .option('--labels <file>', 'class names, one a line')
+    .option('--input <WxH>', 'input size in pixels (default: the network’s own)', parseSize)
+    .option('--force', 'replace a model of the same name')
+    .option('--json', 'print the manifest as JSON');
+}
+
+function importCommand(): Command {
+  return withCommonOptions(new Command('import'))
+    .description('import FILE.onnx, or FILE.cfg and FILE.weights of Darknet')
+    .argument('<files...>', 'FILE.onnx | FILE.cfg FILE.weights')
+    .action(async (files: readonly string[], flags: CommonFlags) => {
+      const [config, weights] = files;
+      await store(config ?? '', flags, (options) => {
+        if (files.length === 1 && extname(config ?? '') === '.onnx') return importOnnx(config ?? '', options);
+        if (files.length === 2 && extname(config ?? '') === '.cfg') {
+          return importDarknet({ config: config ?? '', weights: weights ?? '' }, options);
+        }
+        throw new RangeError(`Cannot import ${files.join(' ')}: expected FILE.onnx, or FILE.cfg FILE.weights`);
+      });
+    });
+}
+
+interface SynthFlags extends CommonFlags {
+  readonly layers?: { from: number; to: number };
+  readonly seed: number;
+}
+
+function synthCommand(): Command {
+  const names = Object.keys(DEFINITIONS).join(', ');
+  return withCommonOptions(new Command('synth'))
+    .description(`make a known network with random weights, for measuring: ${names}`)
+    .argument('<network>', names)
+    .option('--layers <range>', 'first and last layer, both included, such as 0-15', parseLayers)
+    .option('--seed <number>', 'seed of the weights', parseSeed, 1)
+    .action(async (network: string, flags: SynthFlags) => {
+      const text = DEFINITIONS[network];
+      if (text === undefined) throw new RangeError(`Cannot synthesize "${network}": expected ${names}`);
+      const synth = { seed: flags.seed, ...(flags.layers === undefined ? {} : { layers: flags.layers }) };
+      await store(network, flags, (options) => synthesizeDarknet({ name: network, text }, synth, options));
+    });
+}
+
+async function store(
+  file: string,
+  flags: CommonFlags,
+  importer: (options: ImportOptions) => Promise<Manifest>,
+): Promise<void> {
+  const name = checkModelName(flags.name ?? basename(file, extname(file)));
+  const force = flags.force === true;
+  const manifest = await withContext(`importing ${name}`, async (context) => {
+    await context.store.checkFree(name, { force });
+    return importer({ ...(await importOptions(flags, context)), name, force });
+  });
+  if (flags.json) printJson({ name, ...manifest });
+  else printLine(`stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`);
+}
+
+async function importOptions(flags: CommonFlags, context: CommandContext): Promise<Omit<ImportOptions, 'name' | 'force'>> {
+  return {
+    store: context.store,
+    executor: context.executor,
+    onStage: context.progress.show,
+    ...(flags.input === undefined ? {} : { size: flags.input }),
+    ...(flags.labels === undefined ? {} : { labels: parseLabels(await readFile(flags.labels, 'utf8')) }),
+  };
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('list the stored models')
+    .option('--json', 'print as JSON')
+    .action(async (flags: { json?: boolean }) => {
+      const models = await withContext('listing', async ({ store: models }) => {
+        const names = await models.list();
+        return Promise.all(names.map(async (name) => ({ name, ...(await models.load(name)).manifest })));
+      });
+      if (flags.json) return printJson(models.map(({ labels: _, ...model }) => model));
+      const rows = models.map(({ name, input, decoder, source }) => [
+        name,
+        `${input.width}x${input.height}`,
+        decoder.kind,
+        source.kind,
+      ]);
+      printLine(rows.length === 0 ? 'no models' : formatTable(['name', 'input', 'decoder', 'source'], rows));
+    });
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('show a model: its manifest, its layers, and which of them can be tiled')
+    .argument('<model>')
+    .option('--json', 'print as JSON')
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const { manifest, graph, intact } = await withContext(`reading ${name}`, async (context) => {
+        const network = await openModel(context.store, name, context);
+        const digest = await context.store.digest(name);
+        return { ...network, intact: digest === network.manifest.digest };
+      });
+      const layers = graph.nodes.map((node) => describeNode(graph, node));
+      if (!intact) process.stderr.write(`mafat: ${name}: files differ from the digest in model.yaml\n`);
+      if (flags.json) return printJson({ name, intact, ...manifest, layers });
+      const { input, decoder, labels, digest } = manifest;
+      printLine(`${name}  ${digest}`);
+      printLine(`input ${input.width}x${input.height}x${input.channels}, ${input.resize}; decoder ${decoder.kind}; ${labels.length} labels`);
+      printLine();
+      printLine(formatTable(['layer', 'operator', 'output', 'tileable'], layers.map(layerRow)));
+    });
+}
+
+interface LayerInfo {
+  readonly layer: number;
+  readonly op: string;
+  readonly output: readonly number[] | null;
+  /** Why the node can't be tiled; absent if it can. */
+  readonly barrier?: string;
+}
+
+function describeNode(graph: Graph, node: Node): LayerInfo {
+  const { shape } = tensorAt(graph, node.outputs[0] ?? -1);
+  const locality = localityOf(graph, node);
+  const info = { layer: node.layer, op: node.op, output: shape };
+  return locality.kind === 'local' ? info : { ...info, barrier: locality.reason };
+}
+
+function layerRow({ layer, op, output, barrier }: LayerInfo): readonly string[] {
+  return [String(layer), op, output?.join('x') ?? '?', barrier === undefined ? 'yes' : `no: ${barrier}`];
+}
+
+function removeCommand(): Command {
+  return new Command('remove')
+    .description('remove a model')
+    .argument('<model>')
+    .action(async (name: string) => {
+      await withContext(`removing ${name}`, ({ store: models }) => models.remove(name));
+      printLine(`removed ${name}`);
+    });
+}

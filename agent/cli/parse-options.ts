@@ -1,0 +1,70 @@
+/** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
+import { InvalidArgumentError } from 'commander';
+import type { Level } from '../../shared/index.js';
+import { LEVELS } from '../../shared/index.js';
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** `64M`, `64MB`, `64MiB`, `1.5G`, `50000000`: K, M and G count in powers of 1024. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?$/i.exec(text.trim());
+  const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN));
+  if (!Number.isSafeInteger(bytes) || bytes < 1) throw new InvalidArgumentError('Expected a size such as 64M or 1.5G.');
+  return bytes;
+}
+
+/** `608x416`: width, then height. */
+export function parseSize(text: string): { width: number; height: number } {
+  const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
+  const [width, height] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || width < 1 || height < 1 || width > 65536 || height > 65536) {
+    throw new InvalidArgumentError('Expected WIDTHxHEIGHT, such as 608x416.');
+  }
+  return { width, height };
+}
+
+/** `0-15`, both inclusive. */
+export function parseLayers(text: string): { from: number; to: number } {
+  const match = /^(\d{1,4})-(\d{1,4})$/.exec(text);
+  const [from, to] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || from > to) throw new InvalidArgumentError('Expected FIRST-LAST, such as 0-15.');
+  return { from, to };
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000) {
+    throw new InvalidArgumentError('Expected a whole number from 1.');
+  }
+  return count;
+}
+
+/** Threads: more than this is a slip of the hand, and each takes memory. */
+export function parseThreads(text: string): number {
+  const count = parseCount(text);
+  if (count > 256) throw new InvalidArgumentError('Expected at most 256.');
+  return count;
+}
+
+export function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!/^\d+$/.test(text) || seed > 0xffffffff) throw new InvalidArgumentError('Expected a whole number below 2^32.');
+  return seed;
+}
+
+export function parseRatio(text: string): number {
+  const ratio = Number(text);
+  if (text.trim() === '' || !(ratio >= 0 && ratio <= 1)) throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return ratio;
+}
+
+export function parseLevel(text: string): Level {
+  const level = LEVELS.find((known) => known === text);
+  if (level === undefined) throw new InvalidArgumentError(`Expected one of ${LEVELS.join(', ')}.`);
+  return level;
+}
+
+/** For options that may be given more than once. */
+export function collect(text: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, text];
+}

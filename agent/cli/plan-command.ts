@@ -1,0 +1,126 @@
+import { Command } from 'commander';
+import type { Graph, Level, Plan, PlannedSegment, Segment, WeightsPolicy } from '../../shared/index.js';
+import { formatMode, modeOf } from '../../shared/index.js';
+import type { Network } from '../open-model.js';
+import { DEFAULT_LEVEL, DEFAULT_STRATEGY, DEFAULT_THREADS, openModel, planNetwork, STRATEGIES } from '../open-model.js';
+import { withContext } from './context.js';
+import { parseBytes, parseLevel, parseSize, parseThreads } from './parse-options.js';
+import { formatBytes, formatMacs, formatTable, printJson, printLine } from './print.js';
+
+export interface PlanFlags {
+  readonly budget?: number;
+  readonly plan?: string;
+  readonly input?: { width: number; height: number };
+  readonly strategy: string;
+  readonly threads: number;
+  readonly level: Level;
+  readonly weights: WeightsPolicy;
+  readonly json?: boolean;
+}
+
+/** Options by which `plan` and `run` come to a plan. */
+export function withPlanOptions(command: Command): Command {
+  return command
+    .option('--budget <bytes>', 'memory that may be used, such as 64M', parseBytes)
+    .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"')
+    .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
+    .option('--strategy <name>', `how to search: ${Object.keys(STRATEGIES).join(', ')}`, DEFAULT_STRATEGY)
+    .option('--threads <number>', 'threads of one operator', parseThreads, DEFAULT_THREADS)
+    .option('--level <level>', 'optimisation level of ONNX Runtime', parseLevel, DEFAULT_LEVEL)
+    .option('--weights <policy>', 'resident: the budget bounds mapped weights, too; evictable: it does not', parseWeights, 'resident');
+}
+
+function parseWeights(text: string): WeightsPolicy {
+  if (text === 'resident' || text === 'evictable') return text;
+  throw new RangeError(`Cannot use --weights ${text}: expected resident or evictable`);
+}
+
+export function planCommand(): Command {
+  return withPlanOptions(new Command('plan'))
+    .description('plan how to run a model within a budget, without running it')
+    .argument('<model>')
+    .option('--json', 'print as JSON')
+    .action(async (name: string, flags: PlanFlags) => {
+      const { network, plan } = await withContext(`planning ${name}`, async (context) => {
+        const opened = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
+        return { network: opened, plan: planByFlags(opened, flags) };
+      });
+      if (flags.json) printJson({ model: name, input: inputText(network), ...planJson(network.graph, plan) });
+      else printPlan(network, plan);
+    });
+}
+
+export function sizeOf({ input }: PlanFlags): { size?: { width: number; height: number } } {
+  return input === undefined ? {} : { size: input };
+}
+
+export function planByFlags(network: Network, flags: PlanFlags): Plan {
+  const { strategy, threads, level, weights, budget = Number.POSITIVE_INFINITY } = flags;
+  if (flags.plan !== undefined && flags.budget !== undefined) {
+    throw new RangeError('Cannot use --plan and --budget together: a plan by hand is taken as it is');
+  }
+  const notation = flags.plan === undefined ? {} : { notation: flags.plan };
+  return planNetwork(network, { ...notation, strategy, threads, level, weights, budgetBytes: budget });
+}
+
+function inputText({ input }: Network): string {
+  return `${input.width}x${input.height}`;
+}
+
+/** `from` and `to` are the first and the last layer of a segment. */
+export function planJson(graph: Graph, { notation, segments, predicted }: Plan) {
+  return {
+    notation,
+    segments: segments.map(({ segment, prediction }) => ({
+      ...layersOf(graph, segment),
+      mode: formatMode(modeOf(segment)),
+      workingBytes: prediction.workingBytes,
+      weightsBytes: prediction.weightsBytes,
+      macs: prediction.macs,
+      macOverhead: prediction.macOverhead,
+    })),
+    predicted,
+  };
+}
+
+function layersOf(graph: Graph, { from, to }: Segment): { from: number; to: number } {
+  return { from: graph.nodes[from]?.layer ?? 0, to: graph.nodes[to - 1]?.layer ?? 0 };
+}
+
+export function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
+  const { workingBytes, weightsBytes, peakBytes } = plan.predicted;
+  printLine(`${name} at ${network.input.width}x${network.input.height}: ${plan.notation}`);
+  printLine();
+  const header = ['layers', 'mode', 'halo', 'working', 'weights', 'MACs', 'overhead', 'equal to untiled'];
+  printLine(formatTable(header, plan.segments.map((segment) => segmentRow(graph, segment))));
+  printLine();
+  printLine(
+    `predicted: working ${formatBytes(workingBytes)} + weights ${formatBytes(weightsBytes)} = peak ${formatBytes(peakBytes)}`,
+  );
+}
+
+function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): readonly string[] {
+  const { from, to } = layersOf(graph, segment);
+  return [
+    `${from}-${to}`,
+    formatMode(modeOf(segment)),
+    haloText(segment),
+    formatBytes(prediction.workingBytes),
+    formatBytes(prediction.weightsBytes),
+    formatMacs(prediction.macs),
+    `${((prediction.macOverhead - 1) * 100).toFixed(1)} %`,
+    prediction.bitExact ? 'bit for bit' : 'within 1e-5',
+  ];
+}
+
+/** Most rows and columns of the segment's input that a tile reads beyond its even share. */
+function haloText(segment: Segment): string {
+  if (segment.kind === 'whole') return '0';
+  const { reference } = segment.space;
+  const along = (tiles: typeof segment.rowTiles) => {
+    const reads = tiles.map((tile) => tile.reads.get(reference) ?? { from: 0, to: 0 });
+    const size = Math.max(...reads.map(({ to }) => to));
+    return Math.max(...reads.map(({ from, to }) => to - from)) - Math.round(size / tiles.length);
+  };
+  return `${along(segment.rowTiles)}x${along(segment.colTiles)}`;
+}

@@ -1,0 +1,20 @@
+import yoctoSpinner from 'yocto-spinner';
+
+export interface Progress {
+  readonly show: (text: string) => void;
+  readonly stop: () => void;
+}
+
+/** A spinner on stderr while work goes on; silent where stderr isn't a terminal. */
+export function startProgress(text: string): Progress {
+  if (!process.stderr.isTTY) return { show: () => undefined, stop: () => undefined };
+  const spinner = yoctoSpinner({ text, stream: process.stderr }).start();
+  return {
+    show: (next) => {
+      spinner.text = next;
+    },
+    stop: () => {
+      spinner.stop();
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import type { Plan } from '../../shared/index.js';
+import type { Network } from '../open-model.js';
+import { openModel } from '../open-model.js';
+import type { NetworkRun } from '../run-network.js';
+import { runNetwork } from '../run-network.js';
+import { withContext } from './context.js';
+import { collect, parseCount, parseRatio } from './parse-options.js';
+import type { PlanFlags } from './plan-command.js';
+import { planByFlags, planJson, sizeOf, withPlanOptions } from './plan-command.js';
+import { formatBytes, formatMs, formatTable, median, printJson, printLine } from './print.js';
+
+interface RunFlags extends PlanFlags {
+  readonly image: readonly string[];
+  readonly threshold?: number;
+  readonly verify?: boolean;
+  readonly repeat: number;
+}
+
+/** Exit code when outputs differ from the untiled ones. */
+const EXIT_NOT_EXACT = 4;
+
+export function runCommand(): Command {
+  return withPlanOptions(new Command('run'))
+    .description('run a model on images within a budget, and measure it')
+    .argument('<model>')
+    .requiredOption('--image <file>', 'a JPEG, PNG or WebP image; may be repeated', collect)
+    .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
+    .option('--verify', 'compare the outputs with those of the untiled network')
+    .option('--repeat <number>', 'run each image this many times', parseCount, 1)
+    .option('--json', 'print as JSON')
+    .action(async (name: string, flags: RunFlags) => {
+      const result = await withContext(`running ${name}`, async (context) => {
+        const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
+        const plan = planByFlags(network, flags);
+        const { threads, level, repeat, image: images, verify = false } = flags;
+        const options = { threads, level, repeat, images, verify, onProgress: context.progress.show };
+        const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
+        return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
+      });
+      if (flags.json) printJson({ model: name, plan: planJson(result.network.graph, result.plan), ...result.run });
+      else printRun(result);
+      if (result.run.verify?.exact === false) {
+        process.stderr.write('mafat: outputs differ from the untiled network by more than the plan allows\n');
+        process.exitCode = EXIT_NOT_EXACT;
+      }
+    });
+}
+
+interface RunReport {
+  readonly network: Network;
+  readonly plan: Plan;
+  readonly run: NetworkRun;
+}
+
+function printRun({ network, plan, run }: RunReport): void {
+  const { measured, verify, images } = run;
+  const { workingBytes, peakBytes } = plan.predicted;
+  printLine(`${network.name}: ${plan.notation}`);
+  printLine(
+    `working memory ${formatBytes(measured.workingBytes)} (predicted ${formatBytes(workingBytes)}; with weights ${formatBytes(peakBytes)})`,
+  );
+  const latencies = measured.latencyMs;
+  printLine(`latency ${formatMs(median(latencies))}${latencies.length > 1 ? ` (median of ${latencies.length})` : ''}`);
+  if (verify !== undefined) {
+    const verdict = verify.exact ? 'exact' : 'NOT EXACT';
+    printLine(`${verdict}: largest difference ${verify.maxAbsDiff}, largest reference ${verify.maxAbsReference}`);
+  }
+  for (const image of images) {
+    printLine();
+    printLine(image.file);
+    printLine(describeImage(image));
+  }
+}
+
+function describeImage({ detections, classes, outputs }: NetworkRun['images'][number]): string {
+  if (outputs !== undefined) return outputs.map(({ name, shape }) => `  output ${name}: ${shape.join('x')}`).join('\n');
+  if (classes !== undefined) {
+    return formatTable(['confidence', 'class'], classes.map(({ confidence, label }) => [confidence.toFixed(3), label]));
+  }
+  if (detections.length === 0) return '  nothing detected';
+  const rows = detections.map(({ label, confidence, box }) => [
+    confidence.toFixed(3),
+    label,
+    ...[box.x, box.y, box.width, box.height].map((value) => value.toFixed(0)),
+  ]);
+  return formatTable(['confidence', 'label', 'x', 'y', 'width', 'height'], rows);
+}

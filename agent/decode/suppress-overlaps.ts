@@ -1,0 +1,32 @@
+import type { Candidate } from './detection.js';
+import { intersectionOverUnion } from './detection.js';
+
+/** More candidates than this of one class are noise: the threshold is too low for the network. */
+const MAX_PER_CLASS = 1000;
+
+/**
+ * Greedy non-maximum suppression, class by class: the most confident box stands, and those of its class that
+ * overlap it by more than `iou` fall. Returns the rest, most confident first.
+ * Source: Darknet's box.c, do_nms_sort.
+ */
+export function suppressOverlaps(candidates: readonly Candidate[], iou: number): readonly Candidate[] {
+  const classes = new Map<number, Candidate[]>();
+  for (const candidate of candidates) {
+    const others = classes.get(candidate.classId);
+    if (others === undefined) classes.set(candidate.classId, [candidate]);
+    else others.push(candidate);
+  }
+  return [...classes.values()].flatMap((members) => suppressClass(members, iou)).sort(byConfidence);
+}
+
+function suppressClass(candidates: readonly Candidate[], iou: number): readonly Candidate[] {
+  const kept: Candidate[] = [];
+  for (const candidate of [...candidates].sort(byConfidence).slice(0, MAX_PER_CLASS)) {
+    if (kept.every(({ box }) => intersectionOverUnion(box, candidate.box) <= iou)) kept.push(candidate);
+  }
+  return kept;
+}
+
+function byConfidence(a: Candidate, b: Candidate): number {
+  return b.confidence - a.confidence;
+}

@@ -1,0 +1,160 @@
+/** The agent's side of an executor: starts it, asks it, measures it, ends it. */
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { PeakMeter, readProcessMemory } from './process-memory.js';
+import type { Answers, ExecutorMessage, Request } from './protocol.js';
+
+/** The executor ended or hung; the request is lost, and a new executor is needed. */
+export class ExecutorError extends Error {
+  override readonly name = 'ExecutorError';
+  readonly code = 'EXECUTOR_LOST';
+}
+
+/**
+ * glibc: two arenas, and whatever has 128 KiB or more goes back to the system when freed. Without these
+ * thresholds glibc raises them as it goes and keeps what it got (159 MB against 80; research of 2026-11).
+ */
+const MALLOC_ENVIRONMENT = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/** Explicit collections, and a young generation that is small enough to be collected after every step. */
+const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
+
+/** Longer than the slowest single step on the slowest board we know; ended executors are noticed at once. */
+const DEFAULT_DEADLINE_MS = 10 * 60_000;
+
+/** Time to end by itself before it is killed. */
+const STOP_MS = 2000;
+
+interface Pending {
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface AskOptions {
+  /** Restarted by every sign of life. */
+  readonly deadlineMs?: number;
+  readonly onProgress?: (step: number, steps: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = { RangeError, SyntaxError, TypeError };
+
+export class Executor {
+  #child: ChildProcess | undefined;
+  #idleBytes = 0;
+  #nextId = 1;
+  readonly #pending = new Map<number, Pending>();
+  #onProgress: ((step: number, steps: number) => void) | undefined;
+  #ended: ExecutorError | undefined;
+
+  /** Private memory after ONNX Runtime's start, before any model. */
+  get idleBytes(): number {
+    return this.#idleBytes;
+  }
+
+  /** Resolves when the executor is idle and measured. @throws {ExecutorError} if it can't start. */
+  async start(): Promise<void> {
+    const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), {
+      execArgv: NODE_FLAGS,
+      serialization: 'advanced',
+      env: { ...process.env, ...MALLOC_ENVIRONMENT },
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
+    this.#child = child;
+    const ready = new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.on('exit', (code, signal) => {
+        this.#lose(describeExit(code, signal));
+        reject(this.#ended);
+      });
+      child.on('message', (message: ExecutorMessage) => {
+        if (message.kind === 'ready') resolve();
+        else this.#receive(message);
+      });
+    });
+    await ready;
+    this.#idleBytes = readProcessMemory(this.#pid).rssAnonBytes;
+  }
+
+  /** Ends the executor: by itself if it is idle, by force if it isn't. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    const timer = setTimeout(() => child.kill('SIGKILL'), this.#pending.size > 0 ? 0 : STOP_MS);
+    if (child.connected) child.disconnect();
+    await exited;
+    clearTimeout(timer);
+  }
+
+  /** A meter for the executor's working memory. */
+  createMeter(): PeakMeter {
+    return new PeakMeter(this.#pid, { idleBytes: this.#idleBytes });
+  }
+
+  /**
+   * @throws {ExecutorError} if the executor ends, hangs or the signal aborts.
+   * @throws {RangeError | SyntaxError | TypeError | Error} the executor's own, for a request it refuses.
+   */
+  async ask<K extends Request['kind']>(
+    request: Extract<Request, { kind: K }>,
+    { deadlineMs = DEFAULT_DEADLINE_MS, onProgress, signal }: AskOptions = {},
+  ): Promise<Answers[K]> {
+    if (this.#ended !== undefined) throw this.#ended;
+    signal?.throwIfAborted();
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const kill = (reason: string) => {
+      this.#lose(reason);
+      this.#child?.kill('SIGKILL');
+    };
+    const timer = setTimeout(() => kill(`no sign of life for ${deadlineMs} ms`), deadlineMs);
+    const abort = () => kill('aborted');
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#onProgress = (step, steps) => {
+      timer.refresh();
+      onProgress?.(step, steps);
+    };
+    try {
+      return await new Promise<Answers[K]>((resolve, reject) => {
+        this.#pending.set(id, { resolve, reject });
+        this.#child?.send({ id, request }, (error) => error && reject(error));
+      });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      this.#onProgress = undefined;
+      this.#pending.delete(id);
+    }
+  }
+
+  get #pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  #receive(message: Exclude<ExecutorMessage, { kind: 'ready' }>): void {
+    if (message.kind === 'progress') {
+      this.#onProgress?.(message.step, message.steps);
+      return;
+    }
+    const pending = this.#pending.get(message.id);
+    if (message.kind === 'answer') pending?.resolve(message.answer as never);
+    else pending?.reject(new (ERROR_CLASSES[message.name] ?? Error)(message.message));
+  }
+
+  #lose(reason: string): void {
+    this.#ended ??= new ExecutorError(`Executor lost: ${reason}`);
+    for (const { reject } of this.#pending.values()) reject(this.#ended);
+  }
+}
+
+function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === 'SIGKILL') return 'killed by SIGKILL, most likely for want of memory (see the kernel log)';
+  return signal === null ? `exited with code ${code}` : `ended by ${signal}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * The executor process: one request at a time over IPC. ONNX Runtime blocks this process's event loop; it
+ * can be killed at any moment and replaced, and the agent loses nothing but the run.
+ */
+import { evaluateModel, inspectModel } from './inspect.js';
+import { decodeImage } from './image.js';
+import { Session } from './onnx-runtime.js';
+import type { CollectGarbage } from './program-runner.js';
+import { packOutput, ProgramRunner } from './program-runner.js';
+import type { AgentMessage, Answers, ExecutorMessage, Program, Request, RunResult } from './protocol.js';
+import { writeTrivialModel } from './trivial-model.js';
+
+/** Progress goes out this often at most. */
+const PROGRESS_MS = 100;
+
+class Executor {
+  #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
+  #lastProgress = 0;
+
+  async handle(request: Request): Promise<Answers[keyof Answers]> {
+    switch (request.kind) {
+      case 'load':
+        return this.#load(request.program);
+      case 'run':
+        return this.#run(request);
+      case 'inspect':
+        return inspectModel(request);
+      case 'evaluate':
+        return evaluateModel(request);
+    }
+  }
+
+  async #load(program: Program): Promise<null> {
+    await this.#runner?.runner.unload();
+    this.#runner = undefined;
+    const options = { collect: collectGarbage, onStep: (step: number, steps: number) => this.#report(step, steps) };
+    this.#runner = { program, runner: await ProgramRunner.load(program, options) };
+    return null;
+  }
+
+  async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
+    if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
+    const { program, runner } = this.#runner;
+    const decoded = await decodeImage(image, program.input);
+    const start = performance.now();
+    const results = await runner.run(decoded);
+    const latencyMs = performance.now() - start;
+    return {
+      image: { width: decoded.width, height: decoded.height },
+      latencyMs,
+      outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
+    };
+  }
+
+  #report(step: number, steps: number): void {
+    const now = performance.now();
+    if (now - this.#lastProgress < PROGRESS_MS) return;
+    this.#lastProgress = now;
+    send({ kind: 'progress', step, steps });
+  }
+}
+
+const collectGarbage: CollectGarbage = (options) => {
+  (globalThis as { gc?: CollectGarbage }).gc?.(options);
+};
+
+function send(message: ExecutorMessage): void {
+  process.send?.(message);
+}
+
+async function answer(executor: Executor, { id, request }: AgentMessage): Promise<void> {
+  try {
+    send({ kind: 'answer', id, answer: await executor.handle(request) });
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    send({ kind: 'error', id, name, message });
+  }
+}
+
+/** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
+async function start(): Promise<void> {
+  const session = await Session.create(writeTrivialModel(), { folder: '.', level: 'disabled', threads: 1 });
+  await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
+  await session.release();
+  const executor = new Executor();
+  let queue: Promise<void> = Promise.resolve();
+  process.on('message', (message: AgentMessage) => {
+    queue = queue.then(() => answer(executor, message));
+  });
+  process.on('disconnect', () => process.exit(0));
+  collectGarbage();
+  send({ kind: 'ready' });
+}
+
+await start();

@@ -1,0 +1,137 @@
+/** The full maps between segments, and reading and writing tiles of them. */
+import type { TensorData } from './onnx-runtime.js';
+import type { TypedArray } from './typed-array.js';
+import { allocate } from './typed-array.js';
+import type { DecodedImage } from './image.js';
+import type { ImageInput, MapSpec, Region, TileWrite } from './protocol.js';
+
+/** Copies a region of a map into the start of `into`, as a tensor of the region's shape. */
+export interface TileSource {
+  readonly shape: readonly number[];
+  read(region: Region, into: TypedArray): void;
+}
+
+/** A rank-4 map in memory, N = 1, channels outermost. */
+export class TensorMap implements TileSource {
+  readonly tensor: TensorData;
+
+  constructor(tensor: TensorData) {
+    this.tensor = tensor;
+  }
+
+  static ofSpec({ dtype, shape }: MapSpec): TensorMap {
+    const length = shape.reduce((product, dim) => product * dim, 1);
+    return new TensorMap({ dtype, shape, data: allocate(dtype, length) });
+  }
+
+  get shape(): readonly number[] {
+    return this.tensor.shape;
+  }
+
+  read(region: Region, into: TypedArray): void {
+    const { data, shape } = this.tensor;
+    const [, channels = 1, rows = 1, cols = 1] = shape;
+    const width = region.colTo - region.colFrom;
+    let target = 0;
+    for (let channel = 0; channel < channels; channel += 1) {
+      for (let row = region.rowFrom; row < region.rowTo; row += 1) {
+        const start = (channel * rows + row) * cols + region.colFrom;
+        copyRun(into, { target, source: data, start, length: width });
+        target += width;
+      }
+    }
+  }
+
+  /** Copies the crop of an output tile to its place. */
+  write(tile: TensorData, { crop, row, col }: TileWrite): void {
+    const [, channels = 1, rows = 1, cols = 1] = this.tensor.shape;
+    const [, , tileRows = 1, tileCols = 1] = tile.shape;
+    const width = crop.colTo - crop.colFrom;
+    const height = crop.rowTo - crop.rowFrom;
+    for (let channel = 0; channel < channels; channel += 1) {
+      for (let at = 0; at < height; at += 1) {
+        const start = (channel * tileRows + crop.rowFrom + at) * tileCols + crop.colFrom;
+        const target = (channel * rows + row + at) * cols + col;
+        copyRun(this.tensor.data, { target, source: tile.data, start, length: width });
+      }
+    }
+  }
+}
+
+interface Run {
+  readonly target: number;
+  readonly source: TypedArray;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Both arrays hold the same element type: the program was compiled so. */
+function copyRun(into: TypedArray, { target, source, start, length }: Run): void {
+  (into as Float32Array).set(source.subarray(start, start + length) as Float32Array, target);
+}
+
+/** The image as bytes, converted to the network's values tile by tile: no float copy of it exists. */
+export class ImageMap implements TileSource {
+  readonly shape: readonly number[];
+  readonly #image: DecodedImage;
+  readonly #input: ImageInput;
+  /** Value of each byte, by channel of the network's input. */
+  readonly #values: readonly Float32Array[];
+
+  constructor(image: DecodedImage, input: ImageInput) {
+    const { width, height, channels } = input;
+    this.#image = image;
+    this.#input = input;
+    this.shape = input.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
+    this.#values = Array.from({ length: channels }, (_, channel) => valuesOf(input, channel));
+  }
+
+  /** The whole image as one tensor. */
+  toTensor(): TensorData {
+    const { width, height, channels, dtype } = this.#input;
+    const data = allocate(dtype, width * height * channels);
+    this.read({ rowFrom: 0, rowTo: height, colFrom: 0, colTo: width }, data);
+    return { dtype, shape: this.shape, data };
+  }
+
+  read(region: Region, into: TypedArray): void {
+    const { channels, layout } = this.#input;
+    const pixels = (region.rowTo - region.rowFrom) * (region.colTo - region.colFrom);
+    for (let channel = 0; channel < channels; channel += 1) {
+      if (layout === 'nchw') this.#readChannel({ channel, region, into, target: channel * pixels, step: 1 });
+      else this.#readChannel({ channel, region, into, target: channel, step: channels });
+    }
+  }
+
+  #readChannel({ channel, region, into, target, step }: ChannelRead): void {
+    const { channels, width, colorOrder, dtype } = this.#input;
+    const bytes = this.#image.data;
+    const plane = colorOrder === 'rgb' ? channel : channels - 1 - channel;
+    const values = dtype === 'uint8' ? undefined : this.#values[channel];
+    const floats = into as Float32Array;
+    let at = target;
+    for (let row = region.rowFrom; row < region.rowTo; row += 1) {
+      let source = (row * width + region.colFrom) * channels + plane;
+      for (let col = region.colFrom; col < region.colTo; col += 1) {
+        const byte = bytes[source] as number;
+        floats[at] = values === undefined ? byte : (values[byte] as number);
+        source += channels;
+        at += step;
+      }
+    }
+  }
+}
+
+interface ChannelRead {
+  readonly channel: number;
+  readonly region: Region;
+  readonly into: TypedArray;
+  readonly target: number;
+  readonly step: number;
+}
+
+function valuesOf({ scale, mean, std }: ImageInput, channel: number): Float32Array {
+  const offset = mean[channel] ?? 0;
+  const divisor = std[channel] ?? 1;
+  return Float32Array.from({ length: 256 }, (_, byte) => (byte * scale - offset) / divisor);
+}

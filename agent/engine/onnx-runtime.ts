@@ -1,0 +1,89 @@
+/**
+ * The only file that touches onnxruntime-node. Runs in the executor process: `create` and `run` block the
+ * event loop. Facts and their sources: docs/ARCHITECTURE.md, "The runtime".
+ */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { DataType, Level } from '../../shared/index.js';
+import type { TypedArray } from './typed-array.js';
+
+export interface TensorData {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+}
+
+export interface SessionOptions {
+  /** Folder that external weights are mapped from. */
+  readonly folder: string;
+  readonly level: Level;
+  readonly threads: number;
+}
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: DataType;
+  /** null where the shape isn't known before a run. */
+  readonly shape: readonly number[] | null;
+}
+
+export class Session {
+  readonly #session: InferenceSession;
+
+  private constructor(session: InferenceSession) {
+    this.#session = session;
+  }
+
+  /** @param model ONNX bytes. @throws {Error} with ONNX Runtime's reason. */
+  static async create(model: Uint8Array, { folder, level, threads }: SessionOptions): Promise<Session> {
+    const session = await InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: level,
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+      extra: {
+        session: {
+          model_external_initializers_file_folder_path: folder,
+          force_spinning_stop: '1',
+          disable_prepacking: '1',
+        },
+      },
+    });
+    return new Session(session);
+  }
+
+  get inputs(): readonly TensorInfo[] {
+    return this.#session.inputMetadata.map(infoOf);
+  }
+
+  get outputs(): readonly TensorInfo[] {
+    return this.#session.outputMetadata.map(infoOf);
+  }
+
+  /** Feeds are views, never copied; results are fresh copies that the caller owns. */
+  async run(feeds: Readonly<Record<string, TensorData>>, fetches?: readonly string[]): Promise<Record<string, TensorData>> {
+    const tensors = Object.fromEntries(
+      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, data, [...shape])]),
+    );
+    const results = await (fetches === undefined ? this.#session.run(tensors) : this.#session.run(tensors, [...fetches]));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, tensor]) => [
+        name,
+        { dtype: tensor.type as DataType, shape: tensor.dims, data: tensor.data as TypedArray },
+      ]),
+    );
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function infoOf(metadata: InferenceSession.ValueMetadata): TensorInfo {
+  if (!metadata.isTensor) return { name: metadata.name, dtype: 'float32', shape: null };
+  const isKnown = metadata.shape.every((dim) => typeof dim === 'number' && dim >= 0);
+  return { name: metadata.name, dtype: metadata.type as DataType, shape: isKnown ? (metadata.shape as number[]) : null };
+}

@@ -1,0 +1,130 @@
+/**
+ * What the agent and its executor child say to each other, over Node's IPC channel with V8 serialisation, so
+ * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
+ * answers each with the same id. Between steps it reports progress, which is also its sign of life.
+ */
+import type { DataType, Level } from '../../shared/index.js';
+
+/** How an image becomes the network's input. */
+export interface ImageInput {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly layout: 'nchw' | 'nhwc';
+  readonly dtype: 'float32' | 'uint8';
+  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with grey. */
+  readonly resize: 'stretch' | 'letterbox';
+  readonly colorOrder: 'rgb' | 'bgr';
+  /** Value = (byte * scale - mean) / std, mean and std by channel. */
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** A full map that crosses a cut; index 0 is the image. */
+export interface MapSpec {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  /** Written tile by tile, so its buffer stands from the start; else it is the output of one run. */
+  readonly preallocated: boolean;
+}
+
+/** Rows [rowFrom, rowTo) and columns [colFrom, colTo) of a map. */
+export interface Region {
+  readonly rowFrom: number;
+  readonly rowTo: number;
+  readonly colFrom: number;
+  readonly colTo: number;
+}
+
+/** Copies `crop` of an output tile to the same-sized place of its map that starts at `row`, `col`. */
+export interface TileWrite {
+  readonly crop: Region;
+  readonly row: number;
+  readonly col: number;
+}
+
+/** One run of a segment's session. By feed and by fetch; null means the whole map. */
+export interface Step {
+  readonly reads: readonly (Region | null)[];
+  /** `skip` for a map that an earlier step wrote whole. */
+  readonly writes: readonly (TileWrite | 'skip' | null)[];
+}
+
+export interface MapBinding {
+  /** Name of the session's input or output. */
+  readonly name: string;
+  readonly map: number;
+}
+
+export interface SegmentProgram {
+  /** ONNX bytes; external weights are files in the program's folder. */
+  readonly model: Uint8Array;
+  readonly feeds: readonly MapBinding[];
+  readonly fetches: readonly MapBinding[];
+  readonly steps: readonly Step[];
+  /** Maps that nothing reads after this segment. */
+  readonly frees: readonly number[];
+}
+
+/** A plan made executable: everything the executor does is decided here. */
+export interface Program {
+  readonly folder: string;
+  readonly level: Level;
+  readonly threads: number;
+  readonly input: ImageInput;
+  readonly maps: readonly MapSpec[];
+  readonly segments: readonly SegmentProgram[];
+  readonly outputs: readonly MapBinding[];
+}
+
+/** A file the executor opens, or the encoded bytes themselves. */
+export type ImageSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'bytes'; readonly name: string; readonly bytes: Uint8Array };
+
+export type Request =
+  | { readonly kind: 'load'; readonly program: Program }
+  | { readonly kind: 'run'; readonly image: ImageSource; readonly outputs: 'values' | 'shapes' }
+  | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
+  | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string };
+
+export interface OutputTensor {
+  readonly name: string;
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  /** Raw little-endian values; absent where only shapes were asked for. */
+  readonly bytes?: Uint8Array;
+}
+
+/** A tensor of an inspected model; null where ONNX Runtime can't tell the shape, as for sequences. */
+export interface InspectedTensor {
+  readonly name: string;
+  readonly dtype: DataType;
+  readonly shape: readonly number[] | null;
+}
+
+export interface RunResult {
+  /** Size of the image as given, before it was resized. */
+  readonly image: { readonly width: number; readonly height: number };
+  /** From the decoded image to the last output, without decoding. */
+  readonly latencyMs: number;
+  readonly outputs: readonly OutputTensor[];
+}
+
+/** What each kind of request is answered with. */
+export interface Answers {
+  readonly load: null;
+  readonly run: RunResult;
+  readonly inspect: readonly InspectedTensor[];
+  readonly evaluate: readonly OutputTensor[];
+}
+
+export type ExecutorMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'progress'; readonly step: number; readonly steps: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
+  | { readonly kind: 'error'; readonly id: number; readonly name: string; readonly message: string };
+
+export type AgentMessage = { readonly id: number; readonly request: Request };

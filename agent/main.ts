@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** Arguments and exit codes; the work is in agent/cli. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { BudgetError } from '../shared/index.js';
+import { modelCommand } from './cli/model-command.js';
+import { planCommand } from './cli/plan-command.js';
+import { runCommand } from './cli/run-command.js';
+
+/** Exit codes of docs/cli.md; 4 is set by `run --verify`. */
+const EXIT = { failed: 1, usage: 2, budget: 3 } as const;
+
+function versionOf(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function buildProgram(): Command {
+  const program = new Command('mafat')
+    .description('Runs convolutional networks inside the memory a board can spare.')
+    .version(versionOf())
+    .addCommand(modelCommand())
+    .addCommand(planCommand())
+    .addCommand(runCommand());
+  applyToAll(program, (command) => command.exitOverride().showHelpAfterError('(--help says more)'));
+  return program;
+}
+
+function applyToAll(command: Command, apply: (command: Command) => void): void {
+  apply(command);
+  for (const child of command.commands) applyToAll(child, apply);
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+  return error instanceof BudgetError ? EXIT.budget : EXIT.failed;
+}
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`mafat: ${message}\n`);
+    if (process.env.MAFAT_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  }
+  process.exitCode = exitCodeOf(error);
+}

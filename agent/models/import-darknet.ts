@@ -1,0 +1,91 @@
+import { basename } from 'node:path';
+import type { DarknetNetwork, DarknetSection, WeightSource } from '../../shared/index.js';
+import { buildDarknet, DarknetWeightsFile, knownShape, parseDarknetConfig, SyntheticWeights, tensorAt } from '../../shared/index.js';
+import { readInputFile } from './read-input.js';
+import type { ImportedNetwork, ImportOptions } from './import-model.js';
+import { storeNetwork } from './import-model.js';
+import type { Decoder, InputSpec, Manifest } from './manifest.js';
+
+/** Confidence below which boxes aren't reported. */
+const THRESHOLD = 0.4;
+
+/** Boxes of one class that overlap more than this are one object. */
+const NMS_IOU = 0.45;
+
+/** Classes listed for a classification. */
+export const TOP_CLASSES = 5;
+
+/** `model import FILE.cfg FILE.weights`. @throws {SyntaxError} naming file, line, layer or key. */
+export async function importDarknet(
+  files: { readonly config: string; readonly weights: string },
+  options: ImportOptions,
+): Promise<Manifest> {
+  const text = (await readInputFile(files.config)).toString('utf8');
+  const source = { kind: 'darknet' as const, files: [basename(files.config), basename(files.weights)] };
+  const weights = new DarknetWeightsFile(await readInputFile(files.weights));
+  return storeDarknet({ sections: parseDarknetConfig(text), weights, source }, options);
+}
+
+export interface SynthOptions {
+  readonly seed: number;
+  /** First and last layer, inclusive. */
+  readonly layers?: { readonly from: number; readonly to: number };
+}
+
+/** `model synth`: a Darknet definition with random weights. */
+export async function synthesizeDarknet(
+  config: { readonly name: string; readonly text: string },
+  { seed, layers }: SynthOptions,
+  options: ImportOptions,
+): Promise<Manifest> {
+  const [net, ...all] = parseDarknetConfig(config.text);
+  const chosen = all.filter(({ layer }) => layers === undefined || (layer >= layers.from && layer <= layers.to));
+  if (layers !== undefined && (layers.from !== 0 || layers.to >= all.length || chosen.length === 0)) {
+    throw new RangeError(
+      `Cannot synthesize layers ${layers.from}-${layers.to} of ${config.name}: expected 0-N with N up to ${all.length - 1}`,
+    );
+  }
+  const sections = net === undefined ? chosen : [net, ...chosen];
+  const source = { kind: 'synthetic' as const, files: [config.name] };
+  return storeDarknet({ sections, weights: new SyntheticWeights(seed), source }, options);
+}
+
+interface DarknetSource {
+  readonly sections: readonly DarknetSection[];
+  readonly weights: WeightSource;
+  readonly source: Manifest['source'];
+}
+
+async function storeDarknet({ sections, weights, source }: DarknetSource, options: ImportOptions): Promise<Manifest> {
+  options.onStage?.('building the graph');
+  const { name, size } = options;
+  const network = buildDarknet(sections, { name, weights, ...(size === undefined ? {} : { size }) });
+  const imported: ImportedNetwork = {
+    graph: network.graph,
+    input: inputOf(network),
+    source,
+    decoderOf: () => decoderOf(network),
+  };
+  return storeNetwork(imported, options);
+}
+
+function inputOf({ graph, letterbox }: DarknetNetwork): InputSpec {
+  const image = tensorAt(graph, graph.inputs[0] ?? -1);
+  const [, channels = 0, height = 0, width = 0] = knownShape(image);
+  if (channels !== 1 && channels !== 3) {
+    throw new RangeError(`Cannot import network: [net] channels=${channels}, expected 1 or 3`);
+  }
+  return {
+    ...{ name: image.name, width, height, channels, layout: 'nchw', dtype: 'float32', colorOrder: 'rgb' },
+    ...{ resize: letterbox ? 'letterbox' : 'stretch', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] },
+  };
+}
+
+function decoderOf({ graph, heads, classifies }: DarknetNetwork): Decoder {
+  if (heads.length > 0) {
+    const copied = heads.map((head) => ({ ...head, anchors: head.anchors.map((anchor) => ({ ...anchor })) }));
+    return { kind: 'darknet', threshold: THRESHOLD, nmsIou: NMS_IOU, heads: copied };
+  }
+  const output = tensorAt(graph, graph.outputs[0] ?? -1).name;
+  return classifies ? { kind: 'classes', output, topK: TOP_CLASSES, softmax: false } : { kind: 'raw' };
+}

@@ -1,0 +1,76 @@
+/** What all imports share: from a graph with its weights to a stored, checked model. */
+import type { Graph } from '../../shared/index.js';
+import { externalizeConstants, writeOnnx } from '../../shared/index.js';
+import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import type { FinishedModel, ModelStore } from './model-store.js';
+import { DATA_FILE } from './model-store.js';
+import type { AskExecutor } from './specialize.js';
+import { forgetShapes, specializeGraph } from './specialize.js';
+
+export interface ImportOptions {
+  readonly store: ModelStore;
+  readonly executor: AskExecutor;
+  readonly name: string;
+  readonly force: boolean;
+  readonly labels?: readonly string[];
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly onStage?: (stage: string) => void;
+}
+
+export interface ImportedNetwork {
+  /** Constants inline, BatchNormalization folded. */
+  readonly graph: Graph;
+  readonly input: InputSpec;
+  readonly source: Manifest['source'];
+  /** Chosen when the shapes of the outputs are known. */
+  readonly decoderOf: (graph: Graph) => Decoder;
+}
+
+/**
+ * Stores a network. ONNX Runtime infers all its shapes first, which also shows that it can load it.
+ *
+ * @throws {RangeError | SyntaxError} if it can't; nothing is stored then.
+ */
+export async function storeNetwork(network: ImportedNetwork, options: ImportOptions): Promise<Manifest> {
+  const { graph, chunks } = externalizeConstants(network.graph, DATA_FILE);
+  const finish = async (folder: string): Promise<FinishedModel> => {
+    options.onStage?.('checking with ONNX Runtime');
+    const special = await specializeGraph(forgetShapes(graph), { folder, input: network.input, executor: options.executor });
+    const decoder = network.decoderOf(special);
+    const labels = [...(options.labels ?? [])];
+    checkLabels(decoder, labels);
+    options.onStage?.('writing');
+    const { input, source } = network;
+    return {
+      modelBytes: writeOnnx(recordShapes(graph, special), { recordShapes: true }),
+      manifest: { source, input, decoder, labels },
+    };
+  };
+  options.onStage?.('writing weights');
+  return options.store.save(options.name, { data: chunks, finish }, options);
+}
+
+/** Notes on the stored graph what is known of each tensor; it stays free to take another input size. */
+function recordShapes(graph: Graph, special: Graph): Graph {
+  const known = new Map(special.tensors.map((tensor) => [tensor.name, tensor]));
+  const tensors = graph.tensors.map((tensor) => {
+    const shaped = known.get(tensor.name);
+    if (tensor.constant !== null || shaped === undefined) return tensor;
+    return { ...tensor, dtype: shaped.dtype, shape: shaped.shape };
+  });
+  return { ...graph, tensors };
+}
+
+/** @throws {RangeError} if there are labels, but not one for each class. */
+function checkLabels(decoder: Decoder, labels: readonly string[]): void {
+  if (labels.length === 0 || decoder.kind !== 'darknet') return;
+  const classes = Math.max(...decoder.heads.map((head) => head.classes));
+  if (labels.length !== classes) {
+    throw new RangeError(`Cannot use labels: ${labels.length} of them, expected ${classes}, one for each class`);
+  }
+}
+
+/** Lines of a labels file, in order of class; empty lines at its end don't count. */
+export function parseLabels(text: string): readonly string[] {
+  return text.trimEnd().split(/\r?\n/).map((line) => line.trim());
+}

@@ -1,0 +1,93 @@
+import { tmpdir } from 'node:os';
+import { basename, dirname } from 'node:path';
+import type { Graph, Tensor } from '../../shared/index.js';
+import { foldBatchNorm, parseOnnx, removeIdentities, tensorAt } from '../../shared/index.js';
+import { TOP_CLASSES } from './import-darknet.js';
+import type { ImportedNetwork, ImportOptions } from './import-model.js';
+import { storeNetwork } from './import-model.js';
+import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import { readExternalData } from './read-external.js';
+import { readInputFile } from './read-input.js';
+import { foldConstants } from './specialize.js';
+
+/** `model import FILE.onnx`. @throws {SyntaxError | RangeError} naming what can't be imported. */
+export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
+  options.onStage?.('reading');
+  const parsed = await readExternalData(parseOnnx(await readInputFile(file)), dirname(file));
+  const input = inputOf(parsed, options);
+  options.onStage?.('folding constants');
+  const cleaned = removeIdentities(dropUnusedInputs(parsed));
+  const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
+  });
+  const imported: ImportedNetwork = {
+    graph: foldBatchNorm(folded),
+    input,
+    source: { kind: 'onnx', files: [basename(file)] },
+    decoderOf,
+  };
+  return storeNetwork(imported, options);
+}
+
+/** Inputs that no node reads, such as a training flag, need no value. */
+function dropUnusedInputs(graph: Graph): Graph {
+  const read = new Set(graph.nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
+  return { ...graph, inputs: graph.inputs.filter((index) => read.has(index)) };
+}
+
+/** The one image input: [1, C, H, W], or [1, H, W, C] as TensorFlow exports it. */
+function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
+  const images = dropUnusedInputs(graph).inputs.map((index) => tensorAt(graph, index));
+  const [image] = images;
+  if (image === undefined || images.length !== 1) {
+    const names = images.map(describeInput).join(', ');
+    throw new RangeError(`Cannot import network: it has ${images.length} inputs (${names}), expected one image`);
+  }
+  const { layout, channels, height, width } = readImageShape(image);
+  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
+    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected float32 or uint8`);
+  }
+  const rows = size?.height ?? height;
+  const cols = size?.width ?? width;
+  if (rows < 1 || cols < 1) {
+    throw new RangeError(`Cannot import network: input ${describeInput(image)} has no fixed size; give --input WIDTHxHEIGHT`);
+  }
+  return {
+    ...{ name: image.name, width: cols, height: rows, channels, layout, dtype: image.dtype, resize: 'stretch' },
+    ...{ colorOrder: 'rgb', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] },
+  };
+}
+
+function describeInput({ name, dtype, shape }: Tensor): string {
+  return `"${name}" ${dtype} [${shape?.map((dim) => (dim < 0 ? '?' : dim)).join(', ') ?? 'unknown'}]`;
+}
+
+interface ImageShape {
+  readonly layout: InputSpec['layout'];
+  readonly channels: 1 | 3;
+  readonly height: number;
+  readonly width: number;
+}
+
+function readImageShape(image: Tensor): ImageShape {
+  const [batch = -1, ...rest] = image.shape ?? [];
+  if (image.shape?.length !== 4 || (batch !== 1 && batch !== -1)) {
+    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected [1, C, H, W]`);
+  }
+  const [second = -1, third = -1, fourth = -1] = rest;
+  if (second === 1 || second === 3) return { layout: 'nchw', channels: second, height: third, width: fourth };
+  if (fourth === 1 || fourth === 3) return { layout: 'nhwc', channels: fourth, height: second, width: third };
+  throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected 1 or 3 channels`);
+}
+
+/** A single output of one row is read as scores of classes; anything else is given as it is. */
+function decoderOf(graph: Graph): Decoder {
+  const [index = -1] = graph.outputs;
+  const { name, shape, dtype } = tensorAt(graph, index);
+  const [batch, classes = 0, ...rest] = shape ?? [];
+  const isRow = batch === 1 && classes > 1 && rest.every((dim) => dim === 1) && dtype === 'float32';
+  if (graph.outputs.length !== 1 || !isRow) return { kind: 'raw' };
+  const last = graph.nodes.find(({ outputs }) => outputs.includes(index));
+  return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: last?.op !== 'Softmax' };
+}

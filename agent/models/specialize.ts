@@ -1,0 +1,90 @@
+/**
+ * Makes a stored graph ready to plan at an input size: fixed shapes everywhere, shape arithmetic folded,
+ * geometry explicit. ONNX Runtime, in an executor, says the shapes and computes the constants.
+ */
+import type { Graph, TensorValue } from '../../shared/index.js';
+import {
+  applyFolded,
+  foldShapes,
+  makeGeometryExplicit,
+  producers,
+  selectFoldable,
+  tensorAt,
+  tensorsWritten,
+  writeOnnx,
+} from '../../shared/index.js';
+import type { Executor } from '../engine/executor-client.js';
+import type { InputSpec } from './manifest.js';
+
+/** Starts an executor when the first question needs one. */
+export type AskExecutor = () => Promise<Executor>;
+
+export interface SpecializeOptions {
+  /** Folder of the graph's external data. */
+  readonly folder: string;
+  readonly input: InputSpec;
+  readonly executor: AskExecutor;
+}
+
+/** @throws {RangeError} if the network can't take the input size. */
+export async function specializeGraph(graph: Graph, options: SpecializeOptions): Promise<Graph> {
+  const sized = withInputShape(graph, inputShape(options.input));
+  const shaped = isShaped(sized) ? sized : await inferShapes(sized, options);
+  return makeGeometryExplicit(await foldConstants(foldShapes(shaped), options));
+}
+
+export function inputShape({ layout, channels, height, width }: InputSpec): readonly number[] {
+  return layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
+}
+
+/** Gives the image input a shape; if it is another than before, what was known of other tensors is forgotten. */
+function withInputShape(graph: Graph, shape: readonly number[]): Graph {
+  const image = graph.inputs[0] ?? -1;
+  if (tensorAt(graph, image).shape?.join() === shape.join()) return graph;
+  const forgotten = forgetShapes(graph);
+  const tensors = forgotten.tensors.map((tensor, index) => (index === image ? { ...tensor, shape } : tensor));
+  return { ...graph, tensors };
+}
+
+/** The graph as if nothing were known of what its nodes give. */
+export function forgetShapes(graph: Graph): Graph {
+  const producer = producers(graph);
+  const tensors = graph.tensors.map((tensor, index) => ((producer[index] ?? -1) >= 0 ? { ...tensor, shape: null } : tensor));
+  return { ...graph, tensors };
+}
+
+function isShaped(graph: Graph): boolean {
+  return graph.tensors.every(({ shape }) => shape?.every((dim) => dim >= 0) === true);
+}
+
+async function inferShapes(graph: Graph, { folder, input, executor }: SpecializeOptions): Promise<Graph> {
+  const computed = graph.nodes.flatMap(tensorsWritten);
+  const model = writeOnnx({ ...graph, outputs: computed }, { untypedOutputs: true });
+  const runtime = await executor();
+  const inspected = await runtime.ask({ kind: 'inspect', model, folder }).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RangeError(`Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`);
+  });
+  const infos = new Map(inspected.map((info) => [info.name, info]));
+  const tensors = graph.tensors.map((tensor) => {
+    const info = infos.get(tensor.name);
+    return info === undefined ? tensor : { ...tensor, dtype: info.dtype, shape: info.shape };
+  });
+  return { ...graph, tensors };
+}
+
+/** Computes what depends on constants alone. */
+export async function foldConstants(
+  graph: Graph,
+  { folder, executor }: Pick<SpecializeOptions, 'folder' | 'executor'>,
+): Promise<Graph> {
+  const foldable = selectFoldable(graph);
+  if (foldable === null) return graph;
+  const runtime = await executor();
+  const outputs = await runtime.ask({ kind: 'evaluate', model: writeOnnx(foldable, { untypedOutputs: true }), folder });
+  const values = new Map<string, TensorValue>();
+  for (const { name, dtype, shape, bytes } of outputs) {
+    if (bytes !== undefined) values.set(name, { dtype, shape, bytes });
+  }
+  return applyFolded(graph, values);
+}

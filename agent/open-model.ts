@@ -1,0 +1,56 @@
+/** From a stored model to a graph that is ready to plan, and from there to a plan. */
+import { availableParallelism } from 'node:os';
+import type { Graph, Level, Plan, PredictSettings, Strategy, WeightsPolicy } from '../shared/index.js';
+import { buildPlan, mafatCandidates, parsePlan, searchPlan } from '../shared/index.js';
+import type { InputSpec, Manifest } from './models/manifest.js';
+import type { ModelStore } from './models/model-store.js';
+import type { AskExecutor } from './models/specialize.js';
+import { specializeGraph } from './models/specialize.js';
+
+export interface Network {
+  readonly name: string;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  /** The manifest's input, at the size of this run. */
+  readonly input: InputSpec;
+  readonly graph: Graph;
+}
+
+export interface OpenOptions {
+  readonly executor: AskExecutor;
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
+/** @throws {RangeError | SyntaxError} if there is no such model, or it can't take the input size. */
+export async function openModel(store: ModelStore, name: string, { executor, size }: OpenOptions): Promise<Network> {
+  const { folder, manifest, graph: stored } = await store.load(name);
+  const input = { ...manifest.input, ...size };
+  const graph = await specializeGraph(stored, { folder, input, executor });
+  return { name, folder, manifest, input, graph };
+}
+
+export const STRATEGIES: Readonly<Record<string, Strategy>> = { mafat: mafatCandidates };
+export const DEFAULT_STRATEGY = 'mafat';
+export const DEFAULT_LEVEL: Level = 'extended';
+
+/** All cores: what one inference may use. */
+export const DEFAULT_THREADS = availableParallelism();
+
+export interface PlanRequest extends PredictSettings {
+  /** A plan given by hand; else one is searched for. */
+  readonly notation?: string;
+  readonly strategy: string;
+  readonly budgetBytes: number;
+  readonly weights: WeightsPolicy;
+}
+
+/** @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used. */
+export function planNetwork({ graph }: Network, request: PlanRequest): Plan {
+  if (request.notation !== undefined) return buildPlan(graph, parsePlan(request.notation), request);
+  const strategy = STRATEGIES[request.strategy];
+  if (strategy === undefined) {
+    const known = Object.keys(STRATEGIES).join(', ');
+    throw new RangeError(`Cannot plan by strategy "${request.strategy}": expected ${known}`);
+  }
+  return searchPlan(graph, strategy, request);
+}

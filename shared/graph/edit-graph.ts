@@ -1,0 +1,88 @@
+/** Small pure edits that the passes over a graph are made of. */
+import type { Graph, Node, Tensor } from './graph.js';
+import { tensorsRead, tensorsWritten } from './graph.js';
+
+/** How many nodes and graph outputs read each tensor. */
+export function countReads(graph: Graph): Uint32Array {
+  const reads = new Uint32Array(graph.tensors.length);
+  for (const index of [...graph.nodes.flatMap(tensorsRead), ...graph.outputs]) {
+    reads[index] = (reads[index] ?? 0) + 1;
+  }
+  return reads;
+}
+
+/** Position of the node that computes each tensor; -1 for inputs and constants. */
+export function producers(graph: Graph): Int32Array {
+  const positions = new Int32Array(graph.tensors.length).fill(-1);
+  for (const [at, node] of graph.nodes.entries()) {
+    for (const index of tensorsWritten(node)) positions[index] = at;
+  }
+  return positions;
+}
+
+/** Rewires every reader of tensor `from` to tensor `to`; graph outputs are left alone. */
+export function redirectReads(nodes: readonly Node[], redirects: ReadonlyMap<number, number>): readonly Node[] {
+  if (redirects.size === 0) return nodes;
+  const follow = (index: number): number => {
+    const next = redirects.get(index);
+    return next === undefined ? index : follow(next);
+  };
+  return nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(follow),
+    captures: node.captures.map(follow),
+  }));
+}
+
+/** Drops nodes that no output depends on, and tensors that nothing refers to; renumbers the rest. */
+export function compactGraph(graph: Graph): Graph {
+  const nodes = liveNodes(graph);
+  const used = new Set([...graph.inputs, ...graph.outputs]);
+  for (const node of nodes) {
+    for (const index of [...tensorsRead(node), ...tensorsWritten(node)]) used.add(index);
+  }
+  const kept = [...used].sort((a, b) => a - b);
+  const renumbered = new Map(kept.map((index, at) => [index, at]));
+  const renumber = (index: number) => (index < 0 ? -1 : (renumbered.get(index) ?? -1));
+  return {
+    ...graph,
+    tensors: kept.map((index) => graph.tensors[index]).filter((tensor) => tensor !== undefined),
+    nodes: nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(renumber),
+      outputs: node.outputs.map(renumber),
+      captures: node.captures.map(renumber),
+    })),
+    inputs: graph.inputs.map(renumber),
+    outputs: graph.outputs.map(renumber),
+  };
+}
+
+function liveNodes(graph: Graph): readonly Node[] {
+  const needed = new Set(graph.outputs);
+  const live: Node[] = [];
+  for (const node of [...graph.nodes].reverse()) {
+    if (!tensorsWritten(node).some((index) => needed.has(index))) continue;
+    for (const index of tensorsRead(node)) needed.add(index);
+    live.push(node);
+  }
+  return live.reverse();
+}
+
+/** Appends tensors that a pass makes; names get a number where they would collide. */
+export class TensorList {
+  readonly tensors: Tensor[];
+  readonly #names: Set<string>;
+
+  constructor(graph: Graph) {
+    this.tensors = [...graph.tensors];
+    this.#names = new Set(graph.tensors.map(({ name }) => name));
+  }
+
+  add(tensor: Tensor): number {
+    let name = tensor.name;
+    for (let at = 1; this.#names.has(name); at += 1) name = `${tensor.name}_${at}`;
+    this.#names.add(name);
+    return this.tensors.push({ ...tensor, name }) - 1;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Which operators are spatially local: an output pixel depends on a window of input pixels, the same window
+ * everywhere. Only these can be tiled or streamed; every other operator is a barrier and runs whole.
+ *
+ * A node's locality gives, for each input, either the window rule of both axes or `null`: that operand has
+ * no space (weights, per-channel factors, a squeeze-excite gate) and goes whole to every tile.
+ *
+ * Expects a normalised graph (`normalize.ts`): pads explicit, Resize by scales, known shapes.
+ */
+import type { AxisRule } from './axis-rule.js';
+import { POINTWISE, windowRule } from './axis-rule.js';
+import { constantNumbers } from './constant-values.js';
+import type { Graph, Node } from './graph.js';
+import { intAttribute, intsAttribute, stringAttribute, tensorAt } from './graph.js';
+import { resizeRule } from './resize-rule.js';
+
+export interface SpatialRule {
+  readonly rows: AxisRule;
+  readonly cols: AxisRule;
+}
+
+export type Locality =
+  | { readonly kind: 'local'; readonly inputs: readonly (SpatialRule | null)[] }
+  | { readonly kind: 'barrier'; readonly reason: string };
+
+const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
+
+/** Classifies one node of a normalised graph. Barriers say why, for `mafat model show` and error messages. */
+export function localityOf(graph: Graph, node: Node): Locality {
+  if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
+  const classify = CLASSIFIERS[node.op];
+  if (classify === undefined) return barrier(`${node.op} isn't spatially local`);
+  for (const index of [node.inputs[0] ?? -1, ...node.outputs.filter((output) => output >= 0)]) {
+    const rank = index < 0 ? undefined : tensorAt(graph, index).shape?.length;
+    if (rank !== 4) return barrier(`${node.op} of rank ${rank ?? 'unknown'}, expected 4`);
+  }
+  return classify(graph, node);
+}
+
+type Classifier = (graph: Graph, node: Node) => Locality;
+
+function barrier(reason: string): Locality {
+  return { kind: 'barrier', reason };
+}
+
+function local(rule: SpatialRule, extraInputs = 0): Locality {
+  return { kind: 'local', inputs: [rule, ...Array.from({ length: extraInputs }, () => null)] };
+}
+
+/** The first input is the map; the rest must be constants without space. */
+function mapAndConstants(graph: Graph, node: Node, rule: SpatialRule): Locality {
+  const rest = node.inputs.slice(1);
+  const computed = rest.find((index) => index >= 0 && tensorAt(graph, index).constant === null);
+  if (computed !== undefined) {
+    return barrier(`${node.op} with computed operand "${tensorAt(graph, computed).name}"`);
+  }
+  return local(rule, rest.length);
+}
+
+const pointwise: Classifier = (graph, node) => mapAndConstants(graph, node, SAME);
+
+const convolution: Classifier = (graph, node) => {
+  const weights = node.inputs[1] ?? -1;
+  const kernel = weights < 0 ? undefined : tensorAt(graph, weights).shape?.slice(2);
+  return kernel === undefined
+    ? barrier('Conv without weights')
+    : mapAndConstants(graph, node, windows(node, kernel));
+};
+
+const pool: Classifier = (_graph, node) => {
+  if ((node.outputs[1] ?? -1) >= 0) return barrier(`${node.op} with indices of the whole map`);
+  const kernel = intsAttribute(node, 'kernel_shape');
+  return kernel === undefined ? barrier(`${node.op} without kernel_shape`) : local(windows(node, kernel));
+};
+
+function windows(node: Node, kernel: readonly number[]): SpatialRule {
+  const strides = intsAttribute(node, 'strides') ?? [1, 1];
+  const dilations = intsAttribute(node, 'dilations') ?? [1, 1];
+  const pads = intsAttribute(node, 'pads') ?? [0, 0, 0, 0];
+  const rule = (axis: number) =>
+    windowRule({
+      kernel: kernel[axis] ?? 1,
+      stride: strides[axis] ?? 1,
+      dilation: dilations[axis] ?? 1,
+      padBegin: pads[axis] ?? 0,
+    });
+  return { rows: rule(0), cols: rule(1) };
+}
+
+/** Elementwise operators with numpy broadcasting: every operand is a whole map or has no space at all. */
+const elementwise: Classifier = (graph, node) => {
+  const [rows, cols] = spaceOf(tensorAt(graph, node.outputs[0] ?? -1).shape ?? []);
+  const inputs: (SpatialRule | null)[] = [];
+  for (const index of node.inputs) {
+    const { shape, name, constant } = tensorAt(graph, index);
+    if (shape === null) return barrier(`operand "${name}" of unknown shape`);
+    const [operandRows, operandCols] = spaceOf(shape);
+    const isMap = operandRows === rows && operandCols === cols && (rows > 1 || cols > 1 || constant === null);
+    const hasNoSpace = operandRows === 1 && operandCols === 1;
+    if (!isMap && !hasNoSpace) return barrier(`operand "${name}" is broadcast along one axis`);
+    if (isMap && constant !== null) return barrier(`constant "${name}" varies over height or width`);
+    inputs.push(isMap ? SAME : null);
+  }
+  return inputs.includes(SAME) ? { kind: 'local', inputs } : barrier('no operand is a map');
+};
+
+/** Height and width of an operand; numpy broadcasting aligns shapes at the right. */
+function spaceOf(shape: readonly number[]): readonly [number, number] {
+  return [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
+}
+
+const concat: Classifier = (graph, node) => {
+  if (channelAxis(node, 'axis', 1) === undefined) return barrier('Concat along an axis other than channels');
+  const constant = node.inputs.find((index) => tensorAt(graph, index).constant !== null);
+  if (constant !== undefined) return barrier(`constant map "${tensorAt(graph, constant).name}"`);
+  return { kind: 'local', inputs: node.inputs.map(() => SAME) };
+};
+
+const split: Classifier = (graph, node) =>
+  channelAxis(node, 'axis', 0) === undefined
+    ? barrier('Split along an axis other than channels')
+    : pointwise(graph, node);
+
+/** Axis 1 of a rank-4 tensor, however it is written; undefined for any other axis. */
+function channelAxis(node: Node, name: string, fallback: number): 1 | undefined {
+  const axis = intAttribute(node, name, fallback);
+  return axis === 1 || axis === -3 ? 1 : undefined;
+}
+
+const slice: Classifier = (graph, node) => {
+  const starts = intsAttribute(node, 'starts') ?? constantNumbers(graph, node.inputs[1]);
+  const given = intsAttribute(node, 'axes') ?? constantNumbers(graph, node.inputs[3]);
+  const axes = given ?? starts?.map((_, axis) => axis);
+  if (axes === undefined || !axes.every((axis) => axis === 1 || axis === -3)) {
+    return barrier('Slice along an axis other than channels');
+  }
+  return pointwise(graph, node);
+};
+
+const softmax: Classifier = (graph, node) => {
+  const opset = graph.opsets[''] ?? 0;
+  const overChannels = opset >= 13 && channelAxis(node, 'axis', -1) !== undefined;
+  return overChannels ? local(SAME) : barrier(`${node.op} over more than channels`);
+};
+
+const batchNormalization: Classifier = (graph, node) =>
+  intAttribute(node, 'training_mode', 0) === 0
+    ? pointwise(graph, node)
+    : barrier('BatchNormalization in training mode');
+
+const spaceToDepth: Classifier = (_graph, node) => {
+  const block = intAttribute(node, 'blocksize', 1);
+  const rule: AxisRule = { up: 1, stride: block, pad: 0, extent: block, mirror: 0 };
+  return local({ rows: rule, cols: rule });
+};
+
+const depthToSpace: Classifier = (_graph, node) => {
+  const rule: AxisRule = { ...POINTWISE, up: intAttribute(node, 'blocksize', 1) };
+  return local({ rows: rule, cols: rule });
+};
+
+/** Rows that padding depends on, by mode; wrap joins opposite borders and isn't local. */
+const MIRRORS: Readonly<Record<string, (pad: number) => number>> = {
+  constant: () => 0,
+  edge: () => 1,
+  reflect: (pad) => Math.max(0, pad) + 1,
+};
+
+const pad: Classifier = (graph, node) => {
+  const pads =
+    intsAttribute(node, 'pads') ??
+    intsAttribute(node, 'paddings') ??
+    (node.inputs.length > 3 && (node.inputs[3] ?? -1) >= 0
+      ? undefined
+      : constantNumbers(graph, node.inputs[1]));
+  const mirror = MIRRORS[stringAttribute(node, 'mode', 'constant')];
+  if (pads?.length !== 8 || mirror === undefined) return barrier('Pad of computed size, by axes or wrapping');
+  const rule = (axis: number): AxisRule => {
+    const begin = pads[axis] ?? 0;
+    return { ...POINTWISE, pad: begin, mirror: mirror(Math.max(begin, pads[axis + 4] ?? 0)) };
+  };
+  return mapAndConstants(graph, node, { rows: rule(2), cols: rule(3) });
+};
+
+const resize: Classifier = (graph, node) => {
+  const rule = resizeRule(graph, node);
+  return rule.kind === 'barrier' ? rule : local(rule.rule, node.inputs.length - 1);
+};
+
+/** Operators of one map whose output pixel depends on the same pixel of all channels at most. */
+const POINTWISE_OPERATORS = [
+  ...['Relu', 'LeakyRelu', 'Clip', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Softplus', 'Softsign'],
+  ...['Mish', 'Elu', 'Selu', 'Celu', 'Gelu', 'ThresholdedRelu', 'Abs', 'Neg', 'Exp', 'Log', 'Sqrt', 'Erf'],
+  ...['Floor', 'Ceil', 'Round', 'Reciprocal', 'Sign', 'Cast', 'Identity', 'Dropout', 'LRN'],
+];
+
+const ELEMENTWISE_OPERATORS = ['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Sum', 'Mean', 'Pow', 'PRelu'];
+
+const CLASSIFIERS: Readonly<Record<string, Classifier>> = {
+  ...Object.fromEntries(POINTWISE_OPERATORS.map((op) => [op, pointwise])),
+  ...Object.fromEntries(ELEMENTWISE_OPERATORS.map((op) => [op, elementwise])),
+  Conv: convolution,
+  MaxPool: pool,
+  AveragePool: pool,
+  LpPool: pool,
+  Concat: concat,
+  Split: split,
+  Slice: slice,
+  Softmax: softmax,
+  LogSoftmax: softmax,
+  BatchNormalization: batchNormalization,
+  SpaceToDepth: spaceToDepth,
+  DepthToSpace: depthToSpace,
+  Pad: pad,
+  Resize: resize,
+  Upsample: resize,
+};

@@ -1,0 +1,86 @@
+/** Passes that leave the result of the network as it is and make its geometry explicit. */
+import { kernelExtent } from './axis-rule.js';
+import { constantNumbers, inlineConstant } from './constant-values.js';
+import { compactGraph, redirectReads, TensorList } from './edit-graph.js';
+import type { Attribute, Graph, Node } from './graph.js';
+import { intAttribute, intsAttribute, knownShape, stringAttribute, tensorAt } from './graph.js';
+
+/** Removes Identity and inference-mode Dropout; those that name a graph output stay. */
+export function removeIdentities(graph: Graph): Graph {
+  const outputs = new Set(graph.outputs);
+  const removed = graph.nodes.filter(
+    (node) =>
+      node.domain === '' &&
+      (node.op === 'Identity' || (node.op === 'Dropout' && (node.outputs[1] ?? -1) < 0)) &&
+      !outputs.has(node.outputs[0] ?? -1),
+  );
+  const redirects = new Map(removed.map((node) => [node.outputs[0] ?? -1, node.inputs[0] ?? -1]));
+  const kept = graph.nodes.filter((node) => !removed.includes(node));
+  return compactGraph({ ...graph, nodes: redirectReads(kept, redirects) });
+}
+
+/**
+ * Makes padding and scaling independent of the size of the map at run time, which differs between a tile
+ * and the whole map: auto_pad becomes pads, Resize by sizes becomes Resize by scales.
+ *
+ * Expects known shapes.
+ */
+export function makeGeometryExplicit(graph: Graph): Graph {
+  const list = new TensorList(graph);
+  const nodes = graph.nodes.map((node) => explicitScales({ graph, list, node: explicitPads(graph, node) }));
+  return compactGraph({ ...graph, tensors: list.tensors, nodes });
+}
+
+const PADDED_OPERATORS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool']);
+
+function explicitPads(graph: Graph, node: Node): Node {
+  const mode = stringAttribute(node, 'auto_pad', 'NOTSET');
+  if (!PADDED_OPERATORS.has(node.op) || node.domain !== '' || mode === 'NOTSET') return node;
+  const { auto_pad: _, ...attributes } = node.attributes;
+  const rowsIn = knownShape(tensorAt(graph, node.inputs[0] ?? -1)).slice(2);
+  const pads: Attribute = { kind: 'ints', value: automaticPads({ graph, node, rowsIn, mode }) };
+  return { ...node, attributes: { ...attributes, pads } };
+}
+
+interface AutomaticPads {
+  readonly graph: Graph;
+  readonly node: Node;
+  readonly rowsIn: readonly number[];
+  readonly mode: string;
+}
+
+/** Pads as [begin of each axis, end of each axis]. Source: onnx/docs/Operators.md, Conv, auto_pad. */
+function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly number[] {
+  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, node.inputs[1] ?? -1).shape?.slice(2);
+  const strides = intsAttribute(node, 'strides');
+  const dilations = intsAttribute(node, 'dilations');
+  const totals = rowsIn.map((rows, axis) => {
+    if (mode === 'VALID') return 0;
+    const stride = strides?.[axis] ?? 1;
+    const extent = kernelExtent({ kernel: kernel?.[axis] ?? 1, dilation: dilations?.[axis] ?? 1 });
+    return Math.max(0, (Math.ceil(rows / stride) - 1) * stride + extent - rows);
+  });
+  const smaller = totals.map((total) => Math.floor(total / 2));
+  const larger = totals.map((total) => Math.ceil(total / 2));
+  return mode === 'SAME_LOWER' ? [...larger, ...smaller] : [...smaller, ...larger];
+}
+
+interface ResizeEdit {
+  readonly graph: Graph;
+  readonly list: TensorList;
+  readonly node: Node;
+}
+
+/** Only whole factors are rewritten: for others the resize stays as it is and is a barrier. */
+function explicitScales({ graph, list, node }: ResizeEdit): Node {
+  const sizes = constantNumbers(graph, node.inputs[3]);
+  if (node.op !== 'Resize' || node.domain !== '' || sizes === undefined || sizes.length !== 4) return node;
+  if (intsAttribute(node, 'axes') !== undefined || intAttribute(node, 'antialias', 0) !== 0) return node;
+  const rowsIn = knownShape(tensorAt(graph, node.inputs[0] ?? -1));
+  const scales = sizes.map((size, axis) => size / (rowsIn[axis] ?? size));
+  if (!scales.every(Number.isInteger)) return node;
+  const constant = inlineConstant(Float32Array.from(scales));
+  const index = list.add({ name: `${node.name}_scales`, dtype: 'float32', shape: [4], constant });
+  const { keep_aspect_ratio_policy: _, ...attributes } = node.attributes;
+  return { ...node, attributes, inputs: [node.inputs[0] ?? -1, node.inputs[1] ?? -1, index] };
+}

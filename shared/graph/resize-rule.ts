@@ -1,0 +1,106 @@
+/**
+ * Resize (and Upsample of old opsets) by whole factors as a window rule.
+ *
+ * Nearest works for any whole factor: all coordinate transformations but align_corners and tf_crop map a
+ * shift of `factor` output rows to a shift of one input row. Linear interpolation is offered for powers of
+ * two only: there the weights are exact in float32, wherever the tile starts.
+ * Source: onnx/docs/Operators.md, Resize.
+ */
+import type { AxisRule } from './axis-rule.js';
+import { POINTWISE } from './axis-rule.js';
+import { constantNumbers } from './constant-values.js';
+import type { Graph, Node } from './graph.js';
+import { intAttribute, intsAttribute, stringAttribute } from './graph.js';
+
+type ResizeRule =
+  | { readonly kind: 'rule'; readonly rule: { readonly rows: AxisRule; readonly cols: AxisRule } }
+  | { readonly kind: 'barrier'; readonly reason: string };
+
+const SHIFT_INVARIANT = new Set(['half_pixel', 'pytorch_half_pixel', 'asymmetric', 'half_pixel_symmetric']);
+
+/** Scale factors of all four axes, or undefined where they aren't constants of the model. */
+export function resizeScales(graph: Graph, node: Node): readonly number[] | undefined {
+  if (node.op === 'Upsample') return floatScales(node) ?? constantNumbers(graph, node.inputs[1]);
+  const scales = constantNumbers(graph, node.inputs[(graph.opsets[''] ?? 0) >= 11 ? 2 : 1]);
+  return scales?.length === 0 ? undefined : scales;
+}
+
+function floatScales(node: Node): readonly number[] | undefined {
+  const attribute = node.attributes.scales;
+  return attribute?.kind === 'floats' ? attribute.value : undefined;
+}
+
+export function resizeRule(graph: Graph, node: Node): ResizeRule {
+  const scales = resizeScales(graph, node);
+  if (scales?.length !== 4 || scales[0] !== 1 || scales[1] !== 1) return barrier('Resize of computed size');
+  if (intsAttribute(node, 'axes') !== undefined) return barrier('Resize by axes');
+  if (intAttribute(node, 'antialias', 0) !== 0) return barrier('Resize with antialias');
+  const transformation = transformationOf(graph, node);
+  if (!SHIFT_INVARIANT.has(transformation)) return barrier(`Resize with ${transformation}`);
+  const mode = stringAttribute(node, 'mode', 'nearest');
+  const reach = reachOf(mode, { transformation, rounding: roundingOf(graph, node) });
+  const rows = reach?.(scales[2] ?? 0);
+  const cols = reach?.(scales[3] ?? 0);
+  if (rows === undefined || cols === undefined) {
+    return barrier(`Resize ${mode} by ${scales.slice(2).join(' x ')}`);
+  }
+  return { kind: 'rule', rule: { rows, cols } };
+}
+
+function barrier(reason: string): ResizeRule {
+  return { kind: 'barrier', reason };
+}
+
+/** Before opset 11 the transformation was always asymmetric and had no attribute. */
+function transformationOf(graph: Graph, node: Node): string {
+  if (node.op === 'Upsample' || (graph.opsets[''] ?? 0) < 11) return 'asymmetric';
+  return stringAttribute(node, 'coordinate_transformation_mode', 'half_pixel');
+}
+
+function roundingOf(graph: Graph, node: Node): string {
+  if (node.op === 'Upsample' || (graph.opsets[''] ?? 0) < 11) return 'floor';
+  return stringAttribute(node, 'nearest_mode', 'round_prefer_floor');
+}
+
+const ROUNDINGS: Readonly<Record<string, (x: number) => number>> = {
+  floor: Math.floor,
+  ceil: Math.ceil,
+  round_prefer_floor: (x) => Math.ceil(x - 0.5),
+  round_prefer_ceil: (x) => Math.floor(x + 0.5),
+};
+
+interface ResizeMode {
+  readonly transformation: string;
+  readonly rounding: string;
+}
+
+/** Rule by scale for an interpolation, or undefined for interpolations that aren't local. */
+function reachOf(
+  mode: string,
+  { transformation, rounding }: ResizeMode,
+): ((scale: number) => AxisRule | undefined) | undefined {
+  const shift = transformation === 'asymmetric' ? 0 : 0.5;
+  const round = ROUNDINGS[rounding];
+  if (mode === 'nearest' && round !== undefined) {
+    return (scale) => (isWhole(scale) ? ruleOf(scale, shift, (x) => [round(x), round(x)]) : undefined);
+  }
+  if (mode === 'linear') {
+    return (scale) =>
+      isWhole(Math.log2(scale)) ? ruleOf(scale, shift, (x) => [Math.floor(x), Math.floor(x) + 1]) : undefined;
+  }
+  return undefined;
+}
+
+function isWhole(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
+}
+
+/** Hull of the input rows that the `factor` output rows of one input row read, relative to that row. */
+function ruleOf(factor: number, shift: number, read: (x: number) => [number, number]): AxisRule | undefined {
+  if (factor < 1) return undefined;
+  if (factor === 1) return POINTWISE;
+  const reads = Array.from({ length: factor }, (_, row) => read((row + shift) / factor - shift));
+  const first = Math.min(...reads.map(([from]) => from));
+  const last = Math.max(...reads.map(([, to]) => to));
+  return { up: factor, stride: 1, pad: -first, extent: last - first + 1, mirror: 0 };
+}

@@ -1,0 +1,87 @@
+/**
+ * A plan: segments in order, each with its geometry and what it is predicted to need. The same graph,
+ * notation and settings always give the same plan.
+ */
+import type { Graph } from '../graph/graph.js';
+import type { NodeRange } from '../graph/segment-graph.js';
+import type { PredictSettings, SegmentPrediction } from '../memory/predict.js';
+import { predictSegments } from '../memory/predict.js';
+import type { Segment } from '../tile/segment.js';
+import { modeOf, planRange } from '../tile/segment.js';
+import type { PlanNotation } from './notation.js';
+import { formatPlan } from './notation.js';
+
+export interface PlannedSegment {
+  readonly segment: Segment;
+  readonly prediction: SegmentPrediction;
+}
+
+export interface Plan {
+  readonly notation: string;
+  readonly segments: readonly PlannedSegment[];
+  readonly predicted: PlanPrediction;
+}
+
+/** Bytes. `peakBytes` = `workingBytes` + mapped weights of the largest segment, `weightsBytes`. */
+export interface PlanPrediction {
+  readonly workingBytes: number;
+  readonly weightsBytes: number;
+  readonly peakBytes: number;
+}
+
+/** How much of `peakBytes` a budget bounds: with evictable weights, these come and go with the page cache. */
+export type WeightsPolicy = 'resident' | 'evictable';
+
+export function budgetedBytes(predicted: PlanPrediction, weights: WeightsPolicy): number {
+  return weights === 'resident' ? predicted.peakBytes : predicted.workingBytes;
+}
+
+/** @throws {RangeError} if a cut is no layer of the graph. */
+export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
+  const ranges = rangesOf(graph, notation.cuts);
+  const segments = mergeWholes(
+    ranges.flatMap((range, at) => planRange(graph, range, notation.modes[at] ?? { kind: 'whole' })),
+    notation.cuts.map((cut) => positionOf(graph, cut)),
+  );
+  const predictions = predictSegments(graph, segments, settings);
+  const workingBytes = Math.max(...predictions.map((item) => item.workingBytes));
+  const weightsBytes = Math.max(...predictions.map((item) => item.weightsBytes));
+  return {
+    notation: formatPlan({
+      modes: segments.map(modeOf),
+      cuts: segments.slice(1).map(({ from }) => graph.nodes[from]?.layer ?? 0),
+    }),
+    segments: segments.flatMap((segment, at) => {
+      const prediction = predictions[at];
+      return prediction === undefined ? [] : [{ segment, prediction }];
+    }),
+    predicted: { workingBytes, weightsBytes, peakBytes: workingBytes + weightsBytes },
+  };
+}
+
+/** Neighbouring whole segments that nobody cut apart are one: fewer sessions, fewer copies. */
+function mergeWholes(segments: readonly Segment[], asked: readonly number[]): readonly Segment[] {
+  const merged: Segment[] = [];
+  for (const segment of segments) {
+    const last = merged.at(-1);
+    if (last?.kind === 'whole' && segment.kind === 'whole' && !asked.includes(segment.from)) {
+      merged[merged.length - 1] = { ...last, to: segment.to };
+    } else merged.push(segment);
+  }
+  return merged;
+}
+
+function rangesOf(graph: Graph, cuts: readonly number[]): readonly NodeRange[] {
+  const positions = [0, ...cuts.map((cut) => positionOf(graph, cut)), graph.nodes.length];
+  return positions.slice(1).map((to, at) => ({ from: positions[at] ?? 0, to }));
+}
+
+/** Position of the first node of a layer, or of the next layer that has nodes. */
+function positionOf(graph: Graph, cut: number): number {
+  const position = graph.nodes.findIndex(({ layer }) => layer >= cut);
+  if (position <= 0) {
+    const last = graph.nodes.at(-1)?.layer ?? 0;
+    throw new RangeError(`Cannot cut at layer ${cut}: the network has layers 0 to ${last}, expected 1 to ${last}`);
+  }
+  return position;
+}

@@ -1,0 +1,44 @@
+import type { Graph } from '../graph/graph.js';
+import type { PredictSettings } from '../memory/predict.js';
+import type { PlanNotation } from './notation.js';
+import type { Plan, WeightsPolicy } from './plan.js';
+import { budgetedBytes, buildPlan } from './plan.js';
+
+export interface SearchOptions extends PredictSettings {
+  readonly budgetBytes: number;
+  readonly weights: WeightsPolicy;
+}
+
+/**
+ * A strategy gives candidates in the order in which it would take them. How a candidate is judged is not its
+ * business, so that all strategies stand on the same predictor.
+ */
+export type Strategy = (graph: Graph) => Iterable<PlanNotation>;
+
+/** No candidate of the strategy fits; `smallestBytes` is the least budget that one of them would meet. */
+export class BudgetError extends RangeError {
+  override readonly name = 'BudgetError';
+  readonly code = 'BUDGET_TOO_SMALL';
+  readonly smallestBytes: number;
+
+  constructor(budgetBytes: number, smallest: Plan, smallestBytes: number) {
+    const mebi = (bytes: number) => `${Math.ceil((bytes / 2 ** 20) * 10) / 10}M`;
+    super(
+      `Cannot plan within ${mebi(budgetBytes)}: the smallest plan, ${smallest.notation}, needs ${mebi(smallestBytes)}`,
+    );
+    this.smallestBytes = smallestBytes;
+  }
+}
+
+/** The first candidate predicted to fit. @throws {BudgetError} if none does. */
+export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOptions): Plan {
+  let smallest: Plan | undefined;
+  const need = (plan: Plan) => budgetedBytes(plan.predicted, options.weights);
+  for (const notation of strategy(graph)) {
+    const plan = buildPlan(graph, notation, options);
+    if (need(plan) <= options.budgetBytes) return plan;
+    if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;
+  }
+  if (smallest === undefined) throw new RangeError(`Cannot plan "${graph.name}": the strategy has no candidates`);
+  throw new BudgetError(options.budgetBytes, smallest, need(smallest));
+}

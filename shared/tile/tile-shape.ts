@@ -1,0 +1,39 @@
+import type { Graph } from '../graph/graph.js';
+import { knownShape, tensorAt } from '../graph/graph.js';
+import type { Segment, TiledSegment } from './segment.js';
+import type { AxisTile } from './tile-axis.js';
+
+/** Shape of each tensor of a segment while one step of it runs. */
+export type ShapeOf = (tensor: number) => readonly number[];
+
+export interface Tile {
+  readonly rows: AxisTile;
+  readonly cols: AxisTile;
+}
+
+/** All tiles of a grid, row by row. */
+export function tilesOfGrid(segment: TiledSegment): readonly Tile[] {
+  return segment.rowTiles.flatMap((rows) => segment.colTiles.map((cols) => ({ rows, cols })));
+}
+
+export function wholeShapes(graph: Graph): ShapeOf {
+  return (tensor) => knownShape(tensorAt(graph, tensor));
+}
+
+/** Tensors without space keep their whole shape in every tile. */
+export function tileShapes(graph: Graph, { rows, cols }: Tile): ShapeOf {
+  const whole = wholeShapes(graph);
+  return (tensor) => {
+    const shape = whole(tensor);
+    const rowSpan = rows.spans.get(tensor);
+    const colSpan = cols.spans.get(tensor);
+    if (rowSpan === undefined || colSpan === undefined) return shape;
+    return [...shape.slice(0, 2), rowSpan.to - rowSpan.from, colSpan.to - colSpan.from];
+  };
+}
+
+/** The steps a segment is run in: one, or one per tile. */
+export function stepShapes(graph: Graph, segment: Segment): readonly ShapeOf[] {
+  if (segment.kind === 'whole') return [wholeShapes(graph)];
+  return tilesOfGrid(segment).map((tile) => tileShapes(graph, tile));
+}
