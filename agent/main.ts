@@ -36,6 +36,11 @@ function exitCodeOf(error: unknown): number {
   return error instanceof BudgetError ? EXIT.budget : EXIT.failed;
 }
 
+// A reader that has seen enough (`mafat ... | head`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   await buildProgram().parseAsync();
 } catch (error) {

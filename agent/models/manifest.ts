@@ -7,8 +7,8 @@ const perChannel = z.array(z.number()).min(1).max(3);
 
 const inputSchema = z.strictObject({
   name: z.string().min(1),
-  width: positive.max(65536),
-  height: positive.max(65536),
+  width: z.int().min(2).max(65536),
+  height: z.int().min(2).max(65536),
   channels: z.union([z.literal(1), z.literal(3)]),
   layout: z.enum(['nchw', 'nhwc']),
   dtype: z.enum(['float32', 'uint8']),
