@@ -47,7 +47,8 @@ try {
   if (!(error instanceof CommanderError)) {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`mafat: ${message}\n`);
-    if (process.env.MAFAT_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (process.env.MAFAT_DEBUG !== undefined && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
   }
   process.exitCode = exitCodeOf(error);
 }

@@ -22,7 +22,11 @@ export interface OpenOptions {
 }
 
 /** @throws {RangeError | SyntaxError} if there is no such model, or it can't take the input size. */
-export async function openModel(store: ModelStore, name: string, { executor, size }: OpenOptions): Promise<Network> {
+export async function openModel(
+  store: ModelStore,
+  name: string,
+  { executor, size }: OpenOptions,
+): Promise<Network> {
   const { folder, manifest, graph: stored } = await store.load(name);
   const input = { ...manifest.input, ...size };
   const graph = await specializeGraph(stored, { folder, input, executor });

@@ -62,9 +62,15 @@ async function measureRun(executor: Executor, { network, plan, options }: Job): 
     for (let round = 0; round < options.repeat; round += 1) {
       for (const file of options.images) {
         const label = options.repeat === 1 ? file : `${file} (${round + 1}/${options.repeat})`;
-        const result = await runImage(executor, { file, options, label, values: needsValues(network.manifest) });
+        const result = await runImage(executor, {
+          file,
+          options,
+          label,
+          values: needsValues(network.manifest),
+        });
         latencyMs.push(result.latencyMs);
-        if (round === 0) images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
+        if (round === 0)
+          images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
       }
     }
   } finally {
@@ -79,7 +85,12 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
 
 async function loadPlan(executor: Executor, { network, plan, options }: Job): Promise<void> {
   const { level, threads } = options;
-  const program = compilePlan(network.graph, plan, { folder: network.folder, input: network.input, level, threads });
+  const program = compilePlan(network.graph, plan, {
+    folder: network.folder,
+    input: network.input,
+    level,
+    threads,
+  });
   options.onProgress?.('loading');
   await executor.ask({ kind: 'load', program });
 }

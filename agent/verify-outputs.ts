@@ -32,7 +32,9 @@ export function verifyOutputs(
   for (const expected of reference) {
     const actual = outputs.find(({ name }) => name === expected.name);
     if (actual === undefined || actual.shape.join() !== expected.shape.join()) {
-      throw new RangeError(`Cannot verify output "${expected.name}": its shape isn't that of the untiled run`);
+      throw new RangeError(
+        `Cannot verify output "${expected.name}": its shape isn't that of the untiled run`,
+      );
     }
     const compared = compareValues(actual, expected);
     maxAbsDiff = Math.max(maxAbsDiff, compared.maxAbsDiff);
@@ -51,14 +53,18 @@ function compareValues(actual: OutputTensor, expected: OutputTensor): Omit<Verif
   for (const [at, reference] of references.entries()) {
     const value = Number(values[at]);
     if (!Number.isFinite(Number(reference)) || !Number.isFinite(value)) {
-      throw new RangeError(`Cannot verify output "${expected.name}": element ${at} is ${value}, untiled ${reference}`);
+      throw new RangeError(
+        `Cannot verify output "${expected.name}": element ${at} is ${value}, untiled ${reference}`,
+      );
     }
     maxAbsDiff = Math.max(maxAbsDiff, Math.abs(value - Number(reference)));
     maxAbsReference = Math.max(maxAbsReference, Math.abs(Number(reference)));
     isConstant &&= reference === references[0];
   }
   if (isConstant) {
-    throw new RangeError(`Cannot verify output "${expected.name}": the reference is constant (${references[0]}) and shows nothing`);
+    throw new RangeError(
+      `Cannot verify output "${expected.name}": the reference is constant (${references[0]}) and shows nothing`,
+    );
   }
   return { maxAbsDiff, maxAbsReference };
 }

@@ -11,7 +11,7 @@
  * - `u2` nearest and `v2` linear upsampling, `d2` DepthToSpace, `s2` SpaceToDepth, `z1` zero Pad on all sides
  * - `f2` every second channel's first part: Slice of that many channels
  * - `+3` adds, `x3` multiplies, `&3` concatenates tensor 3; `e` squeeze-excites (a barrier and a gate)
- * - `@3` makes tensor 3 current, `!` makes the current tensor an output, too; the last one always is
+ * - `@3` makes tensor 3 current, `!` makes the current tensor an output; tensors that nothing reads are, too
  */
 import type { Feature, Graph, Window } from '../shared/index.js';
 import { GraphBuilder, mulberry32, windowRowsOut } from '../shared/index.js';
@@ -40,13 +40,15 @@ class NotationReader {
 
   read(words: readonly string[]): Graph {
     for (const word of words) this.#readWord(word);
-    const outputs = [...new Set([...this.#outputs, this.#current.tensor])];
-    return this.#builder.build('notation', outputs);
+    const graph = this.#builder.build('notation', []);
+    const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+    const ends = graph.nodes.flatMap(({ outputs }) => outputs).filter((index) => !read.has(index));
+    return { ...graph, outputs: [...new Set([...this.#outputs, ...ends])] };
   }
 
   #readWord(word: string): void {
     if (word === '!') {
-      this.#outputs.push(this.#current.tensor);
+      if (this.#current !== this.#features[0]) this.#outputs.push(this.#current.tensor);
       return;
     }
     if (word.startsWith('@')) {
@@ -85,11 +87,11 @@ class NotationReader {
       case '*':
         return this.#node('Mul', { inputs: [this.#constant([1, channels, 1, 1])] });
       case '+':
-        return this.#node('Add', { inputs: [this.#feature(value).tensor] });
+        return this.#node('Add', { inputs: [this.#partner(value, { channels }).tensor] });
       case 'x':
-        return this.#node('Mul', { inputs: [this.#feature(value).tensor] });
+        return this.#node('Mul', { inputs: [this.#partner(value, { channels }).tensor] });
       case '&': {
-        const other = this.#feature(value);
+        const other = this.#partner(value);
         const feature = { channels: channels + other.channels, rows, cols };
         return this.#node('Concat', { inputs: [other.tensor], attributes: { axis: 1 }, feature });
       }
@@ -117,7 +119,7 @@ class NotationReader {
 
   #node(op: string, { inputs = [], attributes = {}, feature }: NodeOptions = {}): Feature {
     const shape = feature ?? this.#current;
-    if (shape.rows < 1 || shape.cols < 1 || !Number.isInteger(shape.channels * shape.rows * shape.cols)) {
+    if (shape.rows < 1 || shape.cols < 1 || ![shape.channels, shape.rows, shape.cols].every(Number.isInteger)) {
       throw new RangeError(`${op} would give ${shape.channels}x${shape.rows}x${shape.cols}`);
     }
     const { channels, rows, cols } = shape;
@@ -128,9 +130,22 @@ class NotationReader {
     );
   }
 
+  /** Tensor to join the current one with. */
+  #partner(at: number, { channels }: { channels?: number } = {}): Feature {
+    const other = this.#feature(at);
+    const { rows, cols } = this.#current;
+    if (other.rows !== rows || other.cols !== cols || (channels ?? other.channels) !== other.channels) {
+      throw new RangeError(`tensor ${at} is no partner for ${rows}x${cols}`);
+    }
+    return other;
+  }
+
   #constant(shape: readonly number[]): number {
     const length = shape.reduce((product, dim) => product * dim, 1);
-    const fanIn = Math.max(1, shape.slice(1).reduce((product, dim) => product * dim, 1));
+    const fanIn = Math.max(
+      1,
+      shape.slice(1).reduce((product, dim) => product * dim, 1),
+    );
     const values = Float32Array.from({ length }, () => (this.#random() * 2 - 1) * Math.sqrt(3 / fanIn));
     return this.#builder.addConstant(`constant${this.#layer}.${this.#random()}`, values, shape);
   }
@@ -204,7 +219,9 @@ class NotationReader {
   /** Global average -> 1x1 convolution -> sigmoid -> channelwise product with the map. */
   #squeezeExcite(): Feature {
     const map = this.#current;
-    const squeezed = this.#node('GlobalAveragePool', { feature: { channels: map.channels, rows: 1, cols: 1 } });
+    const squeezed = this.#node('GlobalAveragePool', {
+      feature: { channels: map.channels, rows: 1, cols: 1 },
+    });
     this.#current = squeezed;
     const weights = this.#constant([map.channels, map.channels, 1, 1]);
     this.#current = this.#node('Conv', { inputs: [weights], attributes: { kernel_shape: [1, 1] } });
@@ -230,7 +247,13 @@ function windows(word: string, kernel: number) {
   const dilation = option(word, 'd', 1);
   const given = /p([\d.]+)/.exec(word)?.[1]?.split('.').map(Number) ?? [0];
   const [top = 0, left = top, bottom = top, right = top] = given;
-  const window = (padBegin: number, padEnd: number): Window => ({ kernel, stride, dilation, padBegin, padEnd });
+  const window = (padBegin: number, padEnd: number): Window => ({
+    kernel,
+    stride,
+    dilation,
+    padBegin,
+    padEnd,
+  });
   return {
     kernel,
     rows: window(top, bottom),

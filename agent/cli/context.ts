@@ -12,7 +12,10 @@ export interface CommandContext {
 }
 
 /** Runs a command's work and cleans up after it, whatever happens. */
-export async function withContext<T>(title: string, work: (context: CommandContext) => Promise<T>): Promise<T> {
+export async function withContext<T>(
+  title: string,
+  work: (context: CommandContext) => Promise<T>,
+): Promise<T> {
   let executor: Executor | undefined;
   const progress = startProgress(title);
   const askExecutor = async () => {

@@ -54,7 +54,9 @@ function importCommand(): Command {
         if (files.length === 2 && extname(config ?? '') === '.cfg') {
           return importDarknet({ config: config ?? '', weights: weights ?? '' }, options);
         }
-        throw new RangeError(`Cannot import ${files.join(' ')}: expected FILE.onnx, or FILE.cfg FILE.weights`);
+        throw new RangeError(
+          `Cannot import ${files.join(' ')}: expected FILE.onnx, or FILE.cfg FILE.weights`,
+        );
       });
     });
 }
@@ -91,10 +93,16 @@ async function store(
     return importer({ ...(await importOptions(flags, context)), name, force });
   });
   if (flags.json) printJson({ name, ...manifest });
-  else printLine(`stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`);
+  else
+    printLine(
+      `stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`,
+    );
 }
 
-async function importOptions(flags: CommonFlags, context: CommandContext): Promise<Omit<ImportOptions, 'name' | 'force'>> {
+async function importOptions(
+  flags: CommonFlags,
+  context: CommandContext,
+): Promise<Omit<ImportOptions, 'name' | 'force'>> {
   return {
     store: context.store,
     executor: context.executor,
@@ -140,7 +148,9 @@ function showCommand(): Command {
       if (flags.json) return printJson({ name, intact, ...manifest, layers });
       const { input, decoder, labels, digest } = manifest;
       printLine(`${name}  ${digest}`);
-      printLine(`input ${input.width}x${input.height}x${input.channels}, ${input.resize}; decoder ${decoder.kind}; ${labels.length} labels`);
+      printLine(
+        `input ${input.width}x${input.height}x${input.channels}, ${input.resize}; decoder ${decoder.kind}; ${labels.length} labels`,
+      );
       printLine();
       printLine(formatTable(['layer', 'operator', 'output', 'tileable'], layers.map(layerRow)));
     });

@@ -9,7 +9,8 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20,
 export function parseBytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?$/i.exec(text.trim());
   const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN));
-  if (!Number.isSafeInteger(bytes) || bytes < 1) throw new InvalidArgumentError('Expected a size such as 64M or 1.5G.');
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
+    throw new InvalidArgumentError('Expected a size such as 64M or 1.5G.');
   return bytes;
 }
 
@@ -48,13 +49,15 @@ export function parseThreads(text: string): number {
 
 export function parseSeed(text: string): number {
   const seed = Number(text);
-  if (!/^\d+$/.test(text) || seed > 0xffffffff) throw new InvalidArgumentError('Expected a whole number below 2^32.');
+  if (!/^\d+$/.test(text) || seed > 0xffffffff)
+    throw new InvalidArgumentError('Expected a whole number below 2^32.');
   return seed;
 }
 
 export function parseRatio(text: string): number {
   const ratio = Number(text);
-  if (text.trim() === '' || !(ratio >= 0 && ratio <= 1)) throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  if (text.trim() === '' || !(ratio >= 0 && ratio <= 1))
+    throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return ratio;
 }
 

@@ -2,7 +2,14 @@ import { Command } from 'commander';
 import type { Graph, Level, Plan, PlannedSegment, Segment, WeightsPolicy } from '../../shared/index.js';
 import { formatMode, modeOf } from '../../shared/index.js';
 import type { Network } from '../open-model.js';
-import { DEFAULT_LEVEL, DEFAULT_STRATEGY, DEFAULT_THREADS, openModel, planNetwork, STRATEGIES } from '../open-model.js';
+import {
+  DEFAULT_LEVEL,
+  DEFAULT_STRATEGY,
+  DEFAULT_THREADS,
+  openModel,
+  planNetwork,
+  STRATEGIES,
+} from '../open-model.js';
 import { withContext } from './context.js';
 import { parseBytes, parseLevel, parseSize, parseThreads } from './parse-options.js';
 import { formatBytes, formatMacs, formatTable, printJson, printLine } from './print.js';
@@ -27,7 +34,12 @@ export function withPlanOptions(command: Command): Command {
     .option('--strategy <name>', `how to search: ${Object.keys(STRATEGIES).join(', ')}`, DEFAULT_STRATEGY)
     .option('--threads <number>', 'threads of one operator', parseThreads, DEFAULT_THREADS)
     .option('--level <level>', 'optimisation level of ONNX Runtime', parseLevel, DEFAULT_LEVEL)
-    .option('--weights <policy>', 'resident: the budget bounds mapped weights, too; evictable: it does not', parseWeights, 'resident');
+    .option(
+      '--weights <policy>',
+      'resident: the budget bounds mapped weights, too; evictable: it does not',
+      parseWeights,
+      'resident',
+    );
 }
 
 function parseWeights(text: string): WeightsPolicy {
@@ -92,7 +104,12 @@ export function printPlan({ name, graph, ...network }: Network, plan: Plan): voi
   printLine(`${name} at ${network.input.width}x${network.input.height}: ${plan.notation}`);
   printLine();
   const header = ['layers', 'mode', 'halo', 'working', 'weights', 'MACs', 'overhead', 'equal to untiled'];
-  printLine(formatTable(header, plan.segments.map((segment) => segmentRow(graph, segment))));
+  printLine(
+    formatTable(
+      header,
+      plan.segments.map((segment) => segmentRow(graph, segment)),
+    ),
+  );
   printLine();
   printLine(
     `predicted: working ${formatBytes(workingBytes)} + weights ${formatBytes(weightsBytes)} = peak ${formatBytes(peakBytes)}`,

@@ -38,7 +38,8 @@ export function runCommand(): Command {
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
         return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
       });
-      if (flags.json) printJson({ model: name, plan: planJson(result.network.graph, result.plan), ...result.run });
+      if (flags.json)
+        printJson({ model: name, plan: planJson(result.network.graph, result.plan), ...result.run });
       else printRun(result);
       if (result.run.verify?.exact === false) {
         process.stderr.write('mafat: outputs differ from the untiled network by more than the plan allows\n');
@@ -61,10 +62,14 @@ function printRun({ network, plan, run }: RunReport): void {
     `working memory ${formatBytes(measured.workingBytes)} (predicted ${formatBytes(workingBytes)}; with weights ${formatBytes(peakBytes)})`,
   );
   const latencies = measured.latencyMs;
-  printLine(`latency ${formatMs(median(latencies))}${latencies.length > 1 ? ` (median of ${latencies.length})` : ''}`);
+  printLine(
+    `latency ${formatMs(median(latencies))}${latencies.length > 1 ? ` (median of ${latencies.length})` : ''}`,
+  );
   if (verify !== undefined) {
     const verdict = verify.exact ? 'exact' : 'NOT EXACT';
-    printLine(`${verdict}: largest difference ${verify.maxAbsDiff}, largest reference ${verify.maxAbsReference}`);
+    printLine(
+      `${verdict}: largest difference ${verify.maxAbsDiff}, largest reference ${verify.maxAbsReference}`,
+    );
   }
   for (const image of images) {
     printLine();
@@ -74,9 +79,13 @@ function printRun({ network, plan, run }: RunReport): void {
 }
 
 function describeImage({ detections, classes, outputs }: NetworkRun['images'][number]): string {
-  if (outputs !== undefined) return outputs.map(({ name, shape }) => `  output ${name}: ${shape.join('x')}`).join('\n');
+  if (outputs !== undefined)
+    return outputs.map(({ name, shape }) => `  output ${name}: ${shape.join('x')}`).join('\n');
   if (classes !== undefined) {
-    return formatTable(['confidence', 'class'], classes.map(({ confidence, label }) => [confidence.toFixed(3), label]));
+    return formatTable(
+      ['confidence', 'class'],
+      classes.map(({ confidence, label }) => [confidence.toFixed(3), label]),
+    );
   }
   if (detections.length === 0) return '  nothing detected';
   const rows = detections.map(({ label, confidence, box }) => [

@@ -60,7 +60,10 @@ function decodeBox(head: DetectionHead, { map, anchor, cell, read }: Cell): Cand
   };
 }
 
-function classProbabilities({ softmax: competing, newCoords }: DetectionHead, scores: readonly number[]): readonly number[] {
+function classProbabilities(
+  { softmax: competing, newCoords }: DetectionHead,
+  scores: readonly number[],
+): readonly number[] {
   if (newCoords) return scores;
   return competing ? softmax(scores) : scores.map(logistic);
 }

@@ -55,7 +55,9 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
         return decodeHead(sized, { values: valuesOf(outputs, head.output), rows, cols }, threshold);
       });
       const kept = suppressOverlaps(candidates, decoder.nmsIou);
-      return { detections: kept.map((candidate) => toDetection(candidate, { image, input: options.input, labels })) };
+      return {
+        detections: kept.map((candidate) => toDetection(candidate, { image, input: options.input, labels })),
+      };
     }
   }
 }
@@ -76,10 +78,14 @@ interface Placement {
 }
 
 /** From the network's input back to the image: the reverse of stretching or letterboxing. */
-function toDetection({ box, classId, confidence }: Candidate, { image, input, labels }: Placement): Detection {
+function toDetection(
+  { box, classId, confidence }: Candidate,
+  { image, input, labels }: Placement,
+): Detection {
   const scaleX = input.width / image.width;
   const scaleY = input.height / image.height;
-  const [shownX, shownY] = input.resize === 'stretch' ? [scaleX, scaleY] : [Math.min(scaleX, scaleY), Math.min(scaleX, scaleY)];
+  const [shownX, shownY] =
+    input.resize === 'stretch' ? [scaleX, scaleY] : [Math.min(scaleX, scaleY), Math.min(scaleX, scaleY)];
   const marginX = (input.width - image.width * shownX) / 2;
   const marginY = (input.height - image.height * shownY) / 2;
   return {

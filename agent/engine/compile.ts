@@ -3,7 +3,14 @@
  * in the stored model's data file, and turns tiles into regions to read and to write.
  */
 import type { Graph, Interval, Plan, Segment, Tile, TiledSegment } from '../../shared/index.js';
-import { boundaryOf, extractSegment, knownShape, tensorAt, tilesOfGrid, writeOnnx } from '../../shared/index.js';
+import {
+  boundaryOf,
+  extractSegment,
+  knownShape,
+  tensorAt,
+  tilesOfGrid,
+  writeOnnx,
+} from '../../shared/index.js';
 import type { ImageInput, MapSpec, Program, Region, SegmentProgram, Step, TileWrite } from './protocol.js';
 
 export interface CompileOptions {
@@ -16,7 +23,9 @@ export interface CompileOptions {
 /** @throws {RangeError} if a tensor without a fixed shape crosses a cut. */
 export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): Program {
   const segments = plan.segments.map(({ segment }) => segment);
-  const crossing = [...new Set([...graph.inputs, ...segments.flatMap((segment) => boundaryOf(graph, segment).outputs)])];
+  const crossing = [
+    ...new Set([...graph.inputs, ...segments.flatMap((segment) => boundaryOf(graph, segment).outputs)]),
+  ];
   const mapOf = new Map(crossing.map((tensor, at) => [tensor, at]));
   const tiled = new Set(segments.flatMap((segment) => tiledOutputs(graph, segment)));
   const compiler: Compiler = { graph, mapOf };
@@ -27,7 +36,10 @@ export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): 
       return { dtype, shape: knownShape(tensorAt(graph, tensor)), preallocated: tiled.has(tensor) };
     }),
     segments: segments.map((segment) => compileSegment(compiler, segment)),
-    outputs: graph.outputs.map((tensor) => ({ name: tensorAt(graph, tensor).name, map: mapOf.get(tensor) ?? -1 })),
+    outputs: graph.outputs.map((tensor) => ({
+      name: tensorAt(graph, tensor).name,
+      map: mapOf.get(tensor) ?? -1,
+    })),
   };
 }
 
@@ -49,7 +61,7 @@ function compileSegment({ graph, mapOf }: Compiler, segment: Segment): SegmentPr
     ...graph.outputs,
   ]);
   return {
-    model: writeOnnx(extractSegment(graph, segment), { symbolicSpace: segment.kind === 'tiles' }),
+    model: writeOnnx(extractSegment(graph, segment), { symbolicSpace: true }),
     feeds: inputs.map(bind),
     fetches: outputs.map(bind),
     steps: segment.kind === 'whole' ? [wholeStep(inputs, outputs)] : tileSteps(segment, { inputs, outputs }),
@@ -87,7 +99,8 @@ function region(rows: Interval, cols: Interval): Region {
 function tileWrite({ rows, cols }: Tile, tensor: number): TileWrite | undefined {
   const [ownRows, ownCols] = [rows.owns.get(tensor), cols.owns.get(tensor)];
   const [spanRows, spanCols] = [rows.spans.get(tensor), cols.spans.get(tensor)];
-  if (ownRows === undefined || ownCols === undefined || spanRows === undefined || spanCols === undefined) return undefined;
+  if (ownRows === undefined || ownCols === undefined || spanRows === undefined || spanCols === undefined)
+    return undefined;
   const crop = region(shift(ownRows, spanRows.from), shift(ownCols, spanCols.from));
   return { crop, row: ownRows.from, col: ownCols.from };
 }

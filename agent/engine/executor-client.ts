@@ -43,7 +43,11 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = { RangeError, SyntaxError, TypeError };
+const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
+  RangeError,
+  SyntaxError,
+  TypeError,
+};
 
 export class Executor {
   #child: ChildProcess | undefined;

@@ -33,7 +33,10 @@ class Executor {
   async #load(program: Program): Promise<null> {
     await this.#runner?.runner.unload();
     this.#runner = undefined;
-    const options = { collect: collectGarbage, onStep: (step: number, steps: number) => this.#report(step, steps) };
+    const options = {
+      collect: collectGarbage,
+      onStep: (step: number, steps: number) => this.#report(step, steps),
+    };
     this.#runner = { program, runner: await ProgramRunner.load(program, options) };
     return null;
   }

@@ -56,10 +56,14 @@ async function readHeader(encoded: string | Uint8Array, name: string): Promise<S
   const most = isProgressive === true ? MAX_INTERLACED_PIXELS : MAX_PIXELS;
   if (width * height > most) {
     const kind = isProgressive === true ? 'interlaced pixels' : 'pixels';
-    throw new RangeError(`Cannot read image ${name}: ${width}x${height} ${kind}, expected at most ${most} in all`);
+    throw new RangeError(
+      `Cannot read image ${name}: ${width}x${height} ${kind}, expected at most ${most} in all`,
+    );
   }
   if (width < MIN_EDGE || height < MIN_EDGE) {
-    throw new RangeError(`Cannot read image ${name}: ${width}x${height} pixels, expected at least ${MIN_EDGE}x${MIN_EDGE}`);
+    throw new RangeError(
+      `Cannot read image ${name}: ${width}x${height} pixels, expected at least ${MIN_EDGE}x${MIN_EDGE}`,
+    );
   }
   return { width, height };
 }
@@ -102,7 +106,12 @@ async function shrunk(image: Sharp, { given, input }: Shrink): Promise<RawImage>
  */
 async function sampleImage(image: RawImage, input: ImageInput): Promise<RawImage> {
   const { width, height } = shownSize(image, input);
-  const matrix: [number, number, number, number] = [(width - 1) / (image.width - 1), 0, 0, (height - 1) / (image.height - 1)];
+  const matrix: [number, number, number, number] = [
+    (width - 1) / (image.width - 1),
+    0,
+    0,
+    (height - 1) / (image.height - 1),
+  ];
   return toRaw(fromRaw(image).affine(matrix, { interpolator: 'vsqbs' }), input.channels);
 }
 
@@ -113,7 +122,8 @@ function fromRaw({ data, width, height, channels }: RawImage): Sharp {
 /** @throws {RangeError} if the image doesn't have the channels the network takes. */
 async function toRaw(image: Sharp, channels: RawImage['channels']): Promise<RawImage> {
   const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-  if (info.channels !== channels) throw new RangeError(`it has ${info.channels} channels, expected ${channels}`);
+  if (info.channels !== channels)
+    throw new RangeError(`it has ${info.channels} channels, expected ${channels}`);
   return { data, width: info.width, height: info.height, channels };
 }
 
@@ -130,7 +140,9 @@ async function fitToInput(image: RawImage, input: ImageInput): Promise<Uint8Arra
   if (image.width === input.width && image.height === input.height) return image.data;
   const surplus = { x: input.width - image.width, y: input.height - image.height };
   const isRounding = input.resize === 'stretch';
-  const [left, top] = isRounding ? [0, 0] : [Math.max(0, Math.floor(surplus.x / 2)), Math.max(0, Math.floor(surplus.y / 2))];
+  const [left, top] = isRounding
+    ? [0, 0]
+    : [Math.max(0, Math.floor(surplus.x / 2)), Math.max(0, Math.floor(surplus.y / 2))];
   const extended = fromRaw(image).extend({
     left,
     top,

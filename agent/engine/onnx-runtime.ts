@@ -26,6 +26,9 @@ export interface TensorInfo {
   readonly shape: readonly number[] | null;
 }
 
+/** Fuses zero padding into MaxPool, which pads with -infinity: another result. `normalize.ts` does it for Conv. */
+const DISABLED_OPTIMIZERS = 'Pad_Fusion';
+
 export class Session {
   readonly #session: InferenceSession;
 
@@ -50,6 +53,7 @@ export class Session {
           force_spinning_stop: '1',
           disable_prepacking: '1',
         },
+        optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
       },
     });
     return new Session(session);
@@ -64,11 +68,19 @@ export class Session {
   }
 
   /** Feeds are views, never copied; results are fresh copies that the caller owns. */
-  async run(feeds: Readonly<Record<string, TensorData>>, fetches?: readonly string[]): Promise<Record<string, TensorData>> {
+  async run(
+    feeds: Readonly<Record<string, TensorData>>,
+    fetches?: readonly string[],
+  ): Promise<Record<string, TensorData>> {
     const tensors = Object.fromEntries(
-      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, data, [...shape])]),
+      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
+        name,
+        new Tensor(dtype, data, [...shape]),
+      ]),
     );
-    const results = await (fetches === undefined ? this.#session.run(tensors) : this.#session.run(tensors, [...fetches]));
+    const results = await (fetches === undefined
+      ? this.#session.run(tensors)
+      : this.#session.run(tensors, [...fetches]));
     return Object.fromEntries(
       Object.entries(results).map(([name, tensor]) => [
         name,
@@ -85,5 +97,9 @@ export class Session {
 function infoOf(metadata: InferenceSession.ValueMetadata): TensorInfo {
   if (!metadata.isTensor) return { name: metadata.name, dtype: 'float32', shape: null };
   const isKnown = metadata.shape.every((dim) => typeof dim === 'number' && dim >= 0);
-  return { name: metadata.name, dtype: metadata.type as DataType, shape: isKnown ? (metadata.shape as number[]) : null };
+  return {
+    name: metadata.name,
+    dtype: metadata.type as DataType,
+    shape: isKnown ? (metadata.shape as number[]) : null,
+  };
 }

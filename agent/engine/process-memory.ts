@@ -22,7 +22,8 @@ const SAMPLE_MS = 4;
 /** @param root where procfs is mounted; tests give a tree of their own. */
 export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
   const status = readFileSync(join(root, String(pid), 'status'), 'utf8');
-  const bytesOf = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  const bytesOf = (key: string) =>
+    Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
   return {
     rssAnonBytes: bytesOf('RssAnon'),
     rssFileBytes: bytesOf('RssFile'),

@@ -13,7 +13,15 @@ import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
 import type { TypedArray } from './typed-array.js';
 import { allocate } from './typed-array.js';
-import type { ImageInput, MapBinding, OutputTensor, Program, Region, SegmentProgram, Step } from './protocol.js';
+import type {
+  ImageInput,
+  MapBinding,
+  OutputTensor,
+  Program,
+  Region,
+  SegmentProgram,
+  Step,
+} from './protocol.js';
 
 /** `globalThis.gc`, present under --expose-gc. */
 export type CollectGarbage = (options?: { type: 'minor' | 'major' }) => void;
@@ -39,7 +47,9 @@ export class ProgramRunner {
     this.#program = program;
     this.#sessions = sessions;
     this.#options = options;
-    this.#buffers = program.segments.map((segment) => segment.feeds.map((feed, at) => tileBuffer(program, { segment, feed, at })));
+    this.#buffers = program.segments.map((segment) =>
+      segment.feeds.map((feed, at) => tileBuffer(program, { segment, feed, at })),
+    );
     this.#maps = program.maps.map((spec) => (spec.preallocated ? TensorMap.ofSpec(spec) : undefined));
   }
 
@@ -78,12 +88,18 @@ export class ProgramRunner {
   async #runStep(at: number, step: Step): Promise<void> {
     const segment = this.#program.segments[at];
     const session = this.#sessions[at];
-    if (segment === undefined || session === undefined) throw new RangeError(`Cannot run segment ${at}: not loaded`);
+    if (segment === undefined || session === undefined)
+      throw new RangeError(`Cannot run segment ${at}: not loaded`);
     const feeds = Object.fromEntries(
       segment.feeds.map(({ name, map }, feed) => {
         const region = step.reads[feed] ?? null;
         const buffer = this.#buffers[at]?.[feed];
-        return [name, region === null || buffer === undefined ? this.#tensorOf(map) : this.#readTile(map, { region, buffer })];
+        return [
+          name,
+          region === null || buffer === undefined
+            ? this.#tensorOf(map)
+            : this.#readTile(map, { region, buffer }),
+        ];
       }),
     );
     const results = await session.run(feeds);
@@ -95,7 +111,8 @@ export class ProgramRunner {
   #readTile(map: number, { region, buffer }: { region: Region; buffer: TypedArray }): TensorData {
     const source = this.#maps[map];
     const spec = this.#program.maps[map];
-    if (source === undefined || spec === undefined) throw new RangeError(`Cannot read map ${map}: it isn't there`);
+    if (source === undefined || spec === undefined)
+      throw new RangeError(`Cannot read map ${map}: it isn't there`);
     const shape = [...source.shape.slice(0, 2), region.rowTo - region.rowFrom, region.colTo - region.colFrom];
     const length = shape.reduce((product, dim) => product * dim, 1);
     source.read(region, buffer);
@@ -163,7 +180,11 @@ function areaOf(region: Region | null): number {
 }
 
 /** An output as it goes over the wire to the agent. */
-export function packOutput(name: string, { dtype, shape, data }: TensorData, withValues: boolean): OutputTensor {
+export function packOutput(
+  name: string,
+  { dtype, shape, data }: TensorData,
+  withValues: boolean,
+): OutputTensor {
   if (!withValues) return { name, dtype, shape };
   return { name, dtype, shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }

@@ -36,7 +36,11 @@ export function allocate(dtype: DataType, length: number): TypedArray {
 export function valuesOf(dtype: DataType, bytes: Uint8Array): TypedArray {
   const ArrayClass = arrayClass(dtype);
   const aligned = bytes.byteOffset % ArrayClass.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
-  return new ArrayClass(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / ArrayClass.BYTES_PER_ELEMENT);
+  return new ArrayClass(
+    aligned.buffer as ArrayBuffer,
+    aligned.byteOffset,
+    bytes.byteLength / ArrayClass.BYTES_PER_ELEMENT,
+  );
 }
 
 function arrayClass(dtype: DataType) {

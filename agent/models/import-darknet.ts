@@ -1,6 +1,13 @@
 import { basename } from 'node:path';
 import type { DarknetNetwork, DarknetSection, WeightSource } from '../../shared/index.js';
-import { buildDarknet, DarknetWeightsFile, knownShape, parseDarknetConfig, SyntheticWeights, tensorAt } from '../../shared/index.js';
+import {
+  buildDarknet,
+  DarknetWeightsFile,
+  knownShape,
+  parseDarknetConfig,
+  SyntheticWeights,
+  tensorAt,
+} from '../../shared/index.js';
 import { readInputFile } from './read-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
@@ -39,7 +46,9 @@ export async function synthesizeDarknet(
   options: ImportOptions,
 ): Promise<Manifest> {
   const [net, ...all] = parseDarknetConfig(config.text);
-  const chosen = all.filter(({ layer }) => layers === undefined || (layer >= layers.from && layer <= layers.to));
+  const chosen = all.filter(
+    ({ layer }) => layers === undefined || (layer >= layers.from && layer <= layers.to),
+  );
   if (layers !== undefined && (layers.from !== 0 || layers.to >= all.length || chosen.length === 0)) {
     throw new RangeError(
       `Cannot synthesize layers ${layers.from}-${layers.to} of ${config.name}: expected 0-N with N up to ${all.length - 1}`,
@@ -56,7 +65,10 @@ interface DarknetSource {
   readonly source: Manifest['source'];
 }
 
-async function storeDarknet({ sections, weights, source }: DarknetSource, options: ImportOptions): Promise<Manifest> {
+async function storeDarknet(
+  { sections, weights, source }: DarknetSource,
+  options: ImportOptions,
+): Promise<Manifest> {
   options.onStage?.('building the graph');
   const { name, size } = options;
   const network = buildDarknet(sections, { name, weights, ...(size === undefined ? {} : { size }) });

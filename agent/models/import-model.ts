@@ -35,7 +35,11 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
   const { graph, chunks } = externalizeConstants(network.graph, DATA_FILE);
   const finish = async (folder: string): Promise<FinishedModel> => {
     options.onStage?.('checking with ONNX Runtime');
-    const special = await specializeGraph(forgetShapes(graph), { folder, input: network.input, executor: options.executor });
+    const special = await specializeGraph(forgetShapes(graph), {
+      folder,
+      input: network.input,
+      executor: options.executor,
+    });
     const decoder = network.decoderOf(special);
     const labels = [...(options.labels ?? [])];
     checkLabels(decoder, labels);
@@ -66,11 +70,16 @@ function checkLabels(decoder: Decoder, labels: readonly string[]): void {
   if (labels.length === 0 || decoder.kind !== 'darknet') return;
   const classes = Math.max(...decoder.heads.map((head) => head.classes));
   if (labels.length !== classes) {
-    throw new RangeError(`Cannot use labels: ${labels.length} of them, expected ${classes}, one for each class`);
+    throw new RangeError(
+      `Cannot use labels: ${labels.length} of them, expected ${classes}, one for each class`,
+    );
   }
 }
 
 /** Lines of a labels file, in order of class; empty lines at its end don't count. */
 export function parseLabels(text: string): readonly string[] {
-  return text.trimEnd().split(/\r?\n/).map((line) => line.trim());
+  return text
+    .trimEnd()
+    .split(/\r?\n/)
+    .map((line) => line.trim());
 }

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { Graph, Tensor } from '../../shared/index.js';
-import { foldBatchNorm, parseOnnx, removeIdentities, tensorAt } from '../../shared/index.js';
+import { foldChannelAffine, parseOnnx, removeIdentities, tensorAt } from '../../shared/index.js';
 import { TOP_CLASSES } from './import-darknet.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
@@ -17,12 +17,14 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const input = inputOf(parsed, options);
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(dropUnusedInputs(parsed));
-  const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
-  });
+  const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch(
+    (error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
+    },
+  );
   const imported: ImportedNetwork = {
-    graph: foldBatchNorm(folded),
+    graph: foldChannelAffine(folded),
     input,
     source: { kind: 'onnx', files: [basename(file)] },
     decoderOf,
@@ -42,7 +44,9 @@ function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
   const [image] = images;
   if (image === undefined || images.length !== 1) {
     const names = images.map(describeInput).join(', ');
-    throw new RangeError(`Cannot import network: it has ${images.length} inputs (${names}), expected one image`);
+    throw new RangeError(
+      `Cannot import network: it has ${images.length} inputs (${names}), expected one image`,
+    );
   }
   const { layout, channels, height, width } = readImageShape(image);
   if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
@@ -51,10 +55,20 @@ function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
   const rows = size?.height ?? height;
   const cols = size?.width ?? width;
   if (rows < 1 || cols < 1) {
-    throw new RangeError(`Cannot import network: input ${describeInput(image)} has no fixed size; give --input WIDTHxHEIGHT`);
+    throw new RangeError(
+      `Cannot import network: input ${describeInput(image)} has no fixed size; give --input WIDTHxHEIGHT`,
+    );
   }
   return {
-    ...{ name: image.name, width: cols, height: rows, channels, layout, dtype: image.dtype, resize: 'stretch' },
+    ...{
+      name: image.name,
+      width: cols,
+      height: rows,
+      channels,
+      layout,
+      dtype: image.dtype,
+      resize: 'stretch',
+    },
     ...{ colorOrder: 'rgb', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] },
   };
 }

@@ -33,8 +33,18 @@ const headSchema = z.strictObject({
 const ratio = z.number().min(0).max(1);
 
 const decoderSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('darknet'), threshold: ratio, nmsIou: ratio, heads: z.array(headSchema).min(1) }),
-  z.strictObject({ kind: z.literal('classes'), output: z.string().min(1), topK: positive, softmax: z.boolean() }),
+  z.strictObject({
+    kind: z.literal('darknet'),
+    threshold: ratio,
+    nmsIou: ratio,
+    heads: z.array(headSchema).min(1),
+  }),
+  z.strictObject({
+    kind: z.literal('classes'),
+    output: z.string().min(1),
+    topK: positive,
+    softmax: z.boolean(),
+  }),
   z.strictObject({ kind: z.literal('raw') }),
 ]);
 

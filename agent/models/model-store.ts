@@ -68,7 +68,10 @@ export class ModelStore {
 
   async list(): Promise<readonly string[]> {
     const entries = await readdir(this.#folder, { withFileTypes: true }).catch(absentAs([]));
-    return entries.filter((entry) => entry.isDirectory() && NAME.test(entry.name)).map(({ name }) => name).sort();
+    return entries
+      .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+      .map(({ name }) => name)
+      .sort();
   }
 
   async has(name: string): Promise<boolean> {
@@ -106,7 +109,9 @@ export class ModelStore {
       const finished = await model.finish(draft);
       await writeFlushed(join(draft, MODEL_FILE), [{ offset: 0, bytes: finished.modelBytes }]);
       const manifest: Manifest = { format: 1, ...finished.manifest, digest: await digestOf(draft) };
-      await writeFlushed(join(draft, MANIFEST_FILE), [{ offset: 0, bytes: Buffer.from(formatManifest(manifest)) }]);
+      await writeFlushed(join(draft, MANIFEST_FILE), [
+        { offset: 0, bytes: Buffer.from(formatManifest(manifest)) },
+      ]);
       await flushFolder(draft);
       await this.#moveIntoPlace(draft, name);
       return manifest;
@@ -124,7 +129,8 @@ export class ModelStore {
   }
 
   async remove(name: string): Promise<void> {
-    if (!(await this.has(name))) throw new RangeError(`Cannot remove model "${name}": not in ${this.#folder}`);
+    if (!(await this.has(name)))
+      throw new RangeError(`Cannot remove model "${name}": not in ${this.#folder}`);
     const trash = await mkdtemp(join(this.#folder, '.remove-'));
     await rename(join(this.#folder, name), join(trash, name));
     await rm(trash, { recursive: true });

@@ -24,7 +24,11 @@ export async function readExternalData(graph: Graph, folder: string): Promise<Gr
 
 type External = Extract<Constant, { kind: 'external' }>;
 
-async function readConstant(name: string, { location, offset, length }: External, folder: string): Promise<Constant> {
+async function readConstant(
+  name: string,
+  { location, offset, length }: External,
+  folder: string,
+): Promise<Constant> {
   const where = `external data of "${name}", "${location}"`;
   const path = normalize(location);
   if (isAbsolute(path) || path.split(sep).includes('..')) {
@@ -32,7 +36,9 @@ async function readConstant(name: string, { location, offset, length }: External
   }
   const base = await realpath(folder);
   const real = await realpath(join(base, path)).catch((error: NodeJS.ErrnoException) => {
-    throw new SyntaxError(`Cannot read ${where}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
+    throw new SyntaxError(
+      `Cannot read ${where}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
+    );
   });
   if (!real.startsWith(base + sep)) {
     throw new SyntaxError(`Cannot read ${where}: it links to outside the model's folder`);
@@ -41,7 +47,9 @@ async function readConstant(name: string, { location, offset, length }: External
   try {
     const { size } = await file.stat();
     if (offset + length > size) {
-      throw new SyntaxError(`Cannot read ${where}: bytes ${offset} to ${offset + length}, the file has ${size}`);
+      throw new SyntaxError(
+        `Cannot read ${where}: bytes ${offset} to ${offset + length}, the file has ${size}`,
+      );
     }
     return { kind: 'inline', bytes: await readAll(file, { offset, length }) };
   } finally {
@@ -49,12 +57,16 @@ async function readConstant(name: string, { location, offset, length }: External
   }
 }
 
-async function readAll(file: FileHandle, { offset, length }: Pick<External, 'offset' | 'length'>): Promise<Uint8Array> {
+async function readAll(
+  file: FileHandle,
+  { offset, length }: Pick<External, 'offset' | 'length'>,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
-    if (bytesRead === 0) throw new SyntaxError(`Cannot read external data: it ended after ${done} of ${length} bytes`);
+    if (bytesRead === 0)
+      throw new SyntaxError(`Cannot read external data: it ended after ${done} of ${length} bytes`);
     done += bytesRead;
   }
   return bytes;

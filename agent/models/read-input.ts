@@ -10,7 +10,9 @@ export async function readInputFile(path: string): Promise<Buffer> {
   });
   if (!info.isFile()) throw new RangeError(`Cannot read ${path}: not a file`);
   if (info.size >= MAX_BYTES) {
-    throw new RangeError(`Cannot read ${path}: ${info.size} bytes, expected less than ${MAX_BYTES}; keep weights as external data`);
+    throw new RangeError(
+      `Cannot read ${path}: ${info.size} bytes, expected less than ${MAX_BYTES}; keep weights as external data`,
+    );
   }
   return readFile(path);
 }

@@ -5,6 +5,7 @@
 import type { Graph, TensorValue } from '../../shared/index.js';
 import {
   applyFolded,
+  foldPads,
   foldShapes,
   makeGeometryExplicit,
   producers,
@@ -30,7 +31,7 @@ export interface SpecializeOptions {
 export async function specializeGraph(graph: Graph, options: SpecializeOptions): Promise<Graph> {
   const sized = withInputShape(graph, inputShape(options.input));
   const shaped = isShaped(sized) ? sized : await inferShapes(sized, options);
-  return makeGeometryExplicit(await foldConstants(foldShapes(shaped), options));
+  return makeGeometryExplicit(foldPads(await foldConstants(foldShapes(shaped), options)));
 }
 
 export function inputShape({ layout, channels, height, width }: InputSpec): readonly number[] {
@@ -49,7 +50,9 @@ function withInputShape(graph: Graph, shape: readonly number[]): Graph {
 /** The graph as if nothing were known of what its nodes give. */
 export function forgetShapes(graph: Graph): Graph {
   const producer = producers(graph);
-  const tensors = graph.tensors.map((tensor, index) => ((producer[index] ?? -1) >= 0 ? { ...tensor, shape: null } : tensor));
+  const tensors = graph.tensors.map((tensor, index) =>
+    (producer[index] ?? -1) >= 0 ? { ...tensor, shape: null } : tensor,
+  );
   return { ...graph, tensors };
 }
 
@@ -63,7 +66,9 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
   const runtime = await executor();
   const inspected = await runtime.ask({ kind: 'inspect', model, folder }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new RangeError(`Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`);
+    throw new RangeError(
+      `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`,
+    );
   });
   const infos = new Map(inspected.map((info) => [info.name, info]));
   const tensors = graph.tensors.map((tensor) => {
@@ -81,7 +86,11 @@ export async function foldConstants(
   const foldable = selectFoldable(graph);
   if (foldable === null) return graph;
   const runtime = await executor();
-  const outputs = await runtime.ask({ kind: 'evaluate', model: writeOnnx(foldable, { untypedOutputs: true }), folder });
+  const outputs = await runtime.ask({
+    kind: 'evaluate',
+    model: writeOnnx(foldable, { untypedOutputs: true }),
+    folder,
+  });
   const values = new Map<string, TensorValue>();
   for (const { name, dtype, shape, bytes } of outputs) {
     if (bytes !== undefined) values.set(name, { dtype, shape, bytes });

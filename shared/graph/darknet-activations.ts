@@ -39,8 +39,13 @@ interface Activation {
 }
 
 /** Applies `activation=`. @throws {SyntaxError} if it is none that we know. */
-export function activate(state: BuildState, section: DarknetSection, { feature, fallback }: Activation): Feature {
+export function activate(
+  state: BuildState,
+  section: DarknetSection,
+  { feature, fallback }: Activation,
+): Feature {
   const build = ACTIVATIONS[section.entries.get('activation')?.value ?? fallback];
-  if (build === undefined) throw badOption(section, 'activation', `one of ${Object.keys(ACTIVATIONS).join(', ')}`);
+  if (build === undefined)
+    throw badOption(section, 'activation', `one of ${Object.keys(ACTIVATIONS).join(', ')}`);
   return build(state, section.layer, feature);
 }

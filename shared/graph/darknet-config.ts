@@ -14,7 +14,13 @@ export interface DarknetSection {
 }
 
 /** Darknet's own synonyms of section names. */
-const SYNONYMS: Readonly<Record<string, string>> = { network: 'net', conv: 'convolutional', max: 'maxpool', avg: 'avgpool', soft: 'softmax' };
+const SYNONYMS: Readonly<Record<string, string>> = {
+  network: 'net',
+  conv: 'convolutional',
+  max: 'maxpool',
+  avg: 'avgpool',
+  soft: 'softmax',
+};
 
 /** @throws {SyntaxError} naming the line that can't be read. */
 export function parseDarknetConfig(text: string): readonly DarknetSection[] {
@@ -32,12 +38,16 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
     const pair = /^([^=]+)=(.*)$/.exec(content);
     const section = sections.at(-1);
     if (pair?.[1] === undefined || section === undefined) {
-      throw new SyntaxError(`Cannot parse Darknet config, line ${line}: "${raw.trim()}", expected [section] or key=value`);
+      throw new SyntaxError(
+        `Cannot parse Darknet config, line ${line}: "${raw.trim()}", expected [section] or key=value`,
+      );
     }
     section.entries.set(pair[1], { value: stripComment(pair[2] ?? ''), line });
   }
   if (sections[0]?.kind !== 'net') {
-    throw new SyntaxError(`Cannot parse Darknet config: first section is [${sections[0]?.kind ?? 'none'}], expected [net]`);
+    throw new SyntaxError(
+      `Cannot parse Darknet config: first section is [${sections[0]?.kind ?? 'none'}], expected [net]`,
+    );
   }
   return sections;
 }
@@ -59,7 +69,8 @@ export function intOption(
 ): number {
   const entry = section.entries.get(key);
   const value = entry === undefined ? fallback : Number(entry.value);
-  if (!Number.isSafeInteger(value) || value < min) throw badOption(section, key, `a whole number from ${min}`);
+  if (!Number.isSafeInteger(value) || value < min)
+    throw badOption(section, key, `a whole number from ${min}`);
   return value;
 }
 
@@ -74,8 +85,12 @@ export function floatOption(section: DarknetSection, key: string, fallback: numb
 export function listOption(section: DarknetSection, key: string): readonly number[] {
   const entry = section.entries.get(key);
   if (entry === undefined) return [];
-  const values = entry.value.split(',').filter((part) => part !== '').map(Number);
-  if (values.length === 0 || !values.every(Number.isFinite)) throw badOption(section, key, 'numbers separated by commas');
+  const values = entry.value
+    .split(',')
+    .filter((part) => part !== '')
+    .map(Number);
+  if (values.length === 0 || !values.every(Number.isFinite))
+    throw badOption(section, key, 'numbers separated by commas');
   return values;
 }
 

@@ -37,7 +37,8 @@ export interface DarknetOptions {
 export function buildDarknet(sections: readonly DarknetSection[], options: DarknetOptions): DarknetNetwork {
   for (const section of sections) checkKeys(section);
   const [net, ...layers] = sections;
-  if (net === undefined || layers.length === 0) throw new SyntaxError('Cannot import Darknet config: it has no layers');
+  if (net === undefined || layers.length === 0)
+    throw new SyntaxError('Cannot import Darknet config: it has no layers');
   const builder = new GraphBuilder();
   const input = addImage(builder, net, options);
   const state: BuildState = {
@@ -101,4 +102,3 @@ function addHead(state: BuildState, input: Feature, head: Omit<DetectionHead, 'o
   state.outputs.push(input.tensor);
   return input;
 }
-

@@ -54,7 +54,8 @@ interface AnchorScale {
 
 function readAnchors(section: DarknetSection, { count, width, height }: AnchorScale): UnnamedHead['anchors'] {
   const numbers = listOption(section, 'anchors');
-  if (numbers.length !== count * 2) throw badOption(section, 'anchors', `${count * 2} numbers for num=${count}`);
+  if (numbers.length !== count * 2)
+    throw badOption(section, 'anchors', `${count * 2} numbers for num=${count}`);
   return Array.from({ length: count }, (_, at) => ({
     width: (numbers[at * 2] ?? 0) / width,
     height: (numbers[at * 2 + 1] ?? 0) / height,
@@ -69,7 +70,11 @@ function checkedHead(
   const classes = intOption(section, 'classes', { fallback: 20, min: 1 });
   const expected = head.anchors.length * (5 + classes);
   if (map.channels !== expected) {
-    throw badOption(section, 'classes', `${expected} channels for ${head.anchors.length} anchors, the layer before has ${map.channels}`);
+    throw badOption(
+      section,
+      'classes',
+      `${expected} channels for ${head.anchors.length} anchors, the layer before has ${map.channels}`,
+    );
   }
   return { ...head, classes };
 }

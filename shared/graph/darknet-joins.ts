@@ -21,7 +21,9 @@ export function buildRoute(state: BuildState, section: DarknetSection, _input: F
       throw badOption(section, 'groups', `a divisor of ${source.channels} channels above group_id=${group}`);
     }
     const channels = source.channels / groups;
-    return groups === 1 ? source : sliceChannels(state, section, { source, from: group * channels, channels });
+    return groups === 1
+      ? source
+      : sliceChannels(state, section, { source, from: group * channels, channels });
   });
   const [part] = parts;
   if (parts.length === 1 && part !== undefined) return part;
@@ -50,7 +52,10 @@ function sliceChannels({ builder }: BuildState, { layer }: DarknetSection, slice
  */
 export function buildShortcut(state: BuildState, section: DarknetSection, input: Feature): Feature {
   const sum = listOption(section, 'from').reduce((total: Feature, at) => {
-    const other = matchShortcut(state, section, { total, other: featureAt(state, section, { key: 'from', at }) });
+    const other = matchShortcut(state, section, {
+      total,
+      other: featureAt(state, section, { key: 'from', at }),
+    });
     return state.builder.addMap(section.layer, { op: 'Add', inputs: [total.tensor, other.tensor] }, total);
   }, input);
   if (sum === input) throw badOption(section, 'from', 'a layer');
@@ -67,14 +72,22 @@ function matchShortcut(state: BuildState, section: DarknetSection, { total, othe
   const { layer } = section;
   const stride = Math.floor(other.cols / total.cols);
   if (stride < 1 || stride !== Math.floor(other.rows / total.rows)) {
-    throw badOption(section, 'from', `a layer no smaller than ${total.cols}x${total.rows}, it is ${other.cols}x${other.rows}`);
+    throw badOption(
+      section,
+      'from',
+      `a layer no smaller than ${total.cols}x${total.rows}, it is ${other.cols}x${other.rows}`,
+    );
   }
   const sampled =
     stride === 1
       ? other
       : builder.addMap(
           layer,
-          { op: 'MaxPool', inputs: [other.tensor], attributes: { kernel_shape: [1, 1], strides: [stride, stride] } },
+          {
+            op: 'MaxPool',
+            inputs: [other.tensor],
+            attributes: { kernel_shape: [1, 1], strides: [stride, stride] },
+          },
           { ...other, rows: Math.ceil(other.rows / stride), cols: Math.ceil(other.cols / stride) },
         );
   if (sampled.rows !== total.rows || sampled.cols !== total.cols) {
@@ -83,7 +96,9 @@ function matchShortcut(state: BuildState, section: DarknetSection, { total, othe
   if (sampled.channels > total.channels) {
     return sliceChannels(state, section, { source: sampled, from: 0, channels: total.channels });
   }
-  return sampled.channels === total.channels ? sampled : padChannels(state, section, { source: sampled, channels: total.channels });
+  return sampled.channels === total.channels
+    ? sampled
+    : padChannels(state, section, { source: sampled, channels: total.channels });
 }
 
 function padChannels(
@@ -95,4 +110,3 @@ function padChannels(
   const inputs = [source.tensor, builder.addConstant(`${layer}/${source.tensor}/pads`, pads, [8])];
   return builder.addMap(layer, { op: 'Pad', inputs }, { ...source, channels });
 }
-

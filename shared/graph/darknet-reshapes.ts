@@ -28,18 +28,34 @@ export function buildReorg({ builder }: BuildState, section: DarknetSection, inp
   const stride = intOption(section, 'stride', { fallback: 1, min: 1 });
   const { channels, rows, cols } = input;
   if (channels % stride ** 2 !== 0 || rows % stride !== 0 || cols % stride !== 0) {
-    throw badOption(section, 'stride', `a stride whose square divides ${channels} channels and that divides ${cols}x${rows}`);
+    throw badOption(
+      section,
+      'stride',
+      `a stride whose square divides ${channels} channels and that divides ${cols}x${rows}`,
+    );
   }
-  const factor = builder.addConstant(`${layer}/stride`, BigInt64Array.of(BigInt(stride), BigInt(stride)), [2]);
+  const factor = builder.addConstant(
+    `${layer}/stride`,
+    BigInt64Array.of(BigInt(stride), BigInt(stride)),
+    [2],
+  );
   const vector = (op: string, inputs: readonly number[], length: number) =>
-    builder.addNode(layer, { op, inputs, attributes: op === 'Concat' ? { axis: 0 } : {} }, { dtype: 'int64', shape: [length] });
+    builder.addNode(
+      layer,
+      { op, inputs, attributes: op === 'Concat' ? { axis: 0 } : {} },
+      { dtype: 'int64', shape: [length] },
+    );
   const size = builder.addNode(
     layer,
     { op: 'Shape', inputs: [input.tensor], attributes: { start: 2, end: 4 } },
     { dtype: 'int64', shape: [2] },
   );
   const view = (source: Feature, { op, feature }: { op: string; feature: Omit<Feature, 'tensor'> }) => {
-    const head = builder.addConstant(`${layer}/${op}/channels`, BigInt64Array.of(1n, BigInt(feature.channels)), [2]);
+    const head = builder.addConstant(
+      `${layer}/${op}/channels`,
+      BigInt64Array.of(1n, BigInt(feature.channels)),
+      [2],
+    );
     const shape = vector('Concat', [head, vector(op, [size, factor], 2)], 4);
     return builder.addMap(layer, { op: 'Reshape', inputs: [source.tensor, shape] }, feature);
   };
@@ -57,8 +73,15 @@ export function buildSoftmax({ builder }: BuildState, section: DarknetSection, i
   if (intOption(section, 'groups', { fallback: 1 }) !== 1) throw badOption(section, 'groups', '1');
   if (floatOption(section, 'temperature', 1) !== 1) throw badOption(section, 'temperature', '1');
   const flat = { dtype: 'float32' as const, shape: [1, count] };
-  const flattened = builder.addNode(layer, { op: 'Flatten', inputs: [input.tensor], attributes: { axis: 1 } }, flat);
-  const tensor = builder.addNode(layer, { op: 'Softmax', inputs: [flattened], attributes: { axis: 1 } }, flat);
+  const flattened = builder.addNode(
+    layer,
+    { op: 'Flatten', inputs: [input.tensor], attributes: { axis: 1 } },
+    flat,
+  );
+  const tensor = builder.addNode(
+    layer,
+    { op: 'Softmax', inputs: [flattened], attributes: { axis: 1 } },
+    flat,
+  );
   return { tensor, channels: count, rows: 1, cols: 1 };
 }
-

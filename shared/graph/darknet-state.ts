@@ -18,9 +18,12 @@ export interface BuildState {
 export type BuildLayer = (state: BuildState, section: DarknetSection, input: Feature) => Feature;
 
 /** Layers are counted from the start, or backwards from this one if negative. */
-export function featureAt(state: BuildState, section: DarknetSection, { key, at }: { key: string; at: number }): Feature {
+export function featureAt(
+  state: BuildState,
+  section: DarknetSection,
+  { key, at }: { key: string; at: number },
+): Feature {
   const feature = state.features[at < 0 ? section.layer + at : at];
   if (feature === undefined) throw badOption(section, key, `layers before ${section.layer}`);
   return feature;
 }
-

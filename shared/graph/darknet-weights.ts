@@ -41,7 +41,9 @@ export class DarknetWeightsFile implements WeightSource {
     const aligned = body.byteOffset % 4 === 0 ? body : body.slice();
     this.#floats = new Float32Array(aligned.buffer, aligned.byteOffset, whole / 4);
     if (whole !== body.byteLength) {
-      throw new SyntaxError(`Cannot read Darknet weights: ${body.byteLength} bytes after the header, expected a multiple of 4`);
+      throw new SyntaxError(
+        `Cannot read Darknet weights: ${body.byteLength} bytes after the header, expected a multiple of 4`,
+      );
     }
   }
 
@@ -57,7 +59,11 @@ export class DarknetWeightsFile implements WeightSource {
     }
     const biases = this.#floatsOf(filters);
     if (!batchNormalize) return { biases, weights: this.#floatsOf(filters * perFilter) };
-    const norm = { scales: this.#floatsOf(filters), means: this.#floatsOf(filters), variances: this.#floatsOf(filters) };
+    const norm = {
+      scales: this.#floatsOf(filters),
+      means: this.#floatsOf(filters),
+      variances: this.#floatsOf(filters),
+    };
     const weights = this.#floatsOf(filters * perFilter);
     foldNormalization({ weights, biases, ...norm });
     return { weights, biases };

@@ -42,7 +42,11 @@ export function buildConvolution(state: BuildState, section: DarknetSection, inp
         group: groups,
       },
     },
-    { channels: filters, rows: windowRowsOut(input.rows, window.rows), cols: windowRowsOut(input.cols, window.cols) },
+    {
+      channels: filters,
+      rows: windowRowsOut(input.rows, window.rows),
+      cols: windowRowsOut(input.cols, window.cols),
+    },
   );
   return activate(state, section, { feature: convolved, fallback: 'logistic' });
 }
@@ -96,8 +100,11 @@ export function buildMaxPool(state: BuildState, section: DarknetSection, input: 
   );
 }
 
-export function buildAveragePool({ builder }: BuildState, { layer }: DarknetSection, input: Feature): Feature {
+export function buildAveragePool(
+  { builder }: BuildState,
+  { layer }: DarknetSection,
+  input: Feature,
+): Feature {
   const spec = { op: 'GlobalAveragePool', inputs: [input.tensor] };
   return builder.addMap(layer, spec, { channels: input.channels, rows: 1, cols: 1 });
 }
-

@@ -21,7 +21,10 @@ export function producers(graph: Graph): Int32Array {
 }
 
 /** Rewires every reader of tensor `from` to tensor `to`; graph outputs are left alone. */
-export function redirectReads(nodes: readonly Node[], redirects: ReadonlyMap<number, number>): readonly Node[] {
+export function redirectReads(
+  nodes: readonly Node[],
+  redirects: ReadonlyMap<number, number>,
+): readonly Node[] {
   if (redirects.size === 0) return nodes;
   const follow = (index: number): number => {
     const next = redirects.get(index);

@@ -17,7 +17,8 @@ export function externalizeConstants(graph: Graph, location: string): ExternalDa
   const chunks: { offset: number; bytes: Uint8Array }[] = [];
   let end = 0;
   const tensors = graph.tensors.map((tensor) => {
-    if (tensor.constant?.kind !== 'inline' || tensor.constant.bytes.byteLength < MIN_EXTERNAL_BYTES) return tensor;
+    if (tensor.constant?.kind !== 'inline' || tensor.constant.bytes.byteLength < MIN_EXTERNAL_BYTES)
+      return tensor;
     const { bytes } = tensor.constant;
     const offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
     chunks.push({ offset, bytes });

@@ -55,7 +55,9 @@ function shapeValues(graph: Graph, node: Node): ShapeValues | undefined {
  * there is none. Its outputs are the values that the rest of the graph reads; names are those of `graph`.
  */
 export function selectFoldable(graph: Graph): Graph | null {
-  const constant = new Set(graph.tensors.flatMap((tensor, index) => (tensor.constant === null ? [] : [index])));
+  const constant = new Set(
+    graph.tensors.flatMap((tensor, index) => (tensor.constant === null ? [] : [index])),
+  );
   const folded: Node[] = [];
   for (const node of graph.nodes) {
     if (KEPT_OPERATORS.has(node.op) || !tensorsRead(node).every((index) => constant.has(index))) continue;

@@ -35,7 +35,12 @@ export const BYTES_PER_ELEMENT: Readonly<Record<DataType, number>> = {
 /** Raw little-endian values: in the model file, or at a place in a file beside it. */
 export type Constant =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
-  | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
+  | {
+      readonly kind: 'external';
+      readonly location: string;
+      readonly offset: number;
+      readonly length: number;
+    };
 
 export interface Tensor {
   readonly name: string;

@@ -1,9 +1,9 @@
 /** Passes that leave the result of the network as it is and make its geometry explicit. */
 import { kernelExtent } from './axis-rule.js';
 import { constantNumbers, inlineConstant } from './constant-values.js';
-import { compactGraph, redirectReads, TensorList } from './edit-graph.js';
+import { compactGraph, countReads, producers, redirectReads, TensorList } from './edit-graph.js';
 import type { Attribute, Graph, Node } from './graph.js';
-import { intAttribute, intsAttribute, knownShape, stringAttribute, tensorAt } from './graph.js';
+import { floatAttribute, intAttribute, intsAttribute, knownShape, stringAttribute, tensorAt } from './graph.js';
 
 /** Removes Identity and inference-mode Dropout; those that name a graph output stay. */
 export function removeIdentities(graph: Graph): Graph {
@@ -17,6 +17,39 @@ export function removeIdentities(graph: Graph): Graph {
   const redirects = new Map(removed.map((node) => [node.outputs[0] ?? -1, node.inputs[0] ?? -1]));
   const kept = graph.nodes.filter((node) => !removed.includes(node));
   return compactGraph({ ...graph, nodes: redirectReads(kept, redirects) });
+}
+
+/**
+ * Folds zero padding of height and width into the convolution that is its only reader: a copy of the map
+ * less. Exporters of TensorFlow write it so for stride 2.
+ */
+export function foldPads(graph: Graph): Graph {
+  const reads = countReads(graph);
+  const producer = producers(graph);
+  const nodes = graph.nodes.map((node) => {
+    const map = node.inputs[0] ?? -1;
+    const pad = graph.nodes[producer[map] ?? -1];
+    const padding = pad === undefined || reads[map] !== 1 ? undefined : zeroPadding(graph, pad);
+    const isConv = node.op === 'Conv' && node.domain === '' && stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET';
+    if (pad === undefined || padding === undefined || !isConv) return node;
+    const own = intsAttribute(node, 'pads') ?? [0, 0, 0, 0];
+    const pads: Attribute = { kind: 'ints', value: own.map((value, at) => value + (padding[at] ?? 0)) };
+    return { ...node, inputs: [pad.inputs[0] ?? -1, ...node.inputs.slice(1)], attributes: { ...node.attributes, pads } };
+  });
+  return compactGraph({ ...graph, nodes });
+}
+
+/** [top, left, bottom, right] of a Pad with zeros of height and width alone; undefined for any other node. */
+function zeroPadding(graph: Graph, pad: Node): readonly number[] | undefined {
+  if (pad.op !== 'Pad' || pad.domain !== '' || stringAttribute(pad, 'mode', 'constant') !== 'constant') return undefined;
+  const pads = intsAttribute(pad, 'pads') ?? constantNumbers(graph, pad.inputs[1]);
+  const given = pad.inputs[2] ?? -1;
+  const value = given < 0 ? floatAttribute(pad, 'value', 0) : constantNumbers(graph, given)?.[0];
+  if (pads?.length !== 8 || value !== 0 || (pad.inputs[3] ?? -1) >= 0) return undefined;
+  const [batch, channels, top = 0, left = 0, batchEnd, channelsEnd, bottom = 0, right = 0] = pads;
+  const others = [batch, channels, batchEnd, channelsEnd];
+  const spatial = [top, left, bottom, right];
+  return others.every((size) => size === 0) && spatial.every((size) => size >= 0) ? spatial : undefined;
 }
 
 /**

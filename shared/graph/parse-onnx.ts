@@ -63,7 +63,8 @@ function readOpsets(model: ModelProto): Record<string, number> {
     opsets[normalDomain(domain ?? '')] = Number(version ?? 0n);
   }
   const onnx = opsets[''];
-  if (onnx === undefined) throw new SyntaxError('Cannot parse ONNX model: it imports no ai.onnx operator set');
+  if (onnx === undefined)
+    throw new SyntaxError('Cannot parse ONNX model: it imports no ai.onnx operator set');
   if (onnx < OPSET_RANGE.min || onnx > OPSET_RANGE.max) {
     throw new SyntaxError(
       `Cannot parse ONNX model: ai.onnx opset ${onnx}, expected ${OPSET_RANGE.min} to ${OPSET_RANGE.max}`,
@@ -152,7 +153,9 @@ class GraphReader {
   #readNode(proto: NodeProto & { name: string }): Node {
     const where = `inputs of node "${proto.name}" (${proto.opType ?? ''})`;
     const captured = proto.attribute.flatMap(subgraphsOf).flatMap((graph) => capturedNames(graph));
-    const captures = new Set(captured.map((name) => this.#indices.get(name)).filter((at) => at !== undefined));
+    const captures = new Set(
+      captured.map((name) => this.#indices.get(name)).filter((at) => at !== undefined),
+    );
     return {
       name: proto.name,
       op: proto.opType ?? '',

@@ -18,7 +18,8 @@ export class SyntheticWeights implements WeightSource {
 
   take({ filters, perFilter }: ConvolutionShape): ConvolutionWeights {
     const deviation = Math.sqrt(2 / ((1 + LEAKY_SLOPE ** 2) * perFilter));
-    const draw = (count: number, scale: number) => Float32Array.from({ length: count }, () => this.#normal() * scale);
+    const draw = (count: number, scale: number) =>
+      Float32Array.from({ length: count }, () => this.#normal() * scale);
     return { weights: draw(filters * perFilter, deviation), biases: draw(filters, 0.1) };
   }
 

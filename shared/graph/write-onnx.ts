@@ -22,7 +22,10 @@ import { typeNumber, writeTensor } from './onnx-tensor.js';
 import { LAYERS_KEY } from './parse-onnx.js';
 
 export interface WriteOptions {
-  /** Leave height and width of rank-4 inputs symbolic, so that one session serves tiles of any size. */
+  /**
+   * Leave height and width of rank-4 inputs symbolic: one session serves tiles of any size, and ONNX Runtime
+   * can't optimise a whole map in another way than its tiles.
+   */
   readonly symbolicSpace?: boolean;
   /** Record the shapes of all intermediate tensors. Only true of the whole graph at its own input size. */
   readonly recordShapes?: boolean;

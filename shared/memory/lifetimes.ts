@@ -44,7 +44,9 @@ export function predictRunPeak(graph: Graph, range: NodeRange, step: RunStep): R
   let alive = 0;
   let peak = 0;
   for (const [at, node] of nodes.entries()) {
-    const dying = [...new Set(tensorsRead(node))].filter((index) => owned.has(index) && lastRead.get(index) === at);
+    const dying = [...new Set(tensorsRead(node))].filter(
+      (index) => owned.has(index) && lastRead.get(index) === at,
+    );
     const reused = reusedInput(node, dying, bytesOf);
     for (const index of tensorsWritten(node)) {
       owned.add(index);

@@ -13,12 +13,18 @@ import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
 import type { ShapeOf } from '../tile/tile-shape.js';
 import { stepShapes, wholeShapes } from '../tile/tile-shape.js';
+import { isBitExact } from './bit-exact.js';
 import { predictRunPeak } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
 
 /** ONNX Runtime's graph optimisation levels, least first. */
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
 export type Level = (typeof LEVELS)[number];
+
+/** Levels at which convolutions run in blocked layout (NCHWc) and their weights are copied. */
+export function isBlocked(level: Level): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf('layout');
+}
 
 export interface PredictSettings {
   /** Threads of one operator. */
@@ -35,7 +41,7 @@ export interface SegmentPrediction {
   readonly macs: number;
   /** `macs` over those of the untiled segment; 1 where it has none. */
   readonly macOverhead: number;
-  /** Every Conv of every step has output pixels enough that tiling leaves it bit for bit the same. */
+  /** The segment's outputs equal the untiled run's bit for bit; else within 1e-5 of the largest. */
   readonly bitExact: boolean;
 }
 
@@ -46,16 +52,14 @@ const NODE_BYTES = 12 * 2 ** 10;
 /** What the executor takes beyond its idle state for any plan: first use of code paths, messages, garbage. */
 const RUN_BYTES = 3 * 2 ** 20;
 
-/** Below this many output pixels a thread, ONNX Runtime's GEMM picks kernels that round differently. */
-const EXACT_PIXELS_PER_THREAD = 64;
-
 /** Predictions for all segments of a plan, in order. */
 export function predictSegments(
   graph: Graph,
   segments: readonly Segment[],
   settings: PredictSettings,
 ): readonly SegmentPrediction[] {
-  const fixed = RUN_BYTES + segments.reduce((sum, segment) => sum + sessionBytes(graph, segment, settings), 0);
+  const fixed =
+    RUN_BYTES + segments.reduce((sum, segment) => sum + sessionBytes(graph, segment, settings), 0);
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -67,19 +71,21 @@ function predictSegment(
   const steps = stepShapes(graph, segment);
   const macs = countRangeMacs(graph, segment, steps);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
-  const stepBytes = Math.max(...steps.map((shapeOf) => predictStep(graph, segment, { ...settings, shapeOf })));
+  const stepBytes = Math.max(
+    ...steps.map((shapeOf) => predictStep(graph, segment, { ...settings, shapeOf })),
+  );
   return {
     workingBytes: Math.round(settings.fixed + mapBytes(graph, segment) + stepBytes),
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: settings.level === 'all' || isBitExact(graph, segment, { steps, threads: settings.threads }),
+    bitExact: isBitExact(graph, segment, { steps, threads: settings.threads, blocked: isBlocked(settings.level) }),
   };
 }
 
 function sessionBytes(graph: Graph, segment: Segment, { level }: PredictSettings): number {
   const nodes = segment.to - segment.from;
-  const copied = LEVELS.indexOf(level) >= LEVELS.indexOf('layout') ? weightsBytes(graph, segment) : 0;
+  const copied = isBlocked(level) ? weightsBytes(graph, segment) : 0;
   return SESSION_BYTES + nodes * NODE_BYTES + copied;
 }
 
@@ -97,7 +103,10 @@ function mapBytes(graph: Graph, segment: Segment): number {
   const before = boundaryOf(graph, { from: 0, to: segment.from });
   const image = graph.inputs.filter((index) => tensorAt(graph, index).constant === null);
   const outputs = segment.kind === 'tiles' ? boundaryOf(graph, segment).outputs : [];
-  const maps = [...before.outputs, ...outputs].reduce((sum, index) => sum + tensorBytes(tensorAt(graph, index)), 0);
+  const maps = [...before.outputs, ...outputs].reduce(
+    (sum, index) => sum + tensorBytes(tensorAt(graph, index)),
+    0,
+  );
   return maps + image.reduce((sum, index) => sum + imageBytes(graph, index), 0);
 }
 
@@ -120,23 +129,4 @@ function predictStep(graph: Graph, segment: Segment, { shapeOf, threads }: Predi
     return sum + elementCount(shapeOf(index)) * BYTES_PER_ELEMENT[dtype];
   }, 0);
   return inputBytes + Math.max(run.peakBytes, 2 * run.outputBytes);
-}
-
-/**
- * Whether a tiled segment equals the untiled one bit for bit: every Conv has pixels enough in every tile and
- * in the whole map.
- */
-function isBitExact(
-  graph: Graph,
-  segment: Segment,
-  { steps, threads }: { readonly steps: readonly ShapeOf[]; readonly threads: number },
-): boolean {
-  if (segment.kind === 'whole') return true;
-  const convolutions = graph.nodes.slice(segment.from, segment.to).filter(({ op }) => op === 'Conv');
-  return [wholeShapes(graph), ...steps].every((shapeOf) =>
-    convolutions.every((node) => {
-      const pixels = elementCount(shapeOf(node.outputs[0] ?? -1).slice(2));
-      return pixels >= EXACT_PIXELS_PER_THREAD * threads;
-    }),
-  );
 }

@@ -27,12 +27,17 @@ export function* mafatCandidates(graph: Graph): Generator<PlanNotation> {
 /** First layers after a pool, last first. */
 function cutsAfterPools(graph: Graph): readonly number[] {
   const pools = layersOf(graph, (node) => node.op === 'MaxPool' || node.op === 'AveragePool');
-  const strided = layersOf(graph, (node) => (intsAttribute(node, 'strides') ?? []).some((stride) => stride > 1));
+  const strided = layersOf(graph, (node) =>
+    (intsAttribute(node, 'strides') ?? []).some((stride) => stride > 1),
+  );
   const shrinking = pools.filter((layer) => strided.includes(layer));
   const chosen = shrinking.length > 0 ? shrinking : strided;
   const layers = [...new Set(graph.nodes.map(({ layer }) => layer))];
   const next = (layer: number) => layers.find((candidate) => candidate > layer);
-  return chosen.map(next).filter((layer) => layer !== undefined).reverse();
+  return chosen
+    .map(next)
+    .filter((layer) => layer !== undefined)
+    .reverse();
 }
 
 function layersOf(graph: Graph, matches: (node: Node) => boolean): readonly number[] {

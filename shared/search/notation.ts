@@ -14,7 +14,9 @@ export interface PlanNotation {
 }
 
 export function formatPlan({ modes, cuts }: PlanNotation): string {
-  return modes.map((mode, at) => (at === 0 ? formatMode(mode) : `${cuts[at - 1]} | ${formatMode(mode)}`)).join(' | ');
+  return modes
+    .map((mode, at) => (at === 0 ? formatMode(mode) : `${cuts[at - 1]} | ${formatMode(mode)}`))
+    .join(' | ');
 }
 
 /** @throws {SyntaxError} naming the part that can't be read. */
@@ -27,7 +29,9 @@ export function parsePlan(text: string): PlanNotation {
   }
   const misplaced = cuts.findIndex((cut, at) => cut <= (cuts[at - 1] ?? 0));
   if (misplaced >= 0) {
-    throw new SyntaxError(`Cannot parse plan "${text}": cut ${cuts[misplaced]} must be after ${cuts[misplaced - 1] ?? 0}`);
+    throw new SyntaxError(
+      `Cannot parse plan "${text}": cut ${cuts[misplaced]} must be after ${cuts[misplaced - 1] ?? 0}`,
+    );
   }
   return { modes, cuts };
 }

@@ -81,7 +81,9 @@ function positionOf(graph: Graph, cut: number): number {
   const position = graph.nodes.findIndex(({ layer }) => layer >= cut);
   if (position <= 0) {
     const last = graph.nodes.at(-1)?.layer ?? 0;
-    throw new RangeError(`Cannot cut at layer ${cut}: the network has layers 0 to ${last}, expected 1 to ${last}`);
+    throw new RangeError(
+      `Cannot cut at layer ${cut}: the network has layers 0 to ${last}, expected 1 to ${last}`,
+    );
   }
   return position;
 }

@@ -39,6 +39,7 @@ export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOpti
     if (need(plan) <= options.budgetBytes) return plan;
     if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;
   }
-  if (smallest === undefined) throw new RangeError(`Cannot plan "${graph.name}": the strategy has no candidates`);
+  if (smallest === undefined)
+    throw new RangeError(`Cannot plan "${graph.name}": the strategy has no candidates`);
   throw new BudgetError(options.budgetBytes, smallest, need(smallest));
 }

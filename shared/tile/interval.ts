@@ -39,7 +39,9 @@ export function readRows(rule: AxisRule, wanted: Interval, rowsIn: number): Inte
   if (isEmpty(wanted)) return EMPTY;
   const first = Math.floor(wanted.from / rule.up) * rule.stride - rule.pad;
   const last = Math.floor((wanted.to - 1) / rule.up) * rule.stride - rule.pad + rule.extent;
-  let read = intersect({ from: first, to: last }, { from: 0, to: rowsIn });
+  // A window wholly in the padding still asks for the border row: a tile without input can't run.
+  const from = Math.min(Math.max(0, first), rowsIn - 1);
+  let read: Interval = { from, to: Math.max(from + 1, Math.min(rowsIn, last)) };
   if (rule.mirror > 0 && first < 0) read = hull(read, { from: 0, to: Math.min(rule.mirror, rowsIn) });
   if (rule.mirror > 0 && last > rowsIn) {
     read = hull(read, { from: Math.max(0, rowsIn - rule.mirror), to: rowsIn });

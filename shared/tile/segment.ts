@@ -33,7 +33,9 @@ export function modeOf(segment: Segment): Mode {
  */
 export function planRange(graph: Graph, range: NodeRange, mode: Mode): readonly Segment[] {
   if (mode.kind === 'whole') return [wholeOf(range)];
-  return splitAtBarriers(graph, range).map((part) => (part.local ? tileRange(graph, part, mode) : wholeOf(part)));
+  return splitAtBarriers(graph, range).map((part) =>
+    part.local ? tileRange(graph, part, mode) : wholeOf(part),
+  );
 }
 
 function wholeOf({ from, to }: NodeRange): WholeSegment {

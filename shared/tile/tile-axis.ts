@@ -81,12 +81,15 @@ function times(rows: number, { numerator, denominator }: Scale): number {
 
 function tileOwning(cut: AxisCut, owns: ReadonlyMap<number, Interval>): AxisTile {
   const { graph, space, axis } = cut;
-  const span = alignedSpan(cut, neededRows(cut, owns));
+  const span = runnableSpan(cut, alignedSpan(cut, neededRows(cut, owns)));
   const rows = sizeAlong(graph, space.reference, axis);
   const spans = new Map<number, Interval>();
   for (const [tensor, scales] of space.scales) {
     const size = sizeAlong(graph, tensor, axis);
-    spans.set(tensor, { from: times(span.from, scales[axis]), to: size - times(rows - span.to, scales[axis]) });
+    spans.set(tensor, {
+      from: times(span.from, scales[axis]),
+      to: size - times(rows - span.to, scales[axis]),
+    });
   }
   const reads = new Map(
     space.boundary.inputs.flatMap((input) => {
@@ -100,7 +103,10 @@ function tileOwning(cut: AxisCut, owns: ReadonlyMap<number, Interval>): AxisTile
 }
 
 /** Backwards: rows of every tensor that the owned rows depend on. */
-function neededRows({ graph, space, axis }: AxisCut, owns: ReadonlyMap<number, Interval>): Map<number, Interval> {
+function neededRows(
+  { graph, space, axis }: AxisCut,
+  owns: ReadonlyMap<number, Interval>,
+): Map<number, Interval> {
   const needed = new Map(owns);
   for (const { outputs, dependences } of [...space.nodes].reverse()) {
     const wanted = outputs.map((index) => needed.get(index) ?? EMPTY).reduce(hull, EMPTY);
@@ -130,6 +136,22 @@ function alignedSpan({ graph, space, axis }: AxisCut, needed: ReadonlyMap<number
   return span;
 }
 
+/**
+ * Widens a tile until it holds a row of every tensor. A tile may own no row of some output; the operators on
+ * the way there run all the same, and fail on a map that is smaller than their window.
+ */
+function runnableSpan({ graph, space, axis }: AxisCut, span: Interval): Interval {
+  const stride = space.totalStride[axis];
+  const rows = sizeAlong(graph, space.reference, axis);
+  const deletable = [...space.scales].map(([tensor, scales]) => {
+    const perStride = times(stride, scales[axis]);
+    return Math.floor((sizeAlong(graph, tensor, axis) - 1) / perStride) * stride;
+  });
+  const missing = Math.max(0, rows - (span.to - span.from) - Math.min(...deletable));
+  const below = Math.min(missing, rows - span.to);
+  return { from: span.from - (missing - below), to: span.to + below };
+}
+
 /** Forwards: what is exact in each tensor must hold what the tile owns of the outputs. */
 function proveExact({ graph, space, axis }: AxisCut, { reads, spans, owns }: AxisTile): void {
   const exact = new Map(reads);
@@ -149,6 +171,8 @@ function proveExact({ graph, space, axis }: AxisCut, { reads, spans, owns }: Axi
     const span = spans.get(output) ?? EMPTY;
     if (contains(exact.get(output) ?? EMPTY, owned) && contains(span, owned)) continue;
     const { name } = tensorAt(graph, output);
-    throw new Error(`Cannot prove ${axis} ${owned.from}-${owned.to} of "${name}" exact: the halo is too small`);
+    throw new Error(
+      `Cannot prove ${axis} ${owned.from}-${owned.to} of "${name}" exact: the halo is too small`,
+    );
   }
 }

@@ -1,0 +1,69 @@
+/**
+ * Where a plan equals the untiled run bit for bit, and where only within rounding.
+ *
+ * Two things make ONNX Runtime add up in another order. First, its GEMM splits the inner dimension in blocks
+ * of 128, except for slices of at most 64 output pixels, which take larger blocks; slices are a thread's
+ * share in multiples of 16; a single pixel takes a vector kernel. Measured: 28 convolutions of 1 to 40 x 32
+ * pixels, cropped and whole, 1 to 4 threads: with an inner dimension over 128 they differ up to 64 pixels at
+ * one thread, 144 at two; with a smaller one only at one pixel. Second, a cut
+ * parts operators that would be computed as one, and at the blocked levels decides in which layout those
+ * beside it run.
+ */
+import type { Graph, Node } from '../graph/graph.js';
+import { elementCount, tensorAt, tensorsRead } from '../graph/graph.js';
+import { boundaryOf } from '../graph/segment-graph.js';
+import type { Segment } from '../tile/segment.js';
+import type { ShapeOf } from '../tile/tile-shape.js';
+import { wholeShapes } from '../tile/tile-shape.js';
+
+const BLOCK = 128;
+const SLICE_UNIT = 16;
+const SMALL_SLICE = 64;
+
+export interface ExactnessSettings {
+  readonly steps: readonly ShapeOf[];
+  readonly threads: number;
+  /** Blocked (NCHWc) kernels are in use: ONNX Runtime's levels `layout` and `all`. */
+  readonly blocked: boolean;
+}
+
+/** Whether a segment computes the same bits as the untiled run does. */
+export function isBitExact(graph: Graph, segment: Segment, settings: ExactnessSettings): boolean {
+  const { steps, threads, blocked } = settings;
+  if (endsInFusion(graph, segment) || (blocked && changesLayout(graph, segment))) return false;
+  if (segment.kind === 'whole') return true;
+  const convolutions = graph.nodes.slice(segment.from, segment.to).filter(({ op }) => op === 'Conv');
+  return [wholeShapes(graph), ...steps].every((shapeOf) =>
+    convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
+  );
+}
+
+function isStable(graph: Graph, conv: Node, { shapeOf, threads }: { shapeOf: ShapeOf; threads: number }): boolean {
+  const inner = elementCount(tensorAt(graph, conv.inputs[1] ?? -1).shape?.slice(1) ?? []);
+  const pixels = elementCount(shapeOf(conv.outputs[0] ?? -1).slice(2));
+  const largestUnstable = SLICE_UNIT * ((SMALL_SLICE / SLICE_UNIT + 1) * threads - 1);
+  return pixels > (inner <= BLOCK ? 1 : largestUnstable);
+}
+
+const MULTIPLYING = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
+const FUSED_AFTER = new Set(['Add', 'Sub', 'Mul', 'Div', 'Sum', 'BatchNormalization']);
+
+/** Whether the end of a segment parts a multiplication from an addition that would be computed with it. */
+function endsInFusion(graph: Graph, segment: Segment): boolean {
+  const leaving = new Set(boundaryOf(graph, segment).outputs);
+  const parted = graph.nodes
+    .slice(segment.from, segment.to)
+    .filter(({ op }) => MULTIPLYING.has(op))
+    .flatMap(({ outputs }) => outputs.filter((index) => leaving.has(index)));
+  return graph.nodes
+    .slice(segment.to)
+    .some((node) => FUSED_AFTER.has(node.op) && tensorsRead(node).some((index) => parted.includes(index)));
+}
+
+/** Averages and interpolations round differently in blocked layout, which they have only beside convolutions. */
+function changesLayout(graph: Graph, { from, to }: Segment): boolean {
+  const isCut = from > 0 || to < graph.nodes.length;
+  return isCut && graph.nodes.slice(from, to).some((node) => AVERAGING.has(node.op));
+}
+
+const AVERAGING = new Set(['AveragePool', 'GlobalAveragePool', 'Resize', 'Upsample']);

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import type { Graph } from '../shared/index.js';
+import { tensorAt } from '../shared/index.js';
+import { graphOf } from './notation.js';
+
+export interface RandomGraph {
+  /** Prints as one line when a property fails; `graphOf` makes the graph of it again. */
+  readonly notation: string;
+}
+
+/** Choices for one word; `a` to `c` are taken modulo whatever the word can use. */
+const choices = fc.record({ kind: fc.nat(99), a: fc.nat(999), b: fc.nat(999), c: fc.nat(999) });
+
+/**
+ * Random graphs of local operators: kernels 1-7, strides 1-2, dilations, asymmetric pads, odd sizes, ceil
+ * mode, residuals, concatenations, upsampling, outputs at several strides.
+ */
+export function randomGraph({
+  maxSize,
+  maxWords,
+}: {
+  maxSize: number;
+  maxWords: number;
+}): fc.Arbitrary<RandomGraph> {
+  const size = fc.integer({ min: 9, max: maxSize });
+  return fc
+    .tuple(size, size, fc.array(choices, { minLength: 2, maxLength: maxWords }))
+    .map(([rows, cols, words]) => ({ notation: growNotation(`3x${rows}x${cols}:`, words) }));
+}
+
+type Choices = { readonly kind: number; readonly a: number; readonly b: number; readonly c: number };
+
+/** Adds word after word, leaving out those that don't fit the maps there are. */
+function growNotation(head: string, words: readonly Choices[]): string {
+  let notation = head;
+  let graph: Graph | undefined;
+  for (const choice of words) {
+    const candidate = `${notation} ${wordOf(graph, choice)}`;
+    try {
+      graph = graphOf(candidate);
+      notation = candidate;
+    } catch (error) {
+      if (!(error instanceof RangeError) && !(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return graph === undefined || graph.nodes.length === 0 ? `${head} c4k3p1` : notation;
+}
+
+function wordOf(graph: Graph | undefined, { kind, a, b, c }: Choices): string {
+  const channels = 4 * (1 + (a % 3));
+  const kernel = 1 + (b % 7);
+  const stride = 1 + (c % 2);
+  const pads = [a, b, c, a + b].map((value) => value % Math.max(1, Math.min(kernel, 4))).join('.');
+  if (kind < 30) return `c${channels}k${kernel}s${stride}p${pads}`;
+  if (kind < 38) return `c${channels}k3p2d2`;
+  if (kind < 44) return `c4k3p1g${[1, 2, 4][a % 3]}`;
+  if (kind < 52) return `m${1 + kernel}s${stride}p${pads}${a % 2 === 0 ? '^' : ''}`;
+  if (kind < 58) return `a${1 + kernel}s${stride}p${pads}${b % 2 === 0 ? '+' : ''}${a % 3 === 0 ? '^' : ''}`;
+  if (kind < 64) return ['r', 'l', 't', 'h', '*'][a % 5] ?? 'r';
+  if (kind < 70) return ['u2', 'v2', 'u3', 'd2', 's2', 'z1'][a % 6] ?? 'u2';
+  if (kind < 84) return joinWord(graph, { kind, a, b, c });
+  if (kind < 90) return '!';
+  return `@${a % Math.max(1, featureCount(graph))}`;
+}
+
+/** An addition, product or concatenation with some earlier tensor of the same height and width, if there is one. */
+function joinWord(graph: Graph | undefined, { a, b }: Choices): string {
+  if (graph === undefined) return '!';
+  const features = [graph.inputs[0] ?? -1, ...graph.nodes.map(({ outputs }) => outputs[0] ?? -1)];
+  const shapes = features.map((index) => tensorAt(graph, index).shape ?? []);
+  const last = shapes.at(-1) ?? [];
+  const fitting = shapes.flatMap((shape, at) => (shape.slice(2).join() === last.slice(2).join() ? [at] : []));
+  const other = fitting[b % Math.max(1, fitting.length)] ?? 0;
+  const same = shapes[other]?.join() === last.join();
+  if (same && a % 3 !== 0) return a % 3 === 1 ? `+${other}` : `x${other}`;
+  return `&${other}`;
+}
+
+function featureCount(graph: Graph | undefined): number {
+  return graph === undefined ? 1 : graph.nodes.length + 1;
+}

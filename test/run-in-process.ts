@@ -1,0 +1,34 @@
+import { compilePlan } from '../agent/engine/compile.js';
+import { packOutput, ProgramRunner } from '../agent/engine/program-runner.js';
+import type { ImageInput, OutputTensor } from '../agent/engine/protocol.js';
+import type { Graph, Plan, PredictSettings } from '../shared/index.js';
+import { knownShape, mulberry32, tensorAt } from '../shared/index.js';
+
+/** Runs a plan on ONNX Runtime in this process, on an image of noise; weights are inline. */
+export async function runInProcess(
+  graph: Graph,
+  plan: Plan,
+  settings: PredictSettings,
+): Promise<readonly OutputTensor[]> {
+  const input = imageInputOf(graph);
+  const program = compilePlan(graph, plan, { folder: '.', input, ...settings });
+  const runner = await ProgramRunner.load(program, { collect: () => undefined, onStep: () => undefined });
+  try {
+    const { width, height, channels } = input;
+    const random = mulberry32(7);
+    const data = Uint8Array.from({ length: width * height * channels }, () => Math.floor(random() * 256));
+    const outputs = await runner.run({ data, width, height });
+    return outputs.map(({ name, tensor }) => packOutput(name, tensor, true));
+  } finally {
+    await runner.unload();
+  }
+}
+
+function imageInputOf(graph: Graph): ImageInput {
+  const { name, shape } = { ...tensorAt(graph, graph.inputs[0] ?? -1) };
+  const [, channels = 3, height = 0, width = 0] = shape ?? knownShape(tensorAt(graph, 0));
+  return {
+    ...{ name, width, height, channels: channels === 1 ? 1 : 3, layout: 'nchw', dtype: 'float32' },
+    ...{ resize: 'stretch', colorOrder: 'rgb', scale: 1 / 128, mean: [1, 1, 1], std: [1, 1, 1] },
+  };
+}
