@@ -119,7 +119,11 @@ class NotationReader {
 
   #node(op: string, { inputs = [], attributes = {}, feature }: NodeOptions = {}): Feature {
     const shape = feature ?? this.#current;
-    if (shape.rows < 1 || shape.cols < 1 || ![shape.channels, shape.rows, shape.cols].every(Number.isInteger)) {
+    if (
+      shape.rows < 1 ||
+      shape.cols < 1 ||
+      ![shape.channels, shape.rows, shape.cols].every(Number.isInteger)
+    ) {
       throw new RangeError(`${op} would give ${shape.channels}x${shape.rows}x${shape.cols}`);
     }
     const { channels, rows, cols } = shape;

@@ -1,5 +1,5 @@
 import { compilePlan } from '../agent/engine/compile.js';
-import { packOutput, ProgramRunner } from '../agent/engine/program-runner.js';
+import { ProgramRunner, packOutput } from '../agent/engine/program-runner.js';
 import type { ImageInput, OutputTensor } from '../agent/engine/protocol.js';
 import type { Graph, Plan, PredictSettings } from '../shared/index.js';
 import { knownShape, mulberry32, tensorAt } from '../shared/index.js';
@@ -24,7 +24,8 @@ export async function runInProcess(
   }
 }
 
-function imageInputOf(graph: Graph): ImageInput {
+/** How an image becomes the input of a graph: noise around zero. */
+export function imageInputOf(graph: Graph): ImageInput {
   const { name, shape } = { ...tensorAt(graph, graph.inputs[0] ?? -1) };
   const [, channels = 3, height = 0, width = 0] = shape ?? knownShape(tensorAt(graph, 0));
   return {

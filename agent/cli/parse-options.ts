@@ -1,6 +1,6 @@
 /** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
 import { InvalidArgumentError } from 'commander';
-import type { Level } from '../../shared/index.js';
+import type { Level, WeightsPolicy } from '../../shared/index.js';
 import { LEVELS } from '../../shared/index.js';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
@@ -18,8 +18,8 @@ export function parseBytes(text: string): number {
 export function parseSize(text: string): { width: number; height: number } {
   const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
   const [width, height] = [Number(match?.[1]), Number(match?.[2])];
-  if (match === null || width < 1 || height < 1 || width > 65536 || height > 65536) {
-    throw new InvalidArgumentError('Expected WIDTHxHEIGHT, such as 608x416.');
+  if (match === null || width < 2 || height < 2 || width > 65536 || height > 65536) {
+    throw new InvalidArgumentError('Expected WIDTHxHEIGHT, such as 608x416, from 2 to 65536.');
   }
   return { width, height };
 }
@@ -65,6 +65,11 @@ export function parseLevel(text: string): Level {
   const level = LEVELS.find((known) => known === text);
   if (level === undefined) throw new InvalidArgumentError(`Expected one of ${LEVELS.join(', ')}.`);
   return level;
+}
+
+export function parseWeights(text: string): WeightsPolicy {
+  if (text === 'resident' || text === 'evictable') return text;
+  throw new InvalidArgumentError('Expected resident or evictable.');
 }
 
 /** For options that may be given more than once. */

@@ -11,7 +11,7 @@ import {
   STRATEGIES,
 } from '../open-model.js';
 import { withContext } from './context.js';
-import { parseBytes, parseLevel, parseSize, parseThreads } from './parse-options.js';
+import { parseBytes, parseLevel, parseSize, parseThreads, parseWeights } from './parse-options.js';
 import { formatBytes, formatMacs, formatTable, printJson, printLine } from './print.js';
 
 export interface PlanFlags {
@@ -40,11 +40,6 @@ export function withPlanOptions(command: Command): Command {
       parseWeights,
       'resident',
     );
-}
-
-function parseWeights(text: string): WeightsPolicy {
-  if (text === 'resident' || text === 'evictable') return text;
-  throw new RangeError(`Cannot use --weights ${text}: expected resident or evictable`);
 }
 
 export function planCommand(): Command {

@@ -2,11 +2,12 @@
  * The executor process: one request at a time over IPC. ONNX Runtime blocks this process's event loop; it
  * can be killed at any moment and replaced, and the agent loses nothing but the run.
  */
-import { evaluateModel, inspectModel } from './inspect.js';
+
 import { decodeImage } from './image.js';
+import { evaluateModel, inspectModel } from './inspect.js';
 import { Session } from './onnx-runtime.js';
 import type { CollectGarbage } from './program-runner.js';
-import { packOutput, ProgramRunner } from './program-runner.js';
+import { ProgramRunner, packOutput } from './program-runner.js';
 import type { AgentMessage, Answers, ExecutorMessage, Program, Request, RunResult } from './protocol.js';
 import { writeTrivialModel } from './trivial-model.js';
 

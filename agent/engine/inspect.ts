@@ -1,9 +1,9 @@
 /** Questions about a model that only ONNX Runtime can answer: shapes of all tensors, values of constants. */
 import type { TensorData, TensorInfo } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
-import { allocate } from './typed-array.js';
 import { packOutput } from './program-runner.js';
 import type { InspectedTensor, OutputTensor } from './protocol.js';
+import { allocate } from './typed-array.js';
 
 export interface InspectedModel {
   readonly model: Uint8Array;

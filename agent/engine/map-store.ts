@@ -1,9 +1,10 @@
 /** The full maps between segments, and reading and writing tiles of them. */
+
+import type { DecodedImage } from './image.js';
 import type { TensorData } from './onnx-runtime.js';
+import type { ImageInput, MapSpec, Region, TileWrite } from './protocol.js';
 import type { TypedArray } from './typed-array.js';
 import { allocate } from './typed-array.js';
-import type { DecodedImage } from './image.js';
-import type { ImageInput, MapSpec, Region, TileWrite } from './protocol.js';
 
 /** Copies a region of a map into the start of `into`, as a tensor of the region's shape. */
 export interface TileSource {

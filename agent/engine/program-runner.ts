@@ -11,8 +11,6 @@ import type { DecodedImage } from './image.js';
 import { ImageMap, TensorMap } from './map-store.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
-import type { TypedArray } from './typed-array.js';
-import { allocate } from './typed-array.js';
 import type {
   ImageInput,
   MapBinding,
@@ -22,6 +20,8 @@ import type {
   SegmentProgram,
   Step,
 } from './protocol.js';
+import type { TypedArray } from './typed-array.js';
+import { allocate } from './typed-array.js';
 
 /** `globalThis.gc`, present under --expose-gc. */
 export type CollectGarbage = (options?: { type: 'minor' | 'major' }) => void;

@@ -35,7 +35,7 @@ export function allocate(dtype: DataType, length: number): TypedArray {
 /** The values of a tensor that came as raw bytes, copied only if they aren't aligned. */
 export function valuesOf(dtype: DataType, bytes: Uint8Array): TypedArray {
   const ArrayClass = arrayClass(dtype);
-  const aligned = bytes.byteOffset % ArrayClass.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % ArrayClass.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new ArrayClass(
     aligned.buffer as ArrayBuffer,
     aligned.byteOffset,

@@ -8,10 +8,10 @@ import {
   SyntheticWeights,
   tensorAt,
 } from '../../shared/index.js';
-import { readInputFile } from './read-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import { readInputFile } from './read-input.js';
 
 /** Confidence below which boxes aren't reported. */
 const THRESHOLD = 0.4;

@@ -38,7 +38,7 @@ export class DarknetWeightsFile implements WeightSource {
     const header = headerBytes(bytes);
     const body = bytes.subarray(header);
     const whole = body.byteLength - (body.byteLength % 4);
-    const aligned = body.byteOffset % 4 === 0 ? body : body.slice();
+    const aligned = body.byteOffset % 4 === 0 ? body : new Uint8Array(body);
     this.#floats = new Float32Array(aligned.buffer, aligned.byteOffset, whole / 4);
     if (whole !== body.byteLength) {
       throw new SyntaxError(

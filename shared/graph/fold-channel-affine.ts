@@ -28,7 +28,8 @@ function foldOnce(graph: Graph): Graph {
   for (const node of graph.nodes) {
     const map = mapInput(graph, node);
     const conv = graph.nodes[producer[map] ?? -1];
-    if (conv === undefined || replaced.has(conv) || reads[map] !== 1 || !isFoldableConv(graph, conv)) continue;
+    if (conv === undefined || replaced.has(conv) || reads[map] !== 1 || !isFoldableConv(graph, conv))
+      continue;
     const affine = affineOf(graph, { node, map, filters: filtersOf(graph, conv) });
     if (affine === undefined) continue;
     replaced.set(conv, foldedConv({ graph, list, conv, affine, output: node.outputs[0] ?? -1 }));
@@ -102,8 +103,10 @@ function affineOf(graph: Graph, { node, map, filters }: Operation): Affine | und
 /** k = scale / sqrt(variance + epsilon), d = beta - mean * k. Source: onnx/docs/Operators.md, BatchNormalization. */
 function normalizationOf(graph: Graph, node: Node): Affine | undefined {
   const [scale, beta, mean, variance] = node.inputs.slice(1).map((index) => constantValues(graph, index));
-  const trains = intAttribute(node, 'training_mode', 0) !== 0 || node.outputs.slice(1).some((index) => index >= 0);
-  if (scale === undefined || beta === undefined || mean === undefined || variance === undefined || trains) return undefined;
+  const trains =
+    intAttribute(node, 'training_mode', 0) !== 0 || node.outputs.slice(1).some((index) => index >= 0);
+  if (scale === undefined || beta === undefined || mean === undefined || variance === undefined || trains)
+    return undefined;
   const epsilon = floatAttribute(node, 'epsilon', 1e-5);
   const factor = (channel: number) => at(scale, channel) / Math.sqrt(at(variance, channel) + epsilon);
   return { factor, shift: (channel) => at(beta, channel) - at(mean, channel) * factor(channel) };
@@ -142,7 +145,8 @@ function foldedConv({ graph, list, conv, affine, output }: Fold): Node {
   for (let filter = 0; filter < filters; filter += 1) {
     const factor = affine.factor(filter);
     const start = filter * perFilter;
-    for (let index = start; index < start + perFilter; index += 1) weights[index] = at(weights, index) * factor;
+    for (let index = start; index < start + perFilter; index += 1)
+      weights[index] = at(weights, index) * factor;
     bias[filter] = (given === undefined ? 0 : at(given, filter)) * factor + affine.shift(filter);
   }
   const foldedWeights = list.add({ ...stored, constant: inlineConstant(weights) });

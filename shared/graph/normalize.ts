@@ -3,7 +3,14 @@ import { kernelExtent } from './axis-rule.js';
 import { constantNumbers, inlineConstant } from './constant-values.js';
 import { compactGraph, countReads, producers, redirectReads, TensorList } from './edit-graph.js';
 import type { Attribute, Graph, Node } from './graph.js';
-import { floatAttribute, intAttribute, intsAttribute, knownShape, stringAttribute, tensorAt } from './graph.js';
+import {
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  knownShape,
+  stringAttribute,
+  tensorAt,
+} from './graph.js';
 
 /** Removes Identity and inference-mode Dropout; those that name a graph output stay. */
 export function removeIdentities(graph: Graph): Graph {
@@ -30,18 +37,24 @@ export function foldPads(graph: Graph): Graph {
     const map = node.inputs[0] ?? -1;
     const pad = graph.nodes[producer[map] ?? -1];
     const padding = pad === undefined || reads[map] !== 1 ? undefined : zeroPadding(graph, pad);
-    const isConv = node.op === 'Conv' && node.domain === '' && stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET';
+    const isConv =
+      node.op === 'Conv' && node.domain === '' && stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET';
     if (pad === undefined || padding === undefined || !isConv) return node;
     const own = intsAttribute(node, 'pads') ?? [0, 0, 0, 0];
     const pads: Attribute = { kind: 'ints', value: own.map((value, at) => value + (padding[at] ?? 0)) };
-    return { ...node, inputs: [pad.inputs[0] ?? -1, ...node.inputs.slice(1)], attributes: { ...node.attributes, pads } };
+    return {
+      ...node,
+      inputs: [pad.inputs[0] ?? -1, ...node.inputs.slice(1)],
+      attributes: { ...node.attributes, pads },
+    };
   });
   return compactGraph({ ...graph, nodes });
 }
 
 /** [top, left, bottom, right] of a Pad with zeros of height and width alone; undefined for any other node. */
 function zeroPadding(graph: Graph, pad: Node): readonly number[] | undefined {
-  if (pad.op !== 'Pad' || pad.domain !== '' || stringAttribute(pad, 'mode', 'constant') !== 'constant') return undefined;
+  if (pad.op !== 'Pad' || pad.domain !== '' || stringAttribute(pad, 'mode', 'constant') !== 'constant')
+    return undefined;
   const pads = intsAttribute(pad, 'pads') ?? constantNumbers(graph, pad.inputs[1]);
   const given = pad.inputs[2] ?? -1;
   const value = given < 0 ? floatAttribute(pad, 'value', 0) : constantNumbers(graph, given)?.[0];

@@ -10,14 +10,14 @@
  */
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Attribute, Constant, DataType, Graph, Node, Tensor } from './graph.js';
-import { readTensor, typeName } from './onnx-tensor.js';
 import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './onnx_pb.js';
 import {
-  AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
   FunctionProtoSchema,
   ModelProtoSchema,
 } from './onnx_pb.js';
+import { readTensor, typeName } from './onnx-tensor.js';
 import { sortNodes } from './sort-nodes.js';
 
 /** ai.onnx operator sets whose semantics `locality.ts` knows; ONNX Runtime 1.30 accepts the same range. */

@@ -4,8 +4,8 @@ import type { Attribute, Graph, Node, Tensor } from './graph.js';
 import { tensorAt, tensorsRead } from './graph.js';
 import type { AttributeProto, NodeProto, ValueInfoProto } from './onnx_pb.js';
 import {
-  AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
   FunctionProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,

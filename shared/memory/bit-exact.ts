@@ -38,7 +38,11 @@ export function isBitExact(graph: Graph, segment: Segment, settings: ExactnessSe
   );
 }
 
-function isStable(graph: Graph, conv: Node, { shapeOf, threads }: { shapeOf: ShapeOf; threads: number }): boolean {
+function isStable(
+  graph: Graph,
+  conv: Node,
+  { shapeOf, threads }: { shapeOf: ShapeOf; threads: number },
+): boolean {
   const inner = elementCount(tensorAt(graph, conv.inputs[1] ?? -1).shape?.slice(1) ?? []);
   const pixels = elementCount(shapeOf(conv.outputs[0] ?? -1).slice(2));
   const largestUnstable = SLICE_UNIT * ((SMALL_SLICE / SLICE_UNIT + 1) * threads - 1);

@@ -79,7 +79,11 @@ function predictSegment(
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: isBitExact(graph, segment, { steps, threads: settings.threads, blocked: isBlocked(settings.level) }),
+    bitExact: isBitExact(graph, segment, {
+      steps,
+      threads: settings.threads,
+      blocked: isBlocked(settings.level),
+    }),
   };
 }
 

@@ -80,10 +80,8 @@ function rangesOf(graph: Graph, cuts: readonly number[]): readonly NodeRange[] {
 function positionOf(graph: Graph, cut: number): number {
   const position = graph.nodes.findIndex(({ layer }) => layer >= cut);
   if (position <= 0) {
-    const last = graph.nodes.at(-1)?.layer ?? 0;
-    throw new RangeError(
-      `Cannot cut at layer ${cut}: the network has layers 0 to ${last}, expected 1 to ${last}`,
-    );
+    const [first = 0, last = 0] = [graph.nodes[0]?.layer, graph.nodes.at(-1)?.layer];
+    throw new RangeError(`Cannot cut at layer ${cut}: expected ${first + 1} to ${last}, the last layer`);
   }
   return position;
 }

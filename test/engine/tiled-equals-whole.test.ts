@@ -10,7 +10,6 @@ import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 import { runInProcess } from '../run-in-process.js';
 
-
 test('a tiled run equals the whole run', async (context) => {
   const cases = [
     ['3x33x41: c4k3s2p1 @0 c4k1s2 +1 c4k3p1', '3x2'],
@@ -23,7 +22,9 @@ test('a tiled run equals the whole run', async (context) => {
     ['3x26x26: c4k2s2p1.0.0.1 m2s2p0.0.1.1 c4k6p2.3.3.2', '2x2'],
   ] as const;
   for (const [notation, plan] of cases) {
-    await context.test(`${notation} as ${plan}`, async () => assertExact(notation, plan, { threads: 1, level: 'extended' }));
+    await context.test(`${notation} as ${plan}`, async () =>
+      assertExact(notation, plan, { threads: 1, level: 'extended' }),
+    );
   }
 });
 
@@ -36,7 +37,9 @@ test('random graphs, cut and tiled at random, equal the whole run', async () => 
     fc.integer({ min: 1, max: 2 }),
     fc.constantFrom<Level>('basic', 'extended', 'all'),
     async ({ notation }, grids, cuts, threads, level) => {
-      const layers = readyGraph(notation).nodes.slice(1).map(({ layer }) => layer);
+      const layers = readyGraph(notation)
+        .nodes.slice(1)
+        .map(({ layer }) => layer);
       const places = new Set(cuts.map((cut) => layers[cut % Math.max(1, layers.length)]));
       const usable = layers.filter((layer) => places.has(layer)).slice(0, grids.length - 1);
       const modes = grids.slice(0, usable.length + 1).map(([rows, cols]) => `${rows}x${cols}`);

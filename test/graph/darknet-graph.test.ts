@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Session } from '../../agent/engine/onnx-runtime.js';
-import type { Attribute, ConvolutionWeights, DarknetNetwork, Graph, Node } from '../../shared/index.js';
+import type { Attribute, DarknetNetwork, Graph, Node } from '../../shared/index.js';
 import {
   buildDarknet,
   constantNumbers,
@@ -515,7 +515,7 @@ function attributesOf(node: Node | undefined): Readonly<Record<string, Attribute
   return Object.fromEntries(Object.entries(node?.attributes ?? {}).map(([name, { value }]) => [name, value]));
 }
 
-function noise(length: number): ConvolutionWeights['weights'] {
+function noise(length: number): Float32Array {
   const random = mulberry32(length);
   return Float32Array.from({ length }, () => random() * 2 - 1);
 }

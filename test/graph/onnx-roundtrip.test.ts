@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import type { GraphProtoSchema, NodeProtoSchema, TensorProtoSchema } from '../../shared/graph/onnx_pb.js';
+import type {
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from '../../shared/graph/onnx_pb.js';
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
@@ -55,7 +60,7 @@ test('writeOnnx() leaves height and width of inputs open when space is symbolic'
   assert.deepEqual(tensorAt(graph, graph.inputs[0] ?? -1).shape, [1, 3, -1, -1]);
 });
 
-test('writeOnnx() keeps layers and writeOnnx() of a file without them numbers nodes', () => {
+test('parseOnnx() numbers layers as the file says, or by position when it says nothing', () => {
   const graph = graphOf('3x8x8: c4k3p1 e');
   assert.deepEqual(
     parseOnnx(writeOnnx(graph)).nodes.map(({ layer }) => layer),
@@ -93,17 +98,17 @@ test('parseOnnx() fails when an external constant is nowhere or of another lengt
 });
 
 test('parseOnnx() reads constants from the typed fields of each element type', () => {
-  const cases = [
-    [TensorProto_DataType.FLOAT, { floatData: [1.5, -2] }, [1.5, -2]],
-    [TensorProto_DataType.DOUBLE, { doubleData: [0.1, -2] }, [0.1, -2]],
-    [TensorProto_DataType.INT64, { int64Data: [2n ** 40n, -1n] }, [2 ** 40, -1]],
-    [TensorProto_DataType.INT32, { int32Data: [7, -7] }, [7, -7]],
-    [TensorProto_DataType.UINT8, { int32Data: [0, 255] }, [0, 255]],
-    [TensorProto_DataType.BOOL, { int32Data: [1, 0] }, [1, 0]],
-  ] as const;
-  for (const [dataType, data, values] of cases) {
-    const fields: TensorInit = { name: 'c', dims: [2n], dataType, ...data };
-    const graph = parseOnnx(addModel(fields));
+  const { FLOAT, DOUBLE, INT64, INT32, UINT8, BOOL } = TensorProto_DataType;
+  const cases: readonly [TensorInit, readonly number[]][] = [
+    [{ dataType: FLOAT, floatData: [1.5, -2] }, [1.5, -2]],
+    [{ dataType: DOUBLE, doubleData: [0.1, -2] }, [0.1, -2]],
+    [{ dataType: INT64, int64Data: [2n ** 40n, -1n] }, [2 ** 40, -1]],
+    [{ dataType: INT32, int32Data: [7, -7] }, [7, -7]],
+    [{ dataType: UINT8, int32Data: [0, 255] }, [0, 255]],
+    [{ dataType: BOOL, int32Data: [1, 0] }, [1, 0]],
+  ];
+  for (const [tensor, values] of cases) {
+    const graph = parseOnnx(addModel(Object.assign({ name: 'c', dims: [2n] }, tensor)));
     assert.deepEqual(constantNumbers(graph, indexOf(graph, 'c')), values);
   }
 });
@@ -197,7 +202,7 @@ test('parseOnnx() sorts nodes that are not in topological order', () => {
 });
 
 test('parseOnnx() sorts whatever order the nodes of a file are in', () => {
-  const bytes = writeOnnx(graphOf('3x8x8: c4k3p1 ! r c4k3p1 +1 e m2s2 &5'));
+  const bytes = writeOnnx(graphOf('3x8x8: c4k3p1 ! r c4k3p1 +1 e m2s2 r &6'));
   const count = parseOnnx(bytes).nodes.length;
   const orders = fc.shuffledSubarray(
     Array.from({ length: count }, (_, at) => at),
@@ -234,13 +239,13 @@ test('parseOnnx() names a node of a cycle', () => {
 test('parseOnnx() takes Constant nodes as constants', () => {
   const { FLOAT, FLOATS, INT, INTS, TENSOR } = AttributeType;
   const t: TensorInit = { dims: [1n, 2n], dataType: TensorProto_DataType.FLOAT, floatData: [3, 4] };
-  const cases = [
+  const cases: readonly [AttributeInit, readonly number[], readonly number[], string][] = [
     [{ name: 'value', type: TENSOR, t }, [1, 2], [3, 4], 'float32'],
     [{ name: 'value_int', type: INT, i: -3n }, [], [-3], 'int64'],
     [{ name: 'value_ints', type: INTS, ints: [1n, 2n] }, [2], [1, 2], 'int64'],
     [{ name: 'value_float', type: FLOAT, f: 0.5 }, [], [0.5], 'float32'],
     [{ name: 'value_floats', type: FLOATS, floats: [0.5, 2] }, [2], [0.5, 2], 'float32'],
-  ] as const;
+  ];
   for (const [attribute, shape, values, dtype] of cases) {
     const constant = { opType: 'Constant', output: ['c'], attribute: [attribute] };
     const node = [constant, { opType: 'Add', input: ['x', 'c'], output: ['y'] }];
@@ -301,6 +306,7 @@ test('parseOnnx() finds what subgraphs read from the graph around them', () => {
 
 type GraphInit = MessageInitShape<typeof GraphProtoSchema>;
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
+type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
 
 /** A model from x to y; whatever isn't given is as simple as can be. */

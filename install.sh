@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Sets mafat up on a machine with Node.js and npm. Needs no root.
+#   ./install.sh --demo   build, then run YOLOv2's first layers untiled and within a budget
+#   ./install.sh --test   build, then run all tests
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly node_least=20.9
+
+fail() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+usage() {
+  sed -n '2,4p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+}
+
+check_node() {
+  command -v node >/dev/null || fail "Node.js isn't installed; mafat needs Node.js $node_least or newer (https://nodejs.org)"
+  command -v npm >/dev/null || fail "npm isn't installed; on Debian it is the package npm"
+  local version
+  version=$(node --version)
+  node -e 'const [have, least] = process.argv.slice(1).map((v) => v.replace("v", "").split(".").map(Number));
+    process.exit(have[0] > least[0] || (have[0] === least[0] && have[1] >= least[1]) ? 0 : 1)' "$version" "$node_least" ||
+    fail "Node.js is $version; mafat needs $node_least or newer"
+  case "$(uname -sm)" in
+    'Linux x86_64' | 'Linux aarch64') ;;
+    *) fail "this is $(uname -sm); ONNX Runtime has Linux packages for x86_64 and aarch64 only" ;;
+  esac
+}
+
+# Packages are installed anew only when the lock file has changed since.
+install_packages() {
+  if [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
+  echo 'installing npm packages'
+  npm ci --loglevel=error || fail 'npm could not install the packages; its message is above (no network? no space?)'
+}
+
+build() {
+  npm run --silent build || fail 'the build failed; the compiler says why above'
+}
+
+case "${1:-}" in
+  --demo)
+    check_node
+    install_packages
+    build
+    exec node dist/bench/demo.js
+    ;;
+  --test)
+    check_node
+    install_packages
+    exec npm test
+    ;;
+  *)
+    usage
+    [ "${1:-}" = --help ] || exit 2
+    ;;
+esac

@@ -1,0 +1,62 @@
+/** Places and tools that tests share. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { GraphBuilder, writeOnnx } from '../shared/index.js';
+
+const project = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Test data that lies beside the project and isn't part of it. */
+export const SHARED_MODELS = join(project, '..', 'shared', 'models');
+
+/** For `test(name, { skip }, ...)`: false where the shared models are, else why the test is left out. */
+export const skipWithoutShared: string | false = existsSync(SHARED_MODELS) ? false : 'no ../shared/models';
+
+/** A folder that goes away with the test. */
+export function temporaryFolder(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mafat-test-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the real command in a process of its own. */
+export function runMafat(models: string, ...args: readonly string[]): CommandResult {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(project, 'dist/agent/main.js'), ...args],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, MAFAT_MODELS: models },
+      maxBuffer: 2 ** 26,
+    },
+  );
+  return { code: status, stdout, stderr };
+}
+
+/** Bytes of a small ONNX model: 3 x 16 x 16 -> Conv -> Relu. */
+export function smallModel(): Uint8Array {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('image', [1, 3, 16, 16]);
+  const weights = builder.addConstant(
+    'weights',
+    Float32Array.from({ length: 4 * 3 * 9 }, (_, at) => Math.sin(at)),
+    [4, 3, 3, 3],
+  );
+  const attributes = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] };
+  const conv = builder.addMap(
+    0,
+    { op: 'Conv', inputs: [image, weights], attributes },
+    { channels: 4, rows: 16, cols: 16 },
+  );
+  const relu = builder.addMap(1, { op: 'Relu', inputs: [conv.tensor] }, conv);
+  return writeOnnx(builder.build('small', [relu.tensor]));
+}

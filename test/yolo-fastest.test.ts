@@ -1,0 +1,126 @@
+/** A real trained detector gives the detections that Darknet gives, untiled and tiled. Needs ../shared/models. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { Detection } from '../agent/decode/detection.js';
+import { intersectionOverUnion } from '../agent/decode/detection.js';
+import { runMafat, SHARED_MODELS, skipWithoutShared, temporaryFolder } from './fixtures.js';
+
+const PHOTOS = ['dog', 'giraffe', 'horses', 'person'];
+const THRESHOLD = 0.4;
+
+interface Expected {
+  readonly detections: readonly {
+    readonly label: string;
+    readonly confidence: number;
+    readonly centerX: number;
+    readonly centerY: number;
+    readonly width: number;
+    readonly height: number;
+  }[];
+}
+
+test('Yolo-Fastest finds what Darknet finds', { skip: skipWithoutShared }, async (context) => {
+  const models = importDetector(context);
+  const plans = [
+    'whole',
+    '2x2',
+    '3x3',
+    '3x3 | 40 | 2x2',
+    '3x3 | 24 | 2x2 | 80 | 3x3',
+    '2x1 | 10 | 1x3 | 101 | 2x2',
+  ];
+  for (const plan of plans) {
+    await context.test(plan, () => {
+      const images = PHOTOS.flatMap((name) => ['--image', join(SHARED_MODELS, 'images', `${name}.jpg`)]);
+      const args = ['yf', ...images, '--plan', plan, '--threshold', String(THRESHOLD), '--verify', '--json'];
+      const { code, stdout, stderr } = runMafat(models, 'run', ...args);
+      assert.equal(code, 0, stderr);
+      const run = JSON.parse(stdout) as {
+        verify: { exact: boolean };
+        images: { detections: Detection[] }[];
+      };
+      assert.ok(run.verify.exact);
+      for (const [at, name] of PHOTOS.entries()) assertDetections(name, run.images[at]?.detections ?? []);
+    });
+  }
+});
+
+test('Yolo-Fastest within a budget keeps it', { skip: skipWithoutShared }, (context) => {
+  const models = importDetector(context);
+  const image = join(SHARED_MODELS, 'images', 'dog.jpg');
+  const { code, stdout, stderr } = runMafat(
+    models,
+    'run',
+    'yf',
+    '--image',
+    image,
+    '--budget',
+    '11M',
+    '--json',
+  );
+  assert.equal(code, 0, stderr);
+  const { plan, measured } = JSON.parse(stdout) as {
+    plan: { predicted: { weightsBytes: number } };
+    measured: { workingBytes: number };
+  };
+  assert.ok(measured.workingBytes + plan.predicted.weightsBytes < 11 * 2 ** 20);
+});
+
+function importDetector(context: TestContext): string {
+  const models = temporaryFolder(context);
+  const file = (name: string) => join(SHARED_MODELS, name);
+  const args = [
+    file('yolo-fastest-1.1.cfg'),
+    file('yolo-fastest-1.1.weights'),
+    '--labels',
+    file('coco.names'),
+  ];
+  const { code, stderr } = runMafat(models, 'model', 'import', ...args, '--name', 'yf');
+  assert.equal(code, 0, stderr);
+  return models;
+}
+
+/** The same labels, and for each expected box another one of its label at the same place. */
+function assertDetections(name: string, found: readonly Detection[]): void {
+  const { width, height } = sizeOf(name);
+  const { detections } = JSON.parse(
+    readFileSync(join(SHARED_MODELS, 'expected', `yolo-fastest-1.1.${name}.json`), 'utf8'),
+  ) as Expected;
+  const labels = (items: readonly { label: string }[]) => items.map(({ label }) => label).sort();
+  assert.deepEqual(labels(found), labels(detections), name);
+  const left = [...found];
+  for (const expected of detections) {
+    const at = left.findIndex(
+      ({ label, confidence, box }) =>
+        label === expected.label &&
+        Math.abs(confidence - expected.confidence) <= 0.1 &&
+        intersectionOverUnion(relativeBox(box, { width, height }), expected) >= 0.8,
+    );
+    assert.notEqual(at, -1, `${name}: ${JSON.stringify(expected)} isn't in ${JSON.stringify(left)}`);
+    left.splice(at, 1);
+  }
+}
+
+function relativeBox(box: Detection['box'], { width, height }: { width: number; height: number }) {
+  return {
+    centerX: (box.x + box.width / 2) / width,
+    centerY: (box.y + box.height / 2) / height,
+    width: box.width / width,
+    height: box.height / height,
+  };
+}
+
+const SIZES: Readonly<Record<string, readonly [number, number]>> = {
+  dog: [768, 576],
+  giraffe: [500, 500],
+  horses: [773, 512],
+  person: [640, 424],
+};
+
+function sizeOf(name: string): { width: number; height: number } {
+  const [width = 1, height = 1] = SIZES[name] ?? [];
+  return { width, height };
+}
