@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { withContext } from '../agent/cli/context.js';
 import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
@@ -12,6 +11,7 @@ import { openModel, planNetwork } from '../agent/open-model.js';
 import type { NetworkRun } from '../agent/run-network.js';
 import { runNetwork } from '../agent/run-network.js';
 import type { Plan } from '../shared/index.js';
+import { drawImage } from './draw-image.js';
 
 const BUDGET_BYTES = 32 * 2 ** 20;
 const REPEAT = 5;
@@ -59,19 +59,6 @@ async function runDemo(folder: string): Promise<{ untiled: DemoRun; tiled: DemoR
     if (untiled === undefined || tiled === undefined) throw new Error('the demo did not run');
     return { untiled, tiled };
   });
-}
-
-/** Coloured shapes on noise. */
-async function drawImage(file: string): Promise<string> {
-  const shapes = `<svg width="1280" height="720"><rect x="200" y="150" width="300" height="400" fill="#c33"/>
-    <circle cx="850" cy="350" r="180" fill="#36c"/><polygon points="600,650 750,420 900,650" fill="#3a3"/></svg>`;
-  const noise = { type: 'gaussian' as const, mean: 128, sigma: 30 };
-  const background = sharp({ create: { width: 1280, height: 720, channels: 3, background: 'grey', noise } });
-  await background
-    .composite([{ input: Buffer.from(shapes) }])
-    .png()
-    .toFile(file);
-  return file;
 }
 
 function printReport({ untiled, tiled }: { untiled: DemoRun; tiled: DemoRun }): void {

@@ -2,12 +2,12 @@
  * Where a plan equals the untiled run bit for bit, and where only within rounding.
  *
  * Two things make ONNX Runtime add up in another order. First, its GEMM splits the inner dimension in blocks
- * of 128, except for slices of at most 64 output pixels, which take larger blocks; slices are a thread's
- * share in multiples of 16; a single pixel takes a vector kernel. Measured: 28 convolutions of 1 to 40 x 32
- * pixels, cropped and whole, 1 to 4 threads: with an inner dimension over 128 they differ up to 64 pixels at
- * one thread, 144 at two; with a smaller one only at one pixel. Second, a cut
- * parts operators that would be computed as one, and at the blocked levels decides in which layout those
- * beside it run.
+ * of 128, except for slices of at most 64 output pixels, which take larger blocks; a slice is a thread's
+ * share, rounded up to 16. A single pixel takes a vector kernel. bench/rounding shows it: convolutions with
+ * an inner dimension over 128 differ up to 64 pixels at one thread, 144 at two, 256 at three; others at one
+ * pixel only. Second, a cut parts operators that would be computed as one, and at the blocked levels decides
+ * in which layout those beside it run.
+ * Source: onnxruntime/core/mlas/lib/sgemm.cpp and convolve.cpp.
  */
 import type { Graph, Node } from '../graph/graph.js';
 import { elementCount, tensorAt, tensorsRead } from '../graph/graph.js';
@@ -45,8 +45,16 @@ function isStable(
 ): boolean {
   const inner = elementCount(tensorAt(graph, conv.inputs[1] ?? -1).shape?.slice(1) ?? []);
   const pixels = elementCount(shapeOf(conv.outputs[0] ?? -1).slice(2));
-  const largestUnstable = SLICE_UNIT * ((SMALL_SLICE / SLICE_UNIT + 1) * threads - 1);
-  return pixels > (inner <= BLOCK ? 1 : largestUnstable);
+  return pixels > 1 && (inner <= BLOCK || smallestSlice(pixels, threads) > SMALL_SLICE);
+}
+
+/** Fewest output pixels that one of up to `threads` threads gets; ONNX Runtime uses fewer for little work. */
+function smallestSlice(pixels: number, threads: number): number {
+  const slices = Array.from({ length: threads }, (_, at) => {
+    const slice = Math.ceil(Math.ceil(pixels / (at + 1)) / SLICE_UNIT) * SLICE_UNIT;
+    return Math.min(slice, pixels - Math.floor((pixels - 1) / slice) * slice);
+  });
+  return Math.min(...slices);
 }
 
 const MULTIPLYING = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);

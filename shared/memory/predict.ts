@@ -45,12 +45,12 @@ export interface SegmentPrediction {
   readonly bitExact: boolean;
 }
 
-/** One session: graph, kernels and allocator bookkeeping. Measured with bench/overheads, ONNX Runtime 1.30. */
+/** One session: graph, kernels and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
 const SESSION_BYTES = 0.3 * 2 ** 20;
 const NODE_BYTES = 12 * 2 ** 10;
 
-/** What the executor takes beyond its idle state for any plan: first use of code paths, messages, garbage. */
-const RUN_BYTES = 3 * 2 ** 20;
+/** What the executor takes beyond its idle state for any plan: decoding, messages, garbage. bench/predictor. */
+const RUN_BYTES = 5 * 2 ** 20;
 
 /** Predictions for all segments of a plan, in order. */
 export function predictSegments(
