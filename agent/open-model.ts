@@ -33,7 +33,7 @@ export async function openModel(
   return { name, folder, manifest, input, graph };
 }
 
-export const STRATEGIES: Readonly<Record<string, Strategy>> = { mafat: mafatCandidates };
+export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([['mafat', mafatCandidates]]);
 export const DEFAULT_STRATEGY = 'mafat';
 export const DEFAULT_LEVEL: Level = 'extended';
 
@@ -51,9 +51,9 @@ export interface PlanRequest extends PredictSettings {
 /** @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used. */
 export function planNetwork({ graph }: Network, request: PlanRequest): Plan {
   if (request.notation !== undefined) return buildPlan(graph, parsePlan(request.notation), request);
-  const strategy = STRATEGIES[request.strategy];
+  const strategy = STRATEGIES.get(request.strategy);
   if (strategy === undefined) {
-    const known = Object.keys(STRATEGIES).join(', ');
+    const known = [...STRATEGIES.keys()].join(', ');
     throw new RangeError(`Cannot plan by strategy "${request.strategy}": expected ${known}`);
   }
   return searchPlan(graph, strategy, request);

@@ -38,7 +38,7 @@ async function runDemo(folder: string): Promise<{ untiled: DemoRun; tiled: DemoR
       force: false,
       size: { width: 608, height: 608 },
     };
-    const network = { name: 'yolov2', text: DEFINITIONS.yolov2 ?? '' };
+    const network = { name: 'yolov2', text: DEFINITIONS.get('yolov2') ?? '' };
     await synthesizeDarknet(network, { seed: 1, layers: { from: 0, to: 15 } }, options);
     const images = [await drawImage(join(folder, 'shapes.png'))];
     const opened = await openModel(store, 'yolov2', context);

@@ -67,7 +67,7 @@ async function sweep(folder: string): Promise<readonly Row[]> {
         size: { width: size, height: size },
       };
       await synthesizeDarknet(
-        { name: definition, text: DEFINITIONS[definition] ?? '' },
+        { name: definition, text: DEFINITIONS.get(definition) ?? '' },
         { seed: 1, ...rest },
         options,
       );

@@ -67,14 +67,14 @@ interface SynthFlags extends CommonFlags {
 }
 
 function synthCommand(): Command {
-  const names = Object.keys(DEFINITIONS).join(', ');
+  const names = [...DEFINITIONS.keys()].join(', ');
   return withCommonOptions(new Command('synth'))
     .description(`make a known network with random weights, for measuring: ${names}`)
     .argument('<network>', names)
     .option('--layers <range>', 'first and last layer, both included, such as 0-15', parseLayers)
     .option('--seed <number>', 'seed of the weights', parseSeed, 1)
     .action(async (network: string, flags: SynthFlags) => {
-      const text = DEFINITIONS[network];
+      const text = DEFINITIONS.get(network);
       if (text === undefined) throw new RangeError(`Cannot synthesize "${network}": expected ${names}`);
       const synth = { seed: flags.seed, ...(flags.layers === undefined ? {} : { layers: flags.layers }) };
       await store(network, flags, (options) => synthesizeDarknet({ name: network, text }, synth, options));

@@ -7,7 +7,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20,
 
 /** `64M`, `64MB`, `64MiB`, `1.5G`, `50000000`: K, M and G count in powers of 1024. */
 export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMG])i?)?B?$/i.exec(text.trim());
   const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN));
   if (!Number.isSafeInteger(bytes) || bytes < 1)
     throw new InvalidArgumentError('Expected a size such as 64M or 1.5G.');

@@ -31,7 +31,7 @@ export function withPlanOptions(command: Command): Command {
     .option('--budget <bytes>', 'memory that may be used, such as 64M', parseBytes)
     .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"')
     .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
-    .option('--strategy <name>', `how to search: ${Object.keys(STRATEGIES).join(', ')}`, DEFAULT_STRATEGY)
+    .option('--strategy <name>', `how to search: ${[...STRATEGIES.keys()].join(', ')}`, DEFAULT_STRATEGY)
     .option('--threads <number>', 'threads of one operator', parseThreads, DEFAULT_THREADS)
     .option('--level <level>', 'optimisation level of ONNX Runtime', parseLevel, DEFAULT_LEVEL)
     .option(

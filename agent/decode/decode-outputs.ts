@@ -2,6 +2,7 @@
 import type { DetectionHead } from '../../shared/index.js';
 import { float32Values } from '../../shared/index.js';
 import type { OutputTensor, RunResult } from '../engine/protocol.js';
+import { marginOf, shownSize } from '../engine/shown-size.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
 import { decodeHead, softmax } from './darknet-head.js';
 import type { Candidate, Detection } from './detection.js';
@@ -82,21 +83,19 @@ function toDetection(
   { box, classId, confidence }: Candidate,
   { image, input, labels }: Placement,
 ): Detection {
-  const scaleX = input.width / image.width;
-  const scaleY = input.height / image.height;
-  const [shownX, shownY] =
-    input.resize === 'stretch' ? [scaleX, scaleY] : [Math.min(scaleX, scaleY), Math.min(scaleX, scaleY)];
-  const marginX = (input.width - image.width * shownX) / 2;
-  const marginY = (input.height - image.height * shownY) / 2;
+  const shown = shownSize(image, input);
+  const { left, top } = marginOf(shown, input);
+  const scaleX = shown.width / image.width;
+  const scaleY = shown.height / image.height;
   return {
     label: labelOf(labels, classId),
     classId,
     confidence,
     box: {
-      x: ((box.centerX - box.width / 2) * input.width - marginX) / shownX,
-      y: ((box.centerY - box.height / 2) * input.height - marginY) / shownY,
-      width: (box.width * input.width) / shownX,
-      height: (box.height * input.height) / shownY,
+      x: ((box.centerX - box.width / 2) * input.width - left) / scaleX,
+      y: ((box.centerY - box.height / 2) * input.height - top) / scaleY,
+      width: (box.width * input.width) / scaleX,
+      height: (box.height * input.height) / scaleY,
     },
   };
 }

@@ -6,6 +6,8 @@
 import type { Sharp } from 'sharp';
 import sharp from 'sharp';
 import type { ImageInput, ImageSource } from './protocol.js';
+import type { Size } from './shown-size.js';
+import { marginOf, shownSize } from './shown-size.js';
 
 /** 2^26 pixels: above any camera that feeds a small board, and 1/4 of what sharp would accept. */
 export const MAX_PIXELS = 2 ** 26;
@@ -37,8 +39,13 @@ export async function decodeImage(source: ImageSource, input: ImageInput): Promi
   const given = await readHeader(encoded, name);
   try {
     const image = sharp(encoded, { limitInputPixels: MAX_PIXELS, sequentialRead: true, failOn: 'error' });
-    const sampled = await sampleImage(await shrunk(image, { given, input }), input);
-    return { data: await fitToInput(sampled, input), ...given };
+    const shown = shownSize(given, input);
+    const sampled = await sampleImage(
+      await shrinkDecoding(image, { given, shown, channels: input.channels }),
+      shown,
+    );
+    const { data } = await addMargins(await trimTo(shown, sampled), input);
+    return { data, ...given };
   } catch (error) {
     throw new SyntaxError(`Cannot decode image ${name}: ${reasonOf(error)}`);
   }
@@ -68,11 +75,6 @@ async function readHeader(encoded: string | Uint8Array, name: string): Promise<S
   return { width, height };
 }
 
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
-
 interface RawImage extends Size {
   readonly data: Uint8Array;
   readonly channels: 1 | 3;
@@ -80,20 +82,20 @@ interface RawImage extends Size {
 
 interface Shrink {
   readonly given: Size;
-  readonly input: ImageInput;
+  readonly shown: Size;
+  readonly channels: RawImage['channels'];
 }
 
 /**
- * An image of at least twice the size that is shown is first shrunk by a whole factor while it is decoded, a
- * strip at a time: sampling needs it whole, and whole it may be larger than any budget.
+ * An image of at least twice the size that is shown is shrunk by a whole factor while it is decoded, a strip
+ * at a time: sampling needs it whole, and whole it may be larger than any budget.
  */
-async function shrunk(image: Sharp, { given, input }: Shrink): Promise<RawImage> {
-  const shown = shownSize(given, input);
+async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink): Promise<RawImage> {
   const factor = Math.floor(Math.min(given.width / shown.width, given.height / shown.height));
-  const coloured = image.removeAlpha().toColourspace(input.channels === 1 ? 'b-w' : 'srgb');
-  if (factor < 2) return toRaw(coloured, input.channels);
+  const coloured = image.removeAlpha().toColourspace(channels === 1 ? 'b-w' : 'srgb');
+  if (factor < 2) return toRaw(coloured, channels);
   const [width, height] = [Math.round(given.width / factor), Math.round(given.height / factor)];
-  return toRaw(coloured.resize(width, height, { fit: 'fill', kernel: 'cubic' }), input.channels);
+  return toRaw(coloured.resize(width, height, { fit: 'fill', kernel: 'cubic' }), channels);
 }
 
 /**
@@ -104,15 +106,9 @@ async function shrunk(image: Sharp, { given, input }: Shrink): Promise<RawImage>
  * one, threshold 0.4): vsqbs 0.034 / 0.33, bilinear 0.013 / 0.41, and with sharp's own antialiased resize
  * cubic 0.097 / 0.36, linear 0.110 / 0.30, lanczos3 0.088 / 0.41.
  */
-async function sampleImage(image: RawImage, input: ImageInput): Promise<RawImage> {
-  const { width, height } = shownSize(image, input);
-  const matrix: [number, number, number, number] = [
-    (width - 1) / (image.width - 1),
-    0,
-    0,
-    (height - 1) / (image.height - 1),
-  ];
-  return toRaw(fromRaw(image).affine(matrix, { interpolator: 'vsqbs' }), input.channels);
+async function sampleImage(image: RawImage, { width, height }: Size): Promise<RawImage> {
+  const [scaleX, scaleY] = [(width - 1) / (image.width - 1), (height - 1) / (image.height - 1)];
+  return toRaw(fromRaw(image).affine([scaleX, 0, 0, scaleY], { interpolator: 'vsqbs' }), image.channels);
 }
 
 function fromRaw({ data, width, height, channels }: RawImage): Sharp {
@@ -127,32 +123,21 @@ async function toRaw(image: Sharp, channels: RawImage['channels']): Promise<RawI
   return { data, width: info.width, height: info.height, channels };
 }
 
-/** Size of the image within the network's input. */
-function shownSize(given: Size, { width, height, resize }: ImageInput): Size {
-  if (resize === 'stretch') return { width, height };
-  const scale = Math.min(width / given.width, height / given.height);
-  const shown = (full: number, length: number) => Math.min(full, Math.max(2, Math.floor(length * scale)));
-  return { width: shown(width, given.width), height: shown(height, given.height) };
+/** libvips rounds the sampled size up or down by a pixel. */
+async function trimTo({ width, height }: Size, image: RawImage): Promise<RawImage> {
+  if (image.width === width && image.height === height) return image;
+  const right = Math.max(0, width - image.width);
+  const bottom = Math.max(0, height - image.height);
+  const grown = await toRaw(fromRaw(image).extend({ right, bottom, extendWith: 'copy' }), image.channels);
+  return toRaw(fromRaw(grown).extract({ left: 0, top: 0, width, height }), image.channels);
 }
 
-/** libvips rounds the sampled size up or down by a pixel; margins of a letterbox are grey. */
-async function fitToInput(image: RawImage, input: ImageInput): Promise<Uint8Array> {
-  if (image.width === input.width && image.height === input.height) return image.data;
-  const surplus = { x: input.width - image.width, y: input.height - image.height };
-  const isRounding = input.resize === 'stretch';
-  const [left, top] = isRounding
-    ? [0, 0]
-    : [Math.max(0, Math.floor(surplus.x / 2)), Math.max(0, Math.floor(surplus.y / 2))];
-  const extended = fromRaw(image).extend({
-    left,
-    top,
-    right: Math.max(0, surplus.x - left),
-    bottom: Math.max(0, surplus.y - top),
-    ...(isRounding ? { extendWith: 'copy' as const } : { background: GREY }),
-  });
-  const whole = await toRaw(extended, image.channels);
-  const cropped = fromRaw(whole).extract({ left: 0, top: 0, width: input.width, height: input.height });
-  return (await toRaw(cropped, image.channels)).data;
+/** Fills up to the network's input where the aspect ratio was kept. */
+async function addMargins(image: RawImage, input: ImageInput): Promise<RawImage> {
+  if (image.width === input.width && image.height === input.height) return image;
+  const { left, top } = marginOf(image, input);
+  const [right, bottom] = [input.width - image.width - left, input.height - image.height - top];
+  return toRaw(fromRaw(image).extend({ left, top, right, bottom, background: GREY }), image.channels);
 }
 
 /** Darknet fills letterbox margins with 0.5. */

@@ -49,7 +49,9 @@ const YOLOV2_TINY = [
   HEAD,
 ];
 
-export const DEFINITIONS: Readonly<Record<string, string>> = {
-  yolov2: YOLOV2.join('\n'),
-  'yolov2-tiny': YOLOV2_TINY.join('\n'),
-};
+export const DEFINITIONS: ReadonlyMap<string, string> = new Map(
+  Object.entries<string>({
+    yolov2: YOLOV2.join('\n'),
+    'yolov2-tiny': YOLOV2_TINY.join('\n'),
+  }),
+);

@@ -14,13 +14,15 @@ export interface DarknetSection {
 }
 
 /** Darknet's own synonyms of section names. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  network: 'net',
-  conv: 'convolutional',
-  max: 'maxpool',
-  avg: 'avgpool',
-  soft: 'softmax',
-};
+const SYNONYMS: ReadonlyMap<string, string> = new Map(
+  Object.entries<string>({
+    network: 'net',
+    conv: 'convolutional',
+    max: 'maxpool',
+    avg: 'avgpool',
+    soft: 'softmax',
+  }),
+);
 
 /** @throws {SyntaxError} naming the line that can't be read. */
 export function parseDarknetConfig(text: string): readonly DarknetSection[] {
@@ -31,7 +33,7 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
     if (content === '' || content.startsWith('#') || content.startsWith(';')) continue;
     const header = /^\[(.+)\]$/.exec(content)?.[1];
     if (header !== undefined) {
-      const kind = SYNONYMS[header] ?? header;
+      const kind = SYNONYMS.get(header) ?? header;
       sections.push({ kind, layer: sections.length - 1, line, entries: new Map() });
       continue;
     }
@@ -42,7 +44,10 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
         `Cannot parse Darknet config, line ${line}: "${raw.trim()}", expected [section] or key=value`,
       );
     }
-    section.entries.set(pair[1], { value: stripComment(pair[2] ?? ''), line });
+    // Of a key that stands twice Darknet takes the first.
+    if (!section.entries.has(pair[1])) {
+      section.entries.set(pair[1], { value: stripComment(pair[2] ?? ''), line });
+    }
   }
   if (sections[0]?.kind !== 'net') {
     throw new SyntaxError(
@@ -69,7 +74,8 @@ export function intOption(
 ): number {
   const entry = section.entries.get(key);
   const value = entry === undefined ? fallback : Number(entry.value);
-  if (!Number.isSafeInteger(value) || value < min)
+  const isWhole = entry === undefined || /^[+-]?\d+$/.test(entry.value);
+  if (!isWhole || !Number.isSafeInteger(value) || value < min)
     throw badOption(section, key, `a whole number from ${min}`);
   return value;
 }

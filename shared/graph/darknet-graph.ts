@@ -49,7 +49,10 @@ export function buildDarknet(sections: readonly DarknetSection[], options: Darkn
     heads: [],
     outputs: [],
   };
-  for (const section of layers) {
+  for (const [at, section] of layers.entries()) {
+    if (section.kind === 'softmax' && at < layers.length - 1) {
+      throw new SyntaxError(`Cannot import ${describeSection(section)}: expected it to be the last layer`);
+    }
     state.features.push(buildLayer(state, section, state.features.at(-1) ?? input));
   }
   options.weights.end();
@@ -70,22 +73,25 @@ function addImage(builder: GraphBuilder, net: DarknetSection, { size }: DarknetO
   return { tensor: builder.addInput('image', [1, channels, rows, cols]), channels, rows, cols };
 }
 
-const LAYERS: Readonly<Record<string, BuildLayer>> = {
-  convolutional: buildConvolution,
-  maxpool: buildMaxPool,
-  avgpool: buildAveragePool,
-  route: buildRoute,
-  shortcut: buildShortcut,
-  upsample: buildUpsample,
-  reorg: buildReorg,
-  dropout: (_state, _section, input) => input,
-  softmax: buildSoftmax,
-  region: (state, section, input) => addHead(state, input, readRegionHead(section, input)),
-  yolo: (state, section, input) => addHead(state, input, readYoloHead(section, { ...input, net: state.net })),
-};
+const LAYERS: ReadonlyMap<string, BuildLayer> = new Map(
+  Object.entries<BuildLayer>({
+    convolutional: buildConvolution,
+    maxpool: buildMaxPool,
+    avgpool: buildAveragePool,
+    route: buildRoute,
+    shortcut: buildShortcut,
+    upsample: buildUpsample,
+    reorg: buildReorg,
+    dropout: (_state, _section, input) => input,
+    softmax: buildSoftmax,
+    region: (state, section, input) => addHead(state, input, readRegionHead(section, input)),
+    yolo: (state, section, input) =>
+      addHead(state, input, readYoloHead(section, { ...input, net: state.net })),
+  }),
+);
 
 function buildLayer(state: BuildState, section: DarknetSection, input: Feature): Feature {
-  const build = LAYERS[section.kind];
+  const build = LAYERS.get(section.kind);
   if (build === undefined) throw new SyntaxError(`Cannot import ${describeSection(section)}: not a layer`);
   const output = build(state, section, input);
   if (output.rows < 1 || output.cols < 1) {

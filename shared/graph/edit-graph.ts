@@ -20,7 +20,7 @@ export function producers(graph: Graph): Int32Array {
   return positions;
 }
 
-/** Rewires every reader of tensor `from` to tensor `to`; graph outputs are left alone. */
+/** Rewires the inputs that read a key to its value; graph outputs and captures keep their names. */
 export function redirectReads(
   nodes: readonly Node[],
   redirects: ReadonlyMap<number, number>,
@@ -30,11 +30,7 @@ export function redirectReads(
     const next = redirects.get(index);
     return next === undefined ? index : follow(next);
   };
-  return nodes.map((node) => ({
-    ...node,
-    inputs: node.inputs.map(follow),
-    captures: node.captures.map(follow),
-  }));
+  return nodes.map((node) => ({ ...node, inputs: node.inputs.map(follow) }));
 }
 
 /** Drops nodes that no output depends on, and tensors that nothing refers to; renumbers the rest. */

@@ -49,6 +49,7 @@ function mapInput(graph: Graph, node: Node): number {
 function isFoldableConv(graph: Graph, conv: Node): boolean {
   return (
     conv.op === 'Conv' &&
+    tensorAt(graph, conv.inputs[1] ?? -1).shape?.length === 4 &&
     conv.domain === '' &&
     conv.inputs.slice(1).every((index) => index < 0 || constantValues(graph, index) !== undefined)
   );

@@ -80,7 +80,7 @@ export function applyFolded(graph: Graph, values: ReadonlyMap<string, TensorValu
     return { ...tensor, dtype, shape, constant: { kind: 'inline', bytes } };
   });
   const nodes = graph.nodes.filter(
-    (node) => !tensorsWritten(node).every((index) => tensors[index]?.constant !== null),
+    (node) => !tensorsWritten(node).some((index) => tensors[index]?.constant !== null),
   );
   return compactGraph({ ...graph, tensors, nodes });
 }

@@ -36,7 +36,7 @@ export class GraphBuilder {
 
   addConstant(name: string, values: Float32Array | BigInt64Array, shape: readonly number[]): number {
     const dtype: DataType = values instanceof Float32Array ? 'float32' : 'int64';
-    return this.#add({ name, dtype, shape, constant: inlineConstant(values) });
+    return this.#add({ name: this.#unique(name), dtype, shape, constant: inlineConstant(values) });
   }
 
   /** @returns index of the node's single output. */

@@ -28,9 +28,11 @@ const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 /** Classifies one node of a normalised graph. Barriers say why, for `mafat model show` and error messages. */
 export function localityOf(graph: Graph, node: Node): Locality {
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
-  const classify = CLASSIFIERS[node.op];
+  const classify = CLASSIFIERS.get(node.op);
   if (classify === undefined) return barrier(`${node.op} isn't spatially local`);
-  for (const index of [node.inputs[0] ?? -1, ...node.outputs.filter((output) => output >= 0)]) {
+  // Elementwise operators broadcast; whatever else there is has its map first.
+  const maps = classify === elementwise ? [] : [node.inputs[0] ?? -1];
+  for (const index of [...maps, ...node.outputs.filter((output) => output >= 0)]) {
     const rank = index < 0 ? undefined : tensorAt(graph, index).shape?.length;
     if (rank !== 4) return barrier(`${node.op} of rank ${rank ?? 'unknown'}, expected 4`);
   }
@@ -98,6 +100,7 @@ const elementwise: Classifier = (graph, node) => {
     const isMap = operandRows === rows && operandCols === cols && (rows > 1 || cols > 1 || constant === null);
     const hasNoSpace = operandRows === 1 && operandCols === 1;
     if (!isMap && !hasNoSpace) return barrier(`operand "${name}" is broadcast along one axis`);
+    if (isMap && shape.length !== 4) return barrier(`operand "${name}" of rank ${shape.length}, expected 4`);
     if (isMap && constant !== null) return barrier(`constant "${name}" varies over height or width`);
     inputs.push(isMap ? SAME : null);
   }
@@ -160,11 +163,13 @@ const depthToSpace: Classifier = (_graph, node) => {
 };
 
 /** Rows that padding depends on, by mode; wrap joins opposite borders and isn't local. */
-const MIRRORS: Readonly<Record<string, (pad: number) => number>> = {
-  constant: () => 0,
-  edge: () => 1,
-  reflect: (pad) => Math.max(0, pad) + 1,
-};
+const MIRRORS: ReadonlyMap<string, (pad: number) => number> = new Map(
+  Object.entries<(pad: number) => number>({
+    constant: () => 0,
+    edge: () => 1,
+    reflect: (pad) => Math.max(0, pad) + 1,
+  }),
+);
 
 const pad: Classifier = (graph, node) => {
   const pads =
@@ -173,7 +178,7 @@ const pad: Classifier = (graph, node) => {
     (node.inputs.length > 3 && (node.inputs[3] ?? -1) >= 0
       ? undefined
       : constantNumbers(graph, node.inputs[1]));
-  const mirror = MIRRORS[stringAttribute(node, 'mode', 'constant')];
+  const mirror = MIRRORS.get(stringAttribute(node, 'mode', 'constant'));
   if (pads?.length !== 8 || mirror === undefined) return barrier('Pad of computed size, by axes or wrapping');
   const rule = (axis: number): AxisRule => {
     const begin = pads[axis] ?? 0;
@@ -196,22 +201,24 @@ const POINTWISE_OPERATORS = [
 
 const ELEMENTWISE_OPERATORS = ['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Sum', 'Mean', 'Pow', 'PRelu'];
 
-const CLASSIFIERS: Readonly<Record<string, Classifier>> = {
-  ...Object.fromEntries(POINTWISE_OPERATORS.map((op) => [op, pointwise])),
-  ...Object.fromEntries(ELEMENTWISE_OPERATORS.map((op) => [op, elementwise])),
-  Conv: convolution,
-  MaxPool: pool,
-  AveragePool: pool,
-  LpPool: pool,
-  Concat: concat,
-  Split: split,
-  Slice: slice,
-  Softmax: softmax,
-  LogSoftmax: softmax,
-  BatchNormalization: batchNormalization,
-  SpaceToDepth: spaceToDepth,
-  DepthToSpace: depthToSpace,
-  Pad: pad,
-  Resize: resize,
-  Upsample: resize,
-};
+const CLASSIFIERS: ReadonlyMap<string, Classifier> = new Map(
+  Object.entries<Classifier>({
+    ...Object.fromEntries(POINTWISE_OPERATORS.map((op) => [op, pointwise])),
+    ...Object.fromEntries(ELEMENTWISE_OPERATORS.map((op) => [op, elementwise])),
+    Conv: convolution,
+    MaxPool: pool,
+    AveragePool: pool,
+    LpPool: pool,
+    Concat: concat,
+    Split: split,
+    Slice: slice,
+    Softmax: softmax,
+    LogSoftmax: softmax,
+    BatchNormalization: batchNormalization,
+    SpaceToDepth: spaceToDepth,
+    DepthToSpace: depthToSpace,
+    Pad: pad,
+    Resize: resize,
+    Upsample: resize,
+  }),
+);

@@ -14,16 +14,19 @@ import {
 
 /** Removes Identity and inference-mode Dropout; those that name a graph output stay. */
 export function removeIdentities(graph: Graph): Graph {
-  const outputs = new Set(graph.outputs);
-  const removed = graph.nodes.filter(
-    (node) =>
-      node.domain === '' &&
-      (node.op === 'Identity' || (node.op === 'Dropout' && (node.outputs[1] ?? -1) < 0)) &&
-      !outputs.has(node.outputs[0] ?? -1),
-  );
+  // Subgraphs name what they capture, and outputs are asked for by name: these keep their names.
+  const named = new Set([...graph.outputs, ...graph.nodes.flatMap(({ captures }) => captures)]);
+  const removed = graph.nodes.filter((node) => isIdentity(graph, node) && !named.has(node.outputs[0] ?? -1));
   const redirects = new Map(removed.map((node) => [node.outputs[0] ?? -1, node.inputs[0] ?? -1]));
   const kept = graph.nodes.filter((node) => !removed.includes(node));
   return compactGraph({ ...graph, nodes: redirectReads(kept, redirects) });
+}
+
+function isIdentity(graph: Graph, node: Node): boolean {
+  if (node.domain !== '') return false;
+  const trains = node.inputs[2] ?? -1;
+  const isInference = trains < 0 || constantNumbers(graph, trains)?.[0] === 0;
+  return node.op === 'Identity' || (node.op === 'Dropout' && (node.outputs[1] ?? -1) < 0 && isInference);
 }
 
 /**
@@ -122,6 +125,7 @@ function explicitScales({ graph, list, node }: ResizeEdit): Node {
   const sizes = constantNumbers(graph, node.inputs[3]);
   if (node.op !== 'Resize' || node.domain !== '' || sizes === undefined || sizes.length !== 4) return node;
   if (intsAttribute(node, 'axes') !== undefined || intAttribute(node, 'antialias', 0) !== 0) return node;
+  if (stringAttribute(node, 'keep_aspect_ratio_policy', 'stretch') !== 'stretch') return node;
   const rowsIn = knownShape(tensorAt(graph, node.inputs[0] ?? -1));
   const scales = sizes.map((size, axis) => size / (rowsIn[axis] ?? size));
   if (!scales.every(Number.isInteger)) return node;

@@ -229,13 +229,13 @@ function readValueInfo(info: ValueInfoProto): Omit<Tensor, 'constant'> {
 function readAttribute(proto: AttributeProto): Attribute {
   switch (proto.type) {
     case AttributeType.INT:
-      return { kind: 'int', value: Number(proto.i ?? 0n) };
+      return { kind: 'int', value: safeNumber(proto.i ?? 0n) };
     case AttributeType.FLOAT:
       return { kind: 'float', value: proto.f ?? 0 };
     case AttributeType.STRING:
       return { kind: 'string', value: decodeAscii(proto.s ?? new Uint8Array()) };
     case AttributeType.INTS:
-      return { kind: 'ints', value: proto.ints.map(Number) };
+      return { kind: 'ints', value: proto.ints.map(safeNumber) };
     case AttributeType.FLOATS:
       return { kind: 'floats', value: proto.floats };
     default:
@@ -243,9 +243,15 @@ function readAttribute(proto: AttributeProto): Attribute {
   }
 }
 
-/** Attribute strings of the standard are ASCII words such as SAME_UPPER. */
+/** 2^63 - 1 stands for "to the end" in slices; any number beyond the size of a tensor does. */
+function safeNumber(value: bigint): number {
+  const limit = BigInt(Number.MAX_SAFE_INTEGER);
+  return Number(value > limit ? limit : value < -limit ? -limit : value);
+}
+
+/** Attribute strings of the standard are ASCII words such as SAME_UPPER; other bytes pass as they are. */
 function decodeAscii(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 }
 
 function subgraphsOf(attribute: AttributeProto): readonly GraphProto[] {

@@ -62,12 +62,14 @@ function roundingOf(graph: Graph, node: Node): string {
   return stringAttribute(node, 'nearest_mode', 'round_prefer_floor');
 }
 
-const ROUNDINGS: Readonly<Record<string, (x: number) => number>> = {
-  floor: Math.floor,
-  ceil: Math.ceil,
-  round_prefer_floor: (x) => Math.ceil(x - 0.5),
-  round_prefer_ceil: (x) => Math.floor(x + 0.5),
-};
+const ROUNDINGS: ReadonlyMap<string, (x: number) => number> = new Map(
+  Object.entries<(x: number) => number>({
+    floor: Math.floor,
+    ceil: Math.ceil,
+    round_prefer_floor: (x) => Math.ceil(x - 0.5),
+    round_prefer_ceil: (x) => Math.floor(x + 0.5),
+  }),
+);
 
 interface ResizeMode {
   readonly transformation: string;
@@ -80,7 +82,7 @@ function reachOf(
   { transformation, rounding }: ResizeMode,
 ): ((scale: number) => AxisRule | undefined) | undefined {
   const shift = transformation === 'asymmetric' ? 0 : 0.5;
-  const round = ROUNDINGS[rounding];
+  const round = ROUNDINGS.get(rounding);
   if (mode === 'nearest' && round !== undefined) {
     return (scale) => (isWhole(scale) ? ruleOf(scale, shift, (x) => [round(x), round(x)]) : undefined);
   }
@@ -102,5 +104,5 @@ function ruleOf(factor: number, shift: number, read: (x: number) => [number, num
   const reads = Array.from({ length: factor }, (_, row) => read((row + shift) / factor - shift));
   const first = Math.min(...reads.map(([from]) => from));
   const last = Math.max(...reads.map(([, to]) => to));
-  return { up: factor, stride: 1, pad: -first, extent: last - first + 1, mirror: 0 };
+  return { up: factor, stride: 1, pad: 0 - first, extent: last - first + 1, mirror: 0 };
 }

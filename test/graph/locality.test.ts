@@ -69,7 +69,7 @@ test('localityOf() calls elementwise operands barriers when they vary along one 
     [map([1, 4, 1, 8]), /"x1" is broadcast along one axis/],
     [zeros([8]), /"c1" is broadcast along one axis/],
     [zeros([1, 4, 8, 8]), /constant "c1" varies over height or width/],
-    [zeros([8, 8]), /constant "c1" varies over height or width/],
+    [zeros([8, 8]), /operand "c1" of rank 2, expected 4/],
     [{ ...map(), shape: null }, /"x1" of unknown shape/],
   ] as const;
   for (const [operand, reason] of cases) assertBarrier({ op: 'Add', inputs: [map(), operand] }, reason);

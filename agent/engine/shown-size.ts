@@ -1,0 +1,25 @@
+import type { ImageInput } from './protocol.js';
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Size of an image within the network's input: all of it, or as much as its aspect ratio fills. */
+export function shownSize(
+  given: Size,
+  { width, height, resize }: Pick<ImageInput, 'width' | 'height' | 'resize'>,
+): Size {
+  if (resize === 'stretch') return { width, height };
+  const scale = Math.min(width / given.width, height / given.height);
+  const shown = (full: number, length: number) => Math.min(full, Math.max(2, Math.floor(length * scale)));
+  return { width: shown(width, given.width), height: shown(height, given.height) };
+}
+
+/** Margin left of and above the image; the rest is right of and below it. */
+export function marginOf(
+  shown: Size,
+  { width, height }: Size,
+): { readonly left: number; readonly top: number } {
+  return { left: Math.floor((width - shown.width) / 2), top: Math.floor((height - shown.height) / 2) };
+}
