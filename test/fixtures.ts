@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { GraphBuilder, writeOnnx } from '../shared/index.js';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
@@ -59,4 +60,12 @@ export function smallModel(): Uint8Array {
   );
   const relu = builder.addMap(1, { op: 'Relu', inputs: [conv.tensor] }, conv);
   return writeOnnx(builder.build('small', [relu.tensor]));
+}
+
+/** A PNG image of noise. */
+export function smallPng({ width, height }: { width: number; height: number }): Promise<Buffer> {
+  const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
+  return sharp({ create: { width, height, channels: 3, background: 'grey', noise } })
+    .png()
+    .toBuffer();
 }

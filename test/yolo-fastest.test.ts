@@ -58,7 +58,7 @@ test('Yolo-Fastest within a budget keeps it', { skip: skipWithoutShared }, (cont
     '--image',
     image,
     '--budget',
-    '11M',
+    '14M',
     '--json',
   );
   assert.equal(code, 0, stderr);

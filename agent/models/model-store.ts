@@ -109,9 +109,9 @@ export class ModelStore {
       const finished = await model.finish(draft);
       await writeFlushed(join(draft, MODEL_FILE), [{ offset: 0, bytes: finished.modelBytes }]);
       const manifest: Manifest = { format: 1, ...finished.manifest, digest: await digestOf(draft) };
-      await writeFlushed(join(draft, MANIFEST_FILE), [
-        { offset: 0, bytes: Buffer.from(formatManifest(manifest)) },
-      ]);
+      const text = formatManifest(manifest);
+      parseManifest(text, `${name}/${MANIFEST_FILE}`);
+      await writeFlushed(join(draft, MANIFEST_FILE), [{ offset: 0, bytes: Buffer.from(text) }]);
       await flushFolder(draft);
       await this.#moveIntoPlace(draft, name);
       return manifest;

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { compilePlan } from '../../agent/engine/compile.js';
+import { Executor, ExecutorError } from '../../agent/engine/executor-client.js';
+import type { Program } from '../../agent/engine/protocol.js';
+import { buildPlan, parsePlan } from '../../shared/index.js';
+import { smallPng } from '../fixtures.js';
+import { graphOf } from '../notation.js';
+import { imageInputOf } from '../run-in-process.js';
+
+const SETTINGS = { threads: 1, level: 'extended' } as const;
+
+const noise = await smallPng({ width: 24, height: 20 });
+const image = { kind: 'bytes', name: 'noise', bytes: noise } as const;
+
+test('Executor answers runs with outputs and gives the same for the same image', async () => {
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1 m2s2 c8k3p1', '2x2') });
+    const first = await run(executor);
+    const second = await run(executor);
+    assert.deepEqual(first.image, { width: 24, height: 20 });
+    assert.deepEqual(first.outputs, second.outputs);
+    assert.deepEqual(first.outputs[0]?.shape, [1, 8, 16, 16]);
+  });
+});
+
+test('Executor reports progress between steps', async () => {
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: programOf('3x64x64: c32k7p3 c32k7p3', '8x8') });
+    const seen: string[] = [];
+    const onProgress = (step: number, steps: number) => seen.push(`${step}/${steps}`);
+    await executor.ask({ kind: 'run', image: image, outputs: 'shapes' }, { onProgress });
+    assert.ok(seen.every((text) => text.endsWith('/64')));
+    assert.ok(seen.length > 0);
+  });
+});
+
+test('Executor refuses a run before a load and stays usable', async () => {
+  await withExecutor(async (executor) => {
+    await assert.rejects(run(executor), /Cannot run: no program is loaded/);
+    await executor.ask({ kind: 'load', program: programOf('3x16x16: c4k3p1', 'whole') });
+    assert.equal((await run(executor)).outputs.length, 1);
+  });
+});
+
+test('Executor passes on why a model cannot be loaded', async () => {
+  await withExecutor(async (executor) => {
+    const program = programOf('3x16x16: c4k3p1', 'whole');
+    const broken = program.segments.map((segment) => ({ ...segment, model: new Uint8Array(3) }));
+    await assert.rejects(
+      executor.ask({ kind: 'load', program: { ...program, segments: broken } }),
+      /protobuf|model/i,
+    );
+  });
+});
+
+test('Executor is lost when its process is killed, and says so to all later requests', async () => {
+  const executor = new Executor();
+  const before = children();
+  await executor.start();
+  const pid = children().find((child) => !before.includes(child)) ?? 0;
+  await executor.ask({ kind: 'load', program: programOf('3x64x64: c32k7p3 c32k7p3 c32k7p3', '8x8') });
+  const running = run(executor);
+  process.kill(pid, 'SIGKILL');
+  await assert.rejects(
+    running,
+    (error: unknown) => error instanceof ExecutorError && /SIGKILL/.test(error.message),
+  );
+  await assert.rejects(run(executor), ExecutorError);
+  await executor.stop();
+});
+
+test('Executor is killed when a request is aborted or passes its deadline', async () => {
+  const slow = programOf('3x128x128: c64k7p3 c64k7p3 c64k7p3', 'whole');
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: slow });
+    const signal = AbortSignal.timeout(1);
+    await assert.rejects(
+      executor.ask({ kind: 'run', image: image, outputs: 'shapes' }, { signal }),
+      /aborted|Timeout/i,
+    );
+  });
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: slow });
+    const request = { kind: 'run', image: image, outputs: 'shapes' } as const;
+    await assert.rejects(executor.ask(request, { deadlineMs: 1 }), /no sign of life for 1 ms/);
+  });
+});
+
+test('Executor.stop() ends the process and may be called again', async () => {
+  const before = children();
+  const executor = new Executor();
+  await executor.start();
+  await executor.stop();
+  await executor.stop();
+  assert.deepEqual(children(), before);
+});
+
+test('PeakMeter measures what a run takes above idle', async () => {
+  await withExecutor(async (executor) => {
+    const meter = executor.createMeter();
+    meter.start();
+    // One map of 32 x 512 x 512 floats is 32 MB.
+    await executor.ask({ kind: 'load', program: programOf('3x512x512: c32k1 m2s2', 'whole') });
+    await run(executor);
+    const bytes = meter.stop();
+    assert.ok(bytes > 32 * 2 ** 20 && bytes < 64 * 2 ** 20, `${bytes}`);
+  });
+});
+
+async function withExecutor(work: (executor: Executor) => Promise<void>): Promise<void> {
+  const executor = new Executor();
+  try {
+    await executor.start();
+    await work(executor);
+  } finally {
+    await executor.stop();
+  }
+}
+
+function programOf(notation: string, plan: string): Program {
+  const graph = graphOf(notation);
+  const planned = buildPlan(graph, parsePlan(plan), SETTINGS);
+  return compilePlan(graph, planned, { folder: '.', input: imageInputOf(graph), ...SETTINGS });
+}
+
+async function run(executor: Executor) {
+  return executor.ask({ kind: 'run', image: image, outputs: 'values' });
+}
+
+/** Process ids of this process's children. */
+function children(): readonly number[] {
+  const tasks = readdirSync('/proc/self/task');
+  return tasks.flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  );
+}
