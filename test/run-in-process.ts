@@ -29,7 +29,16 @@ export function imageInputOf(graph: Graph): ImageInput {
   const { name, shape } = { ...tensorAt(graph, graph.inputs[0] ?? -1) };
   const [, channels = 3, height = 0, width = 0] = shape ?? knownShape(tensorAt(graph, 0));
   return {
-    ...{ name, width, height, channels: channels === 1 ? 1 : 3, layout: 'nchw', dtype: 'float32' },
-    ...{ resize: 'stretch', colorOrder: 'rgb', scale: 1 / 128, mean: [1, 1, 1], std: [1, 1, 1] },
+    name,
+    width,
+    height,
+    channels: channels === 1 ? 1 : 3,
+    layout: 'nchw',
+    dtype: 'float32',
+    resize: 'stretch',
+    colorOrder: 'rgb',
+    scale: 1 / 128,
+    mean: [1, 1, 1],
+    std: [1, 1, 1],
   };
 }

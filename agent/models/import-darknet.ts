@@ -88,8 +88,17 @@ function inputOf({ graph, letterbox }: DarknetNetwork): InputSpec {
     throw new RangeError(`Cannot import network: [net] channels=${channels}, expected 1 or 3`);
   }
   return {
-    ...{ name: image.name, width, height, channels, layout: 'nchw', dtype: 'float32', colorOrder: 'rgb' },
-    ...{ resize: letterbox ? 'letterbox' : 'stretch', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] },
+    name: image.name,
+    width,
+    height,
+    channels,
+    layout: 'nchw',
+    dtype: 'float32',
+    colorOrder: 'rgb',
+    resize: letterbox ? 'letterbox' : 'stretch',
+    scale: 1 / 255,
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
   };
 }
 

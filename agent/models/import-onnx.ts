@@ -60,16 +60,17 @@ function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
     );
   }
   return {
-    ...{
-      name: image.name,
-      width: cols,
-      height: rows,
-      channels,
-      layout,
-      dtype: image.dtype,
-      resize: 'stretch',
-    },
-    ...{ colorOrder: 'rgb', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] },
+    name: image.name,
+    width: cols,
+    height: rows,
+    channels,
+    layout,
+    dtype: image.dtype,
+    resize: 'stretch',
+    colorOrder: 'rgb',
+    scale: 1 / 255,
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
   };
 }
 

@@ -11,10 +11,13 @@ import type { DataType, Graph, Node, Tensor } from './graph.js';
 import { elementCount, intAttribute, tensorAt, tensorsRead, tensorsWritten } from './graph.js';
 
 /** Not folded: random values, and what would turn small stored weights into large ones. */
-const KEPT_OPERATORS = new Set([
-  ...['RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike', 'Multinomial', 'Bernoulli'],
-  ...['DequantizeLinear', 'ConstantOfShape', 'Expand', 'Tile'],
-]);
+const KEPT_OPERATORS = new Set(
+  `
+  RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli DequantizeLinear
+  ConstantOfShape Expand Tile`
+    .trim()
+    .split(/\s+/),
+);
 
 export interface TensorValue {
   readonly dtype: DataType;

@@ -193,11 +193,11 @@ const resize: Classifier = (graph, node) => {
 };
 
 /** Operators of one map whose output pixel depends on the same pixel of all channels at most. */
-const POINTWISE_OPERATORS = [
-  ...['Relu', 'LeakyRelu', 'Clip', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Softplus', 'Softsign'],
-  ...['Mish', 'Elu', 'Selu', 'Celu', 'Gelu', 'ThresholdedRelu', 'Abs', 'Neg', 'Exp', 'Log', 'Sqrt', 'Erf'],
-  ...['Floor', 'Ceil', 'Round', 'Reciprocal', 'Sign', 'Cast', 'Identity', 'Dropout', 'LRN'],
-];
+const POINTWISE_OPERATORS = `
+  Relu LeakyRelu Clip Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Mish Elu Selu Celu Gelu
+  ThresholdedRelu Abs Neg Exp Log Sqrt Erf Floor Ceil Round Reciprocal Sign Cast Identity Dropout LRN`
+  .trim()
+  .split(/\s+/);
 
 const ELEMENTWISE_OPERATORS = ['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Sum', 'Mean', 'Pow', 'PRelu'];
 

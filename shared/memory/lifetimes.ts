@@ -15,11 +15,13 @@ import { boundaryOf } from '../graph/segment-graph.js';
 import type { ShapeOf } from '../tile/tile-shape.js';
 import { convScratchBytes } from './conv-scratch.js';
 
-const IN_PLACE_OPERATORS = new Set([
-  ...['Relu', 'LeakyRelu', 'Clip', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Softplus', 'Elu', 'Selu'],
-  ...['Abs', 'Neg', 'Exp', 'Log', 'Sqrt', 'Floor', 'Ceil', 'Reciprocal', 'Add', 'Sub', 'Mul', 'Div'],
-  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout', 'Softsign', 'Gelu'],
-]);
+const IN_PLACE_OPERATORS = new Set(
+  `
+  Relu LeakyRelu Clip Sigmoid HardSigmoid HardSwish Tanh Softplus Elu Selu Abs Neg Exp Log Sqrt Floor
+  Ceil Reciprocal Add Sub Mul Div Reshape Flatten Squeeze Unsqueeze Identity Dropout Softsign Gelu`
+    .trim()
+    .split(/\s+/),
+);
 
 export interface RunStep {
   readonly shapeOf: ShapeOf;

@@ -92,15 +92,17 @@ function setUp(context: TestContext): { store: ModelStore; folder: string } {
 function newModel(): NewModel {
   const { graph, chunks } = externalizeConstants(graphOf('3x16x16: c64k5p2 c4k1'), DATA_FILE);
   const input = {
-    ...{
-      name: 'image',
-      width: 16,
-      height: 16,
-      channels: 3 as const,
-      layout: 'nchw' as const,
-      dtype: 'float32' as const,
-    },
-    ...{ resize: 'stretch' as const, colorOrder: 'rgb' as const, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] },
+    name: 'image',
+    width: 16,
+    height: 16,
+    channels: 3 as const,
+    layout: 'nchw' as const,
+    dtype: 'float32' as const,
+    resize: 'stretch' as const,
+    colorOrder: 'rgb' as const,
+    scale: 1,
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
   };
   const modelBytes = writeOnnx(graph, { recordShapes: true });
   assert.ok(parseOnnx(modelBytes).nodes.length > 0);
