@@ -22,7 +22,7 @@ function buildProgram(): Command {
     .addCommand(modelCommand())
     .addCommand(planCommand())
     .addCommand(runCommand());
-  applyToAll(program, (command) => command.exitOverride().showHelpAfterError('(--help says more)'));
+  applyToAll(program, (command) => command.exitOverride());
   return program;
 }
 

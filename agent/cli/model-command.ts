@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { Command } from 'commander';
 import type { Graph, Node } from '../../shared/index.js';
@@ -10,6 +9,7 @@ import { parseLabels } from '../models/import-model.js';
 import { importOnnx } from '../models/import-onnx.js';
 import type { Manifest } from '../models/manifest.js';
 import { checkModelName } from '../models/model-store.js';
+import { readInputFile } from '../models/read-input.js';
 import { openModel } from '../open-model.js';
 import type { CommandContext } from './context.js';
 import { withContext } from './context.js';
@@ -108,7 +108,9 @@ async function importOptions(
     executor: context.executor,
     onStage: context.progress.show,
     ...(flags.input === undefined ? {} : { size: flags.input }),
-    ...(flags.labels === undefined ? {} : { labels: parseLabels(await readFile(flags.labels, 'utf8')) }),
+    ...(flags.labels === undefined
+      ? {}
+      : { labels: parseLabels((await readInputFile(flags.labels)).toString('utf8')) }),
   };
 }
 

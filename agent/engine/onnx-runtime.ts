@@ -29,6 +29,9 @@ export interface TensorInfo {
 /** Fuses zero padding into MaxPool, which pads with -infinity: another result. `normalize.ts` does it for Conv. */
 const DISABLED_OPTIMIZERS = 'Pad_Fusion';
 
+/** Errors are thrown, and need not be printed as well. */
+const FATAL = 4;
+
 export class Session {
   readonly #session: InferenceSession;
 
@@ -38,24 +41,26 @@ export class Session {
 
   /** @param model ONNX bytes. @throws {Error} with ONNX Runtime's reason. */
   static async create(model: Uint8Array, { folder, level, threads }: SessionOptions): Promise<Session> {
-    const session = await InferenceSession.create(model, {
-      executionProviders: ['cpu'],
-      graphOptimizationLevel: level,
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      enableCpuMemArena: false,
-      enableMemPattern: false,
-      logSeverityLevel: 3,
-      extra: {
-        session: {
-          model_external_initializers_file_folder_path: folder,
-          force_spinning_stop: '1',
-          disable_prepacking: '1',
+    const session = await plainErrors(() =>
+      InferenceSession.create(model, {
+        executionProviders: ['cpu'],
+        graphOptimizationLevel: level,
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        enableCpuMemArena: false,
+        enableMemPattern: false,
+        logSeverityLevel: FATAL,
+        extra: {
+          session: {
+            model_external_initializers_file_folder_path: folder,
+            force_spinning_stop: '1',
+            disable_prepacking: '1',
+          },
+          optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
         },
-        optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
-      },
-    });
+      }),
+    );
     return new Session(session);
   }
 
@@ -78,9 +83,9 @@ export class Session {
         new Tensor(dtype, data, [...shape]),
       ]),
     );
-    const results = await (fetches === undefined
-      ? this.#session.run(tensors)
-      : this.#session.run(tensors, [...fetches]));
+    const results = await plainErrors(() =>
+      fetches === undefined ? this.#session.run(tensors) : this.#session.run(tensors, [...fetches]),
+    );
     return Object.fromEntries(
       Object.entries(results).map(([name, tensor]) => [
         name,
@@ -102,4 +107,17 @@ function infoOf(metadata: InferenceSession.ValueMetadata): TensorInfo {
     dtype: metadata.type as DataType,
     shape: isKnown ? (metadata.shape as number[]) : null,
   };
+}
+
+/** Place and signature in ONNX Runtime's own source, with which many of its messages begin. */
+const SOURCE_PLACE = /\/onnxruntime_src\/\S+:\d+ .*?\)\s(?:\[with .*?\]\s)?/s;
+
+/** ONNX Runtime's errors with what they say, without where in its source they say it. */
+async function plainErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(message.replace(SOURCE_PLACE, '').trim());
+  }
 }

@@ -11,7 +11,7 @@ import {
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
-import { readInputFile } from './read-input.js';
+import { inFile, readInputFile } from './read-input.js';
 
 /** Confidence below which boxes aren't reported. */
 const THRESHOLD = 0.4;
@@ -29,8 +29,12 @@ export async function importDarknet(
 ): Promise<Manifest> {
   const text = (await readInputFile(files.config)).toString('utf8');
   const source = { kind: 'darknet' as const, files: [basename(files.config), basename(files.weights)] };
-  const weights = new DarknetWeightsFile(await readInputFile(files.weights));
-  return storeDarknet({ sections: parseDarknetConfig(text), weights, source }, options);
+  const bytes = await readInputFile(files.weights);
+  const weights = await inFile(files.weights, () => new DarknetWeightsFile(bytes));
+  const sections = await inFile(files.config, () => parseDarknetConfig(text));
+  return inFile(`${files.config}, ${files.weights}`, () =>
+    storeDarknet({ sections, weights, source }, options),
+  );
 }
 
 export interface SynthOptions {

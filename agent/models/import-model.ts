@@ -1,6 +1,6 @@
 /** What all imports share: from a graph with its weights to a stored, checked model. */
 import type { Graph } from '../../shared/index.js';
-import { externalizeConstants, writeOnnx } from '../../shared/index.js';
+import { externalizeConstants, tensorAt, writeOnnx } from '../../shared/index.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import type { FinishedModel, ModelStore } from './model-store.js';
 import { DATA_FILE } from './model-store.js';
@@ -40,6 +40,7 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
       input: network.input,
       executor: options.executor,
     });
+    checkOutputs(special);
     const decoder = network.decoderOf(special);
     const labels = [...(options.labels ?? [])];
     checkLabels(decoder, labels);
@@ -52,6 +53,16 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
   };
   options.onStage?.('writing weights');
   return options.store.save(options.name, { data: chunks, finish }, options);
+}
+
+/** @throws {RangeError} naming an output that no image has a part in. */
+function checkOutputs(graph: Graph): void {
+  const fixed = graph.outputs
+    .map((index) => tensorAt(graph, index))
+    .find(({ constant }) => constant !== null);
+  if (fixed !== undefined) {
+    throw new RangeError(`Cannot import network: output "${fixed.name}" doesn't depend on the image`);
+  }
 }
 
 /** Notes on the stored graph what is known of each tensor; it stays free to take another input size. */

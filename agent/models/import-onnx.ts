@@ -7,13 +7,14 @@ import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import { readExternalData } from './read-external.js';
-import { readInputFile } from './read-input.js';
+import { inFile, readInputFile } from './read-input.js';
 import { foldConstants } from './specialize.js';
 
 /** `model import FILE.onnx`. @throws {SyntaxError | RangeError} naming what can't be imported. */
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
-  const parsed = await readExternalData(parseOnnx(await readInputFile(file)), dirname(file));
+  const bytes = await readInputFile(file);
+  const parsed = await inFile(file, () => readExternalData(parseOnnx(bytes), dirname(file)));
   const input = inputOf(parsed, options);
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(dropUnusedInputs(parsed));
@@ -103,6 +104,15 @@ function decoderOf(graph: Graph): Decoder {
   const [batch, classes = 0, ...rest] = shape ?? [];
   const isRow = batch === 1 && classes > 1 && rest.every((dim) => dim === 1) && dtype === 'float32';
   if (graph.outputs.length !== 1 || !isRow) return { kind: 'raw' };
-  const last = graph.nodes.find(({ outputs }) => outputs.includes(index));
-  return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: last?.op !== 'Softmax' };
+  return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: !isActivated(graph, index) };
+}
+
+const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
+
+/** Whether scores are probabilities already. */
+function isActivated(graph: Graph, index: number): boolean {
+  const node = graph.nodes.find(({ outputs }) => outputs.includes(index));
+  if (node === undefined) return false;
+  if (SHAPE_ONLY.has(node.op)) return isActivated(graph, node.inputs[0] ?? -1);
+  return node.op === 'Softmax' || node.op === 'Sigmoid';
 }

@@ -110,7 +110,7 @@ export class ModelStore {
       await writeFlushed(join(draft, MODEL_FILE), [{ offset: 0, bytes: finished.modelBytes }]);
       const manifest: Manifest = { format: 1, ...finished.manifest, digest: await digestOf(draft) };
       const text = formatManifest(manifest);
-      parseManifest(text, `${name}/${MANIFEST_FILE}`);
+      parseManifest(text, `the ${MANIFEST_FILE} of ${name}`);
       await writeFlushed(join(draft, MANIFEST_FILE), [{ offset: 0, bytes: Buffer.from(text) }]);
       await flushFolder(draft);
       await this.#moveIntoPlace(draft, name);

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { open, realpath } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import type { Constant, Graph, Tensor } from '../../shared/index.js';
 
@@ -43,6 +43,7 @@ async function readConstant(
   if (!real.startsWith(base + sep)) {
     throw new SyntaxError(`Cannot read ${where}: it links to outside the model's folder`);
   }
+  if (!(await stat(real)).isFile()) throw new SyntaxError(`Cannot read ${where}: not a file`);
   const file = await open(real, 'r');
   try {
     const { size } = await file.stat();

@@ -9,10 +9,21 @@ export async function readInputFile(path: string): Promise<Buffer> {
     throw new RangeError(`Cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
   });
   if (!info.isFile()) throw new RangeError(`Cannot read ${path}: not a file`);
+  if (info.size === 0) throw new RangeError(`Cannot read ${path}: it is empty`);
   if (info.size >= MAX_BYTES) {
     throw new RangeError(
       `Cannot read ${path}: ${info.size} bytes, expected less than ${MAX_BYTES}; keep weights as external data`,
     );
   }
   return readFile(path);
+}
+
+/** Errors of a file's content name the file, too. */
+export async function inFile<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new SyntaxError(`${path}: ${error.message}`);
+    throw error;
+  }
 }

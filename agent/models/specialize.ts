@@ -5,12 +5,14 @@
 import type { Graph, TensorValue } from '../../shared/index.js';
 import {
   applyFolded,
+  dropCeilModes,
   foldPads,
   foldShapes,
   makeGeometryExplicit,
   producers,
   selectFoldable,
   tensorAt,
+  tensorBytes,
   tensorsWritten,
   writeOnnx,
 } from '../../shared/index.js';
@@ -30,8 +32,31 @@ export interface SpecializeOptions {
 /** @throws {RangeError} if the network can't take the input size. */
 export async function specializeGraph(graph: Graph, options: SpecializeOptions): Promise<Graph> {
   const sized = withInputShape(graph, inputShape(options.input));
-  const shaped = isShaped(sized) ? sized : await inferShapes(sized, options);
+  const shaped = await settleShapes(sized, options);
+  checkSizes(shaped);
   return makeGeometryExplicit(foldPads(await foldConstants(foldShapes(shaped), options)));
+}
+
+/** Infers what isn't known, again for as long as pools turn out to drop their last window. */
+async function settleShapes(graph: Graph, options: SpecializeOptions): Promise<Graph> {
+  const shaped = isShaped(graph) ? graph : await inferShapes(graph, options);
+  const dropped = dropCeilModes(shaped);
+  return dropped === shaped ? shaped : settleShapes(forgetShapes(dropped), options);
+}
+
+/** ONNX Runtime's JavaScript side can't hold more in one tensor, nor could a board. */
+const MAX_TENSOR_BYTES = 2 ** 31;
+
+/** @throws {RangeError} naming the first tensor that is too large for anything. */
+function checkSizes(graph: Graph): void {
+  for (const tensor of graph.tensors) {
+    if (tensor.shape === null || tensor.shape.some((dim) => dim < 0)) continue;
+    if (tensorBytes(tensor) < MAX_TENSOR_BYTES) continue;
+    throw new RangeError(
+      `Cannot use network: tensor "${tensor.name}" is [${tensor.shape.join(', ')}], ` +
+        `expected less than ${MAX_TENSOR_BYTES} bytes; give a smaller --input`,
+    );
+  }
 }
 
 export function inputShape({ layout, channels, height, width }: InputSpec): readonly number[] {

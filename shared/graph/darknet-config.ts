@@ -27,10 +27,10 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
 /** @throws {SyntaxError} naming the line that can't be read. */
 export function parseDarknetConfig(text: string): readonly DarknetSection[] {
   const sections: { kind: string; layer: number; line: number; entries: Map<string, DarknetEntry> }[] = [];
-  for (const [at, raw] of text.split(/\r?\n/).entries()) {
+  for (const [at, raw] of text.split(/\r\n|\n|\r/).entries()) {
     const line = at + 1;
-    const content = raw.replace(/\s+/g, '');
-    if (content === '' || content.startsWith('#') || content.startsWith(';')) continue;
+    const content = stripComment(raw).replace(/\s+/g, '');
+    if (content === '') continue;
     const header = /^\[(.+)\]$/.exec(content)?.[1];
     if (header !== undefined) {
       const kind = SYNONYMS.get(header) ?? header;
@@ -41,12 +41,12 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
     const section = sections.at(-1);
     if (pair?.[1] === undefined || section === undefined) {
       throw new SyntaxError(
-        `Cannot parse Darknet config, line ${line}: "${raw.trim()}", expected [section] or key=value`,
+        `Cannot parse Darknet config, line ${line}: "${raw.trim().slice(0, 60)}", expected [section] or key=value`,
       );
     }
     // Of a key that stands twice Darknet takes the first.
     if (!section.entries.has(pair[1])) {
-      section.entries.set(pair[1], { value: stripComment(pair[2] ?? ''), line });
+      section.entries.set(pair[1], { value: pair[2] ?? '', line });
     }
   }
   if (sections[0]?.kind !== 'net') {
@@ -57,8 +57,8 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
   return sections;
 }
 
-function stripComment(value: string): string {
-  return value.split('#')[0] ?? '';
+function stripComment(line: string): string {
+  return line.trimStart().startsWith(';') ? '' : (line.split('#')[0] ?? '');
 }
 
 /** Where a section stands, for error messages. */

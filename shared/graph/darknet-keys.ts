@@ -31,7 +31,8 @@ const HEAD_TRAINING = `
   jitter resize random rescore thresh ignore_thresh truth_thresh absolute max bias_match object_scale
   noobject_scale class_scale coord_scale mask_scale focal_loss iou_thresh iou_loss iou_normalizer
   cls_normalizer obj_normalizer delta_normalizer label_smooth_eps objectness_smooth max_delta
-  counters_per_class iou_thresh_kind nms_kind beta_nms show_details map cutmix mosaic`;
+  counters_per_class track_history_size sim_thresh dets_for_track dets_for_show track_ciou_norm
+  iou_thresh_kind nms_kind beta_nms show_details map cutmix mosaic`;
 
 const SECTIONS: ReadonlyMap<string, SectionKeys> = new Map([
   [
@@ -46,7 +47,8 @@ const SECTIONS: ReadonlyMap<string, SectionKeys> = new Map([
         badlabels_rejection_percentage max_chart_loss num_sigmas_reject_badlabels try_fix_nan loss_scale
         dynamic_minibatch sequential_subdivisions init_sequential_subdivisions adversarial_lr attention reset
         sgdr_cycle sgdr_mult label_smooth_eps resize_step show_receptive_field cudnn_half log_step hierarchy
-        inputs max_delta`,
+        inputs max_delta learning_rate_min batches_per_cycle batches_cycle_mult unsupervised use_cuda_graph
+        contrastive_jit_flip contrastive_color badlabels_reject_threshold`,
     }),
   ],
   [

@@ -1,5 +1,5 @@
 /** Passes that leave the result of the network as it is and make its geometry explicit. */
-import { kernelExtent } from './axis-rule.js';
+import { kernelExtent, windowRowsOut } from './axis-rule.js';
 import { constantNumbers, inlineConstant } from './constant-values.js';
 import { compactGraph, countReads, producers, redirectReads, TensorList } from './edit-graph.js';
 import type { Attribute, Graph, Node } from './graph.js';
@@ -66,6 +66,41 @@ function zeroPadding(graph: Graph, pad: Node): readonly number[] | undefined {
   const others = [batch, channels, batchEnd, channelsEnd];
   const spatial = [top, left, bottom, right];
   return others.every((size) => size === 0) && spatial.every((size) => size >= 0) ? spatial : undefined;
+}
+
+const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
+
+/**
+ * Switches ceil mode off where it changes nothing: a last window that would start in the end padding is
+ * dropped. ONNX Runtime's kernels drop it, its shape inference doesn't, so shapes behind such a pool must be
+ * inferred again. Returns the same graph if there is none.
+ */
+export function dropCeilModes(graph: Graph): Graph {
+  let changed = false;
+  const nodes = graph.nodes.map((node) => {
+    if (!dropsWindow(graph, node)) return node;
+    changed = true;
+    return { ...node, attributes: { ...node.attributes, ceil_mode: { kind: 'int', value: 0 } as const } };
+  });
+  return changed ? { ...graph, nodes } : graph;
+}
+
+function dropsWindow(graph: Graph, node: Node): boolean {
+  if (!POOLS.has(node.op) || node.domain !== '' || intAttribute(node, 'ceil_mode', 0) === 0) return false;
+  const rowsIn = tensorAt(graph, node.inputs[0] ?? -1).shape?.slice(2) ?? [];
+  const kernel = intsAttribute(node, 'kernel_shape') ?? [];
+  const pads = intsAttribute(node, 'pads') ?? [];
+  return rowsIn.some((rows, axis) => {
+    const window = {
+      kernel: kernel[axis] ?? 1,
+      stride: intsAttribute(node, 'strides')?.[axis] ?? 1,
+      dilation: intsAttribute(node, 'dilations')?.[axis] ?? 1,
+      padBegin: pads[axis] ?? 0,
+      padEnd: pads[axis + rowsIn.length] ?? 0,
+    };
+    const span = rows + window.padBegin + window.padEnd - kernelExtent(window);
+    return windowRowsOut(rows, { ...window, ceil: true }) < Math.ceil(span / window.stride) + 1;
+  });
 }
 
 /**

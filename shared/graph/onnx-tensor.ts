@@ -44,7 +44,7 @@ export function readTensor(proto: TensorProto): Tensor {
   const dtype = typeName(proto.dataType ?? 0, where);
   const shape = proto.dims.map(Number);
   if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
-    throw new SyntaxError(`Cannot read ${where}: shape [${shape.join(', ')}] has a negative dimension`);
+    throw new SyntaxError(`Cannot read ${where}: shape [${shape.join(', ')}] expected whole numbers from 0`);
   }
   if (dtype === 'string') throw new SyntaxError(`Cannot read ${where}: string constants are not supported`);
   const constant = readConstant(proto, dtype);

@@ -37,6 +37,7 @@ export function parseOnnx(bytes: Uint8Array): Graph {
   if (proto === undefined || proto.node.length === 0) {
     throw new SyntaxError('Cannot parse ONNX model: it has no graph with nodes');
   }
+  if (proto.output.length === 0) throw new SyntaxError('Cannot parse ONNX model: its graph has no outputs');
   if (proto.sparseInitializer.length > 0) {
     throw new SyntaxError('Cannot parse ONNX model: sparse initializers are not supported');
   }

@@ -1,12 +1,12 @@
 /**
  * Where a plan equals the untiled run bit for bit, and where only within rounding.
  *
- * Two things make ONNX Runtime add up in another order. First, its GEMM splits the inner dimension in blocks
+ * Three things make ONNX Runtime add up in another order. First, its GEMM splits the inner dimension in blocks
  * of 128, except for slices of at most 64 output pixels, which take larger blocks; a slice is a thread's
  * share, rounded up to 16. A single pixel takes a vector kernel. bench/rounding shows it: convolutions with
  * an inner dimension over 128 differ up to 64 pixels at one thread, 144 at two, 256 at three; others at one
- * pixel only. Second, a cut parts operators that would be computed as one, and at the blocked levels decides
- * in which layout those beside it run.
+ * pixel only. Second, a cut parts operators that would be computed as one, at the blocked levels
+ * in many ways. And Softplus and Log round by where an element stands in a vector.
  * Source: onnxruntime/core/mlas/lib/sgemm.cpp and convolve.cpp.
  */
 import type { Graph, Node } from '../graph/graph.js';
@@ -30,13 +30,18 @@ export interface ExactnessSettings {
 /** Whether a segment computes the same bits as the untiled run does. */
 export function isBitExact(graph: Graph, segment: Segment, settings: ExactnessSettings): boolean {
   const { steps, threads, blocked } = settings;
-  if (endsInFusion(graph, segment) || (blocked && changesLayout(graph, segment))) return false;
+  if (endsInFusion(graph, segment) || (blocked && isCut(graph, segment))) return false;
   if (segment.kind === 'whole') return true;
-  const convolutions = graph.nodes.slice(segment.from, segment.to).filter(({ op }) => op === 'Conv');
+  const nodes = graph.nodes.slice(segment.from, segment.to);
+  if (nodes.some(({ op }) => UNEVEN.has(op))) return false;
+  const convolutions = nodes.filter(({ op }) => op === 'Conv');
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
     convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
   );
 }
+
+/** Computed by vector code with a scalar remainder that rounds differently: where an element stands matters. */
+const UNEVEN = new Set(['Softplus', 'Log', 'Mish']);
 
 function isStable(
   graph: Graph,
@@ -72,10 +77,7 @@ function endsInFusion(graph: Graph, segment: Segment): boolean {
     .some((node) => FUSED_AFTER.has(node.op) && tensorsRead(node).some((index) => parted.includes(index)));
 }
 
-/** Averages and interpolations round differently in blocked layout, which they have only beside convolutions. */
-function changesLayout(graph: Graph, { from, to }: Segment): boolean {
-  const isCut = from > 0 || to < graph.nodes.length;
-  return isCut && graph.nodes.slice(from, to).some((node) => AVERAGING.has(node.op));
+/** In blocked layout, which operators are computed as one depends on what stands beside them in the session. */
+function isCut(graph: Graph, { from, to }: Segment): boolean {
+  return from > 0 || to < graph.nodes.length;
 }
-
-const AVERAGING = new Set(['AveragePool', 'GlobalAveragePool', 'Resize', 'Upsample']);

@@ -29,9 +29,9 @@ export function parsePlan(text: string): PlanNotation {
   }
   const misplaced = cuts.findIndex((cut, at) => cut <= (cuts[at - 1] ?? 0));
   if (misplaced >= 0) {
-    throw new SyntaxError(
-      `Cannot parse plan "${text}": cut ${cuts[misplaced]} must be after ${cuts[misplaced - 1] ?? 0}`,
-    );
+    const before = cuts[misplaced - 1];
+    const expected = before === undefined ? 'a layer after the first' : `a layer after ${before}`;
+    throw new SyntaxError(`Cannot parse plan "${text}": cut ${cuts[misplaced]}, expected ${expected}`);
   }
   return { modes, cuts };
 }
