@@ -33,8 +33,9 @@ export function localityOf(graph: Graph, node: Node): Locality {
   // Elementwise operators broadcast; whatever else there is has its map first.
   const maps = classify === elementwise ? [] : [node.inputs[0] ?? -1];
   for (const index of [...maps, ...node.outputs.filter((output) => output >= 0)]) {
-    const rank = index < 0 ? undefined : tensorAt(graph, index).shape?.length;
-    if (rank !== 4) return barrier(`${node.op} of rank ${rank ?? 'unknown'}, expected 4`);
+    const shape = index < 0 ? null : tensorAt(graph, index).shape;
+    if (shape?.length !== 4) return barrier(`${node.op} of rank ${shape?.length ?? 'unknown'}, expected 4`);
+    if (shape[0] !== 1) return barrier(`${node.op} of batch ${shape[0]}, expected 1`);
   }
   return classify(graph, node);
 }

@@ -75,6 +75,10 @@ test('localityOf() calls elementwise operands barriers when they vary along one 
   for (const [operand, reason] of cases) assertBarrier({ op: 'Add', inputs: [map(), operand] }, reason);
 });
 
+test('localityOf() calls operators over more than one image barriers', () => {
+  assertBarrier({ op: 'Relu', inputs: [map([2, 4, 8, 8])] }, /Relu of batch 2, expected 1/);
+});
+
 test('localityOf() calls Concat, Split and Slice local along channels only', () => {
   for (const axis of [1, -3]) {
     assertLocal({ op: 'Concat', inputs: [map(), map()], attributes: { axis } }, [SAME, SAME]);

@@ -47,9 +47,9 @@ test('parsePlan() fails when the plan ends in a cut', () => {
 });
 
 test('parsePlan() fails when cuts do not increase from 1', () => {
-  assert.throws(() => parsePlan('2x2 | 0 | whole'), /cut 0 must be after 0/);
-  assert.throws(() => parsePlan('2x2 | 4 | 2x2 | 4 | whole'), /cut 4 must be after 4/);
-  assert.throws(() => parsePlan('2x2 | 4 | 2x2 | 3 | whole'), /cut 3 must be after 4/);
+  assert.throws(() => parsePlan('2x2 | 0 | whole'), /cut 0, expected a layer after the first/);
+  assert.throws(() => parsePlan('2x2 | 4 | 2x2 | 4 | whole'), /cut 4, expected a layer after 4/);
+  assert.throws(() => parsePlan('2x2 | 4 | 2x2 | 3 | whole'), /cut 3, expected a layer after 4/);
 });
 
 const grid = fc.integer({ min: 1, max: 64 });
