@@ -50,5 +50,5 @@ try {
     if (process.env.MAFAT_DEBUG !== undefined && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);
   }
-  process.exitCode = exitCodeOf(error);
+  process.exitCode ??= exitCodeOf(error);
 }

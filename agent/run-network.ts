@@ -8,7 +8,7 @@ import { Executor } from './engine/executor-client.js';
 import type { OutputTensor, RunResult } from './engine/protocol.js';
 import type { Network } from './open-model.js';
 import type { Verification } from './verify-outputs.js';
-import { verifyOutputs } from './verify-outputs.js';
+import { verifyOutputs, worstOf } from './verify-outputs.js';
 
 export interface RunOptions extends PredictSettings {
   readonly images: readonly string[];
@@ -73,10 +73,15 @@ async function measureRun(executor: Executor, { network, plan, options }: Job): 
           images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
       }
     }
+    const workingBytes = meter.stop();
+    return { measured: { idleBytes: executor.idleBytes, workingBytes, latencyMs }, images };
   } finally {
     meter.stop();
   }
-  return { measured: { idleBytes: executor.idleBytes, workingBytes: meter.stop(), latencyMs }, images };
+}
+
+function signalOf({ signal }: RunOptions): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
@@ -92,7 +97,7 @@ async function loadPlan(executor: Executor, { network, plan, options }: Job): Pr
     threads,
   });
   options.onProgress?.('loading');
-  await executor.ask({ kind: 'load', program });
+  await executor.ask({ kind: 'load', program }, signalOf(options));
 }
 
 interface ImageRun {
@@ -108,7 +113,7 @@ function runImage(executor: Executor, { file, options, label, values }: ImageRun
     { kind: 'run', image: { kind: 'file', path: file }, outputs: values ? 'values' : 'shapes' },
     {
       onProgress: (step, steps) => options.onProgress?.(`${label}: step ${step} of ${steps}`),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...signalOf(options),
     },
   );
 }
@@ -121,11 +126,7 @@ async function verifyRun(job: Job): Promise<Verification> {
   const reference = await withExecutor((executor) => collectOutputs(executor, { ...job, plan: untiled }));
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
   const verified = reference.map((expected, at) => verifyOutputs(outputs[at] ?? [], expected, { bitExact }));
-  return verified.reduce((worst, item) => ({
-    maxAbsDiff: Math.max(worst.maxAbsDiff, item.maxAbsDiff),
-    maxAbsReference: Math.max(worst.maxAbsReference, item.maxAbsReference),
-    exact: worst.exact && item.exact,
-  }));
+  return worstOf(verified);
 }
 
 async function collectOutputs(executor: Executor, job: Job): Promise<readonly (readonly OutputTensor[])[]> {

@@ -20,56 +20,76 @@ export interface VerifyOptions {
 /**
  * Compares outputs with the reference's, by name.
  *
- * @throws {RangeError} if the reference can't show anything: NaN or infinite, constant, or of another shape.
+ * @throws {RangeError} if the reference can't show anything: not finite, constant, or of another shape.
  */
 export function verifyOutputs(
   outputs: readonly OutputTensor[],
   reference: readonly OutputTensor[],
   { bitExact }: VerifyOptions,
 ): Verification {
-  let maxAbsDiff = 0;
-  let maxAbsReference = 0;
-  for (const expected of reference) {
+  const compared = reference.map((expected) => {
     const actual = outputs.find(({ name }) => name === expected.name);
     if (actual === undefined || actual.shape.join() !== expected.shape.join()) {
       throw new RangeError(
         `Cannot verify output "${expected.name}": its shape isn't that of the untiled run`,
       );
     }
-    const compared = compareValues(actual, expected);
-    maxAbsDiff = Math.max(maxAbsDiff, compared.maxAbsDiff);
-    maxAbsReference = Math.max(maxAbsReference, compared.maxAbsReference);
+    return compareValues(actual, expected, { bitExact });
+  });
+  return worstOf(compared);
+}
+
+/** The law holds for several comparisons if it holds for each. */
+export function worstOf(compared: readonly Verification[]): Verification {
+  return {
+    maxAbsDiff: Math.max(0, ...compared.map(({ maxAbsDiff }) => maxAbsDiff)),
+    maxAbsReference: Math.max(0, ...compared.map(({ maxAbsReference }) => maxAbsReference)),
+    exact: compared.every(({ exact }) => exact),
+  };
+}
+
+function compareValues(
+  actual: OutputTensor,
+  expected: OutputTensor,
+  { bitExact }: VerifyOptions,
+): Verification {
+  const values = numbersOf(actual);
+  const references = numbersOf(expected);
+  checkReference(expected.name, references);
+  let maxAbsDiff = 0;
+  let maxAbsReference = 0;
+  for (const [at, reference] of references.entries()) {
+    const difference = Math.abs((values[at] ?? Number.NaN) - reference);
+    maxAbsDiff = Math.max(maxAbsDiff, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+    maxAbsReference = Math.max(maxAbsReference, Math.abs(reference));
   }
   const allowed = bitExact ? 0 : RELATIVE_TOLERANCE * maxAbsReference;
   return { maxAbsDiff, maxAbsReference, exact: maxAbsDiff <= allowed };
 }
 
-function compareValues(actual: OutputTensor, expected: OutputTensor): Omit<Verification, 'exact'> {
-  const values = numbersOf(actual);
-  const references = numbersOf(expected);
-  let maxAbsDiff = 0;
-  let maxAbsReference = 0;
-  let isConstant = references.length > 1;
-  for (const [at, reference] of references.entries()) {
-    const value = Number(values[at]);
-    if (!Number.isFinite(Number(reference)) || !Number.isFinite(value)) {
-      throw new RangeError(
-        `Cannot verify output "${expected.name}": element ${at} is ${value}, untiled ${reference}`,
-      );
-    }
-    maxAbsDiff = Math.max(maxAbsDiff, Math.abs(value - Number(reference)));
-    maxAbsReference = Math.max(maxAbsReference, Math.abs(Number(reference)));
-    isConstant &&= reference === references[0];
-  }
-  if (isConstant) {
+/** @throws {RangeError} if the reference can't show anything. */
+function checkReference(name: string, references: readonly number[]): void {
+  const odd = references.findIndex((value) => !Number.isFinite(value));
+  if (odd >= 0)
+    throw new RangeError(`Cannot verify output "${name}": untiled element ${odd} is ${references[odd]}`);
+  if (references.length > 1 && references.every((value) => value === references[0])) {
     throw new RangeError(
-      `Cannot verify output "${expected.name}": the reference is constant (${references[0]}) and shows nothing`,
+      `Cannot verify output "${name}": the reference is constant (${references[0]}) and shows nothing`,
     );
   }
-  return { maxAbsDiff, maxAbsReference };
 }
 
-function numbersOf({ name, dtype, bytes }: OutputTensor) {
+function numbersOf({ name, dtype, bytes }: OutputTensor): readonly number[] {
   if (bytes === undefined) throw new RangeError(`Cannot verify output "${name}": its values weren't fetched`);
-  return valuesOf(dtype, bytes);
+  const values = Array.from(valuesOf(dtype, bytes), Number);
+  return dtype === 'float16' ? values.map(halfToNumber) : values;
+}
+
+/** Value of an IEEE 754 half from its 16 bits. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

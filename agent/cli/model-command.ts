@@ -8,6 +8,7 @@ import type { ImportOptions } from '../models/import-model.js';
 import { parseLabels } from '../models/import-model.js';
 import { importOnnx } from '../models/import-onnx.js';
 import type { Manifest } from '../models/manifest.js';
+import type { ModelStore } from '../models/model-store.js';
 import { checkModelName } from '../models/model-store.js';
 import { readInputFile } from '../models/read-input.js';
 import { openModel } from '../open-model.js';
@@ -119,19 +120,29 @@ function listCommand(): Command {
     .description('list the stored models')
     .option('--json', 'print as JSON')
     .action(async (flags: { json?: boolean }) => {
-      const models = await withContext('listing', async ({ store: models }) => {
-        const names = await models.list();
-        return Promise.all(names.map(async (name) => ({ name, ...(await models.load(name)).manifest })));
-      });
-      if (flags.json) return printJson(models.map(({ labels: _, ...model }) => model));
-      const rows = models.map(({ name, input, decoder, source }) => [
-        name,
-        `${input.width}x${input.height}`,
-        decoder.kind,
-        source.kind,
-      ]);
+      const models = await withContext('listing', async ({ store: models }) =>
+        Promise.all((await models.list()).map((name) => describeModel(models, name))),
+      );
+      if (flags.json) return printJson(models);
+      const rows = models.map(({ name, input, decoder, source, error }) =>
+        error === undefined
+          ? [name, `${input?.width}x${input?.height}`, decoder?.kind ?? '', source?.kind ?? '']
+          : [name, 'broken:', error.split('\n')[0] ?? ''],
+      );
       printLine(rows.length === 0 ? 'no models' : formatTable(['name', 'input', 'decoder', 'source'], rows));
     });
+}
+
+type ModelInfo = { readonly name: string; readonly error?: string } & Partial<Omit<Manifest, 'labels'>>;
+
+/** A model that can't be read is listed as broken: it must not hide the others. */
+async function describeModel(models: ModelStore, name: string): Promise<ModelInfo> {
+  try {
+    const { labels: _, ...manifest } = await models.readManifest(name);
+    return { name, ...manifest };
+  } catch (error) {
+    return { name, error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 function showCommand(): Command {

@@ -1,7 +1,7 @@
 /** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
 import { InvalidArgumentError } from 'commander';
 import type { Level, WeightsPolicy } from '../../shared/index.js';
-import { LEVELS } from '../../shared/index.js';
+import { LEVELS, parsePlan } from '../../shared/index.js';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
@@ -70,6 +70,16 @@ export function parseLevel(text: string): Level {
 export function parseWeights(text: string): WeightsPolicy {
   if (text === 'resident' || text === 'evictable') return text;
   throw new InvalidArgumentError('Expected resident or evictable.');
+}
+
+/** A plan's notation, checked as far as it can be without the model. */
+export function parseNotation(text: string): string {
+  try {
+    parsePlan(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** For options that may be given more than once. */

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Graph, Level, Plan, PlannedSegment, Segment, WeightsPolicy } from '../../shared/index.js';
 import { formatMode, modeOf } from '../../shared/index.js';
 import type { Network } from '../open-model.js';
@@ -11,7 +11,14 @@ import {
   STRATEGIES,
 } from '../open-model.js';
 import { withContext } from './context.js';
-import { parseBytes, parseLevel, parseSize, parseThreads, parseWeights } from './parse-options.js';
+import {
+  parseBytes,
+  parseLevel,
+  parseNotation,
+  parseSize,
+  parseThreads,
+  parseWeights,
+} from './parse-options.js';
 import { formatBytes, formatMacs, formatTable, printJson, printLine } from './print.js';
 
 export interface PlanFlags {
@@ -29,9 +36,13 @@ export interface PlanFlags {
 export function withPlanOptions(command: Command): Command {
   return command
     .option('--budget <bytes>', 'memory that may be used, such as 64M', parseBytes)
-    .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"')
+    .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"', parseNotation)
     .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
-    .option('--strategy <name>', `how to search: ${[...STRATEGIES.keys()].join(', ')}`, DEFAULT_STRATEGY)
+    .addOption(
+      new Option('--strategy <name>', 'how to search')
+        .choices([...STRATEGIES.keys()])
+        .default(DEFAULT_STRATEGY),
+    )
     .option('--threads <number>', 'threads of one operator', parseThreads, DEFAULT_THREADS)
     .option('--level <level>', 'optimisation level of ONNX Runtime', parseLevel, DEFAULT_LEVEL)
     .option(
@@ -94,7 +105,7 @@ function layersOf(graph: Graph, { from, to }: Segment): { from: number; to: numb
   return { from: graph.nodes[from]?.layer ?? 0, to: graph.nodes[to - 1]?.layer ?? 0 };
 }
 
-export function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
+function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
   const { workingBytes, weightsBytes, peakBytes } = plan.predicted;
   printLine(`${name} at ${network.input.width}x${network.input.height}: ${plan.notation}`);
   printLine();

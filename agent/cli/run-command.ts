@@ -32,9 +32,11 @@ export function runCommand(): Command {
     .action(async (name: string, flags: RunFlags) => {
       const result = await withContext(`running ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
+        await context.releaseExecutor();
         const plan = planByFlags(network, flags);
         const { threads, level, repeat, image: images, verify = false } = flags;
-        const options = { threads, level, repeat, images, verify, onProgress: context.progress.show };
+        const { progress, signal } = context;
+        const options = { threads, level, repeat, images, verify, onProgress: progress.show, signal };
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
         return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
       });

@@ -50,8 +50,8 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
     case 'darknet': {
       const threshold = options.threshold ?? decoder.threshold;
       const candidates = decoder.heads.flatMap((head) => {
-        const output = outputOf(outputs, head.output);
-        const [, , rows = 1, cols = 1] = output.shape;
+        const [, channels = 0, rows = 1, cols = 1] = outputOf(outputs, head.output).shape;
+        checkChannels(head, channels);
         const sized = resizeAnchors(head, { from: options.manifest.input, to: options.input });
         return decodeHead(sized, { values: valuesOf(outputs, head.output), rows, cols }, threshold);
       });
@@ -61,6 +61,16 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
       };
     }
   }
+}
+
+/** @throws {RangeError} if the manifest's head doesn't fit the network. */
+function checkChannels({ output, anchors, classes }: DetectionHead, channels: number): void {
+  const expected = anchors.length * (5 + classes);
+  if (channels === expected) return;
+  throw new RangeError(
+    `Cannot decode output "${output}": it has ${channels} channels, expected ${expected} for ${anchors.length} anchors ` +
+      `and ${classes} classes (model.yaml, decoder.heads)`,
+  );
 }
 
 /** Anchors have a size in pixels; relative to another input they are larger or smaller. */

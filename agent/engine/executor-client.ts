@@ -34,6 +34,7 @@ const STOP_MS = 2000;
 interface Pending {
   readonly resolve: (answer: never) => void;
   readonly reject: (error: Error) => void;
+  readonly onProgress: (step: number, steps: number) => void;
 }
 
 export interface AskOptions {
@@ -54,7 +55,6 @@ export class Executor {
   #idleBytes = 0;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
-  #onProgress: ((step: number, steps: number) => void) | undefined;
   #ended: ExecutorError | undefined;
 
   /** Private memory after ONNX Runtime's start, before any model. */
@@ -72,7 +72,10 @@ export class Executor {
     });
     this.#child = child;
     const ready = new Promise<void>((resolve, reject) => {
-      child.once('error', reject);
+      child.on('error', (error) => {
+        this.#lose(error.message);
+        reject(this.#ended);
+      });
       child.on('exit', (code, signal) => {
         this.#lose(describeExit(code, signal));
         reject(this.#ended);
@@ -90,8 +93,10 @@ export class Executor {
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const isBusy = this.#pending.size > 0;
     const exited = once(child, 'exit');
-    const timer = setTimeout(() => child.kill('SIGKILL'), this.#pending.size > 0 ? 0 : STOP_MS);
+    this.#lose('stopped');
+    const timer = setTimeout(() => child.kill('SIGKILL'), isBusy ? 0 : STOP_MS);
     if (child.connected) child.disconnect();
     await exited;
     clearTimeout(timer);
@@ -110,6 +115,7 @@ export class Executor {
     request: Extract<Request, { kind: K }>,
     { deadlineMs = DEFAULT_DEADLINE_MS, onProgress, signal }: AskOptions = {},
   ): Promise<Answers[K]> {
+    if (this.#child === undefined) throw new ExecutorError('Executor lost: it was never started');
     if (this.#ended !== undefined) throw this.#ended;
     signal?.throwIfAborted();
     const id = this.#nextId;
@@ -121,19 +127,21 @@ export class Executor {
     const timer = setTimeout(() => kill(`no sign of life for ${deadlineMs} ms`), deadlineMs);
     const abort = () => kill('aborted');
     signal?.addEventListener('abort', abort, { once: true });
-    this.#onProgress = (step, steps) => {
-      timer.refresh();
-      onProgress?.(step, steps);
-    };
     try {
       return await new Promise<Answers[K]>((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject });
-        this.#child?.send({ id, request }, (error) => error && reject(error));
+        this.#pending.set(id, {
+          resolve,
+          reject,
+          onProgress: (step, steps) => {
+            timer.refresh();
+            onProgress?.(step, steps);
+          },
+        });
+        this.#child?.send({ id, request }, (error) => error && this.#lose(error.message));
       });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
-      this.#onProgress = undefined;
       this.#pending.delete(id);
     }
   }
@@ -144,7 +152,8 @@ export class Executor {
 
   #receive(message: Exclude<ExecutorMessage, { kind: 'ready' }>): void {
     if (message.kind === 'progress') {
-      this.#onProgress?.(message.step, message.steps);
+      // One request runs, the others wait behind it: the sign of life is for all.
+      for (const { onProgress } of this.#pending.values()) onProgress(message.step, message.steps);
       return;
     }
     const pending = this.#pending.get(message.id);

@@ -71,7 +71,10 @@ const collectGarbage: CollectGarbage = (options) => {
 };
 
 function send(message: ExecutorMessage): void {
-  process.send?.(message);
+  // Without the agent there is nobody to answer.
+  process.send?.(message, undefined, undefined, (error) => {
+    if (error !== null) process.exit(0);
+  });
 }
 
 async function answer(executor: Executor, { id, request }: AgentMessage): Promise<void> {
@@ -85,6 +88,7 @@ async function answer(executor: Executor, { id, request }: AgentMessage): Promis
 
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
 async function start(): Promise<void> {
+  process.on('disconnect', () => process.exit(0));
   const session = await Session.create(writeTrivialModel(), { folder: '.', level: 'disabled', threads: 1 });
   await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
   await session.release();
@@ -93,7 +97,6 @@ async function start(): Promise<void> {
   process.on('message', (message: AgentMessage) => {
     queue = queue.then(() => answer(executor, message));
   });
-  process.on('disconnect', () => process.exit(0));
   collectGarbage();
   send({ kind: 'ready' });
 }

@@ -87,14 +87,17 @@ interface Shrink {
 }
 
 /**
- * An image of at least twice the size that is shown is shrunk by a whole factor while it is decoded, a strip
- * at a time: sampling needs it whole, and whole it may be larger than any budget.
+ * An image of at least twice the width or height that is shown is shrunk by whole factors while it is
+ * decoded, a strip at a time: sampling needs it whole, and whole it may be larger than any budget.
  */
 async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink): Promise<RawImage> {
-  const factor = Math.floor(Math.min(given.width / shown.width, given.height / shown.height));
+  const factors = [given.width / shown.width, given.height / shown.height].map((ratio) =>
+    Math.max(1, Math.floor(ratio)),
+  );
+  const [factorX = 1, factorY = 1] = factors;
   const opaque = image.removeAlpha();
-  if (factor < 2) return toRaw(opaque, channels);
-  const [width, height] = [Math.round(given.width / factor), Math.round(given.height / factor)];
+  if (factorX * factorY === 1) return toRaw(opaque, channels);
+  const [width, height] = [Math.ceil(given.width / factorX), Math.ceil(given.height / factorY)];
   return toRaw(opaque.resize(width, height, { fit: 'fill', kernel: 'cubic' }), channels);
 }
 

@@ -89,7 +89,11 @@ export class Session {
     return Object.fromEntries(
       Object.entries(results).map(([name, tensor]) => [
         name,
-        { dtype: tensor.type as DataType, shape: tensor.dims, data: tensor.data as TypedArray },
+        {
+          dtype: tensor.type as DataType,
+          shape: tensor.dims,
+          data: rawHalves(tensor.data as TypedArray, tensor.type),
+        },
       ]),
     );
   }
@@ -97,6 +101,11 @@ export class Session {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** Where JavaScript has a Float16Array, halves come as one; here they are bits, as in a file. */
+function rawHalves(data: TypedArray, type: string): TypedArray {
+  return type === 'float16' ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
 }
 
 function infoOf(metadata: InferenceSession.ValueMetadata): TensorInfo {

@@ -32,22 +32,31 @@ export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
   };
 }
 
-/** Measures the peak of one process's private memory above what it had at `idleBytes`. */
+export interface MeterOptions {
+  /** What the process had before. */
+  readonly idleBytes: number;
+  /** Where procfs is mounted; tests give a tree of their own. */
+  readonly root?: string;
+}
+
+/** Measures the peak of one process's private memory above idle. */
 export class PeakMeter {
   readonly #pid: number;
   readonly #idleBytes: number;
-  #sampledBytes = 0;
+  readonly #root: string;
+  #peakBytes = 0;
   #canReset = true;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(pid: number, { idleBytes }: { readonly idleBytes: number }) {
+  constructor(pid: number, { idleBytes, root = '/proc' }: MeterOptions) {
     this.#pid = pid;
     this.#idleBytes = idleBytes;
+    this.#root = root;
   }
 
   start(): void {
     try {
-      writeFileSync(join('/proc', String(this.#pid), 'clear_refs'), '5');
+      writeFileSync(join(this.#root, String(this.#pid), 'clear_refs'), '5');
     } catch {
       // Kernels without it (CONFIG_PROC_PAGE_MONITOR) leave the samples.
       this.#canReset = false;
@@ -55,19 +64,23 @@ export class PeakMeter {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** @returns working memory in bytes since `start`. */
+  /** @returns working memory in bytes since `start`; the same again if called again. */
   stop(): number {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    const memory = this.#sample();
-    const high = this.#canReset && memory !== undefined ? memory.peakRssBytes - memory.rssFileBytes : 0;
-    return Math.max(high, this.#sampledBytes) - this.#idleBytes;
+    if (this.#timer !== undefined) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      const memory = this.#sample();
+      if (this.#canReset && memory !== undefined) {
+        this.#peakBytes = Math.max(this.#peakBytes, memory.peakRssBytes - memory.rssFileBytes);
+      }
+    }
+    return Math.max(0, this.#peakBytes - this.#idleBytes);
   }
 
   #sample(): ProcessMemory | undefined {
     try {
-      const memory = readProcessMemory(this.#pid);
-      this.#sampledBytes = Math.max(this.#sampledBytes, memory.rssAnonBytes + memory.swapBytes);
+      const memory = readProcessMemory(this.#pid, this.#root);
+      this.#peakBytes = Math.max(this.#peakBytes, memory.rssAnonBytes + memory.swapBytes);
       return memory;
     } catch {
       // The process has just ended; whoever waits for its answer reports that.

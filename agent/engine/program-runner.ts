@@ -2,9 +2,9 @@
  * Runs a program: segment after segment, step after step, each reading tiles of the maps before and writing
  * tiles of the maps after. It decides nothing; `compile.ts` did.
  *
- * Memory: buffers for tiles and preallocated maps stand from load to unload. Outputs of a run are fresh V8
- * buffers; they are copied out and let go at once, and a minor collection after each step frees them before
- * the next makes more. A map that is itself such an output is freed by a full collection when it dies.
+ * Memory: a segment's buffers and output maps stand while it runs, a map until its last reader has run.
+ * Outputs of a run are fresh V8 buffers; they are copied out and let go at once, and a minor collection after
+ * each step frees them before the next makes more. What dies with a segment is freed by a full collection.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { DecodedImage } from './image.js';
@@ -39,23 +39,26 @@ export class ProgramRunner {
   readonly #program: Program;
   readonly #sessions: readonly Session[];
   readonly #options: RunnerOptions;
-  /** One buffer per feed of each segment, as large as its largest tile. */
-  readonly #buffers: readonly (readonly (TypedArray | undefined)[])[];
+  readonly #steps: number;
   readonly #maps: (TensorMap | ImageMap | undefined)[];
+  #stepsDone = 0;
 
   private constructor(program: Program, sessions: readonly Session[], options: RunnerOptions) {
     this.#program = program;
     this.#sessions = sessions;
     this.#options = options;
-    this.#buffers = program.segments.map((segment) =>
-      segment.feeds.map((feed, at) => tileBuffer(program, { segment, feed, at })),
-    );
-    this.#maps = program.maps.map((spec) => (spec.preallocated ? TensorMap.ofSpec(spec) : undefined));
+    this.#maps = program.maps.map(() => undefined);
+    this.#steps = program.segments.reduce((sum, segment) => sum + segment.steps.length, 0);
   }
 
   static async load(program: Program, options: RunnerOptions): Promise<ProgramRunner> {
     const sessions: Session[] = [];
-    for (const { model } of program.segments) sessions.push(await Session.create(model, program));
+    try {
+      for (const { model } of program.segments) sessions.push(await Session.create(model, program));
+    } catch (error) {
+      for (const session of sessions) await session.release();
+      throw error;
+    }
     return new ProgramRunner(program, sessions, options);
   }
 
@@ -65,46 +68,48 @@ export class ProgramRunner {
     this.#options.collect();
   }
 
-  /** Outputs of the network for one image; valid until the next run. */
+  /** Outputs of the network for one image. */
   async run(image: DecodedImage): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
-    const steps = this.#program.segments.reduce((sum, segment) => sum + segment.steps.length, 0);
-    let done = 0;
+    this.#stepsDone = 0;
     this.#maps[0] = imageMap(image, this.#program.input);
-    for (const [at, segment] of this.#program.segments.entries()) {
-      for (const step of segment.steps) {
-        await this.#runStep(at, step);
-        this.#options.collect({ type: 'minor' });
-        done += 1;
-        this.#options.onStep(done, steps);
-        await setImmediate();
-      }
-      this.#free(segment.frees);
+    try {
+      for (const [at, segment] of this.#program.segments.entries()) await this.#runSegment(at, segment);
+      return this.#program.outputs.map(({ name, map }) => ({ name, tensor: this.#tensorOf(map) }));
+    } finally {
+      this.#maps.fill(undefined);
     }
-    const outputs = this.#program.outputs.map(({ name, map }) => ({ name, tensor: this.#tensorOf(map) }));
-    this.#free(this.#program.outputs.map(({ map }) => map));
-    return outputs;
   }
 
-  async #runStep(at: number, step: Step): Promise<void> {
-    const segment = this.#program.segments[at];
+  async #runSegment(at: number, segment: SegmentProgram): Promise<void> {
     const session = this.#sessions[at];
-    if (segment === undefined || session === undefined)
-      throw new RangeError(`Cannot run segment ${at}: not loaded`);
-    const feeds = Object.fromEntries(
-      segment.feeds.map(({ name, map }, feed) => {
-        const region = step.reads[feed] ?? null;
-        const buffer = this.#buffers[at]?.[feed];
-        return [
-          name,
-          region === null || buffer === undefined
-            ? this.#tensorOf(map)
-            : this.#readTile(map, { region, buffer }),
-        ];
-      }),
+    if (session === undefined) throw new RangeError(`Cannot run segment ${at}: not loaded`);
+    for (const { map } of segment.fetches) {
+      const spec = this.#program.maps[map];
+      if (spec?.preallocated === true) this.#maps[map] = TensorMap.ofSpec(spec);
+    }
+    const buffers = segment.feeds.map((feed, index) =>
+      tileBuffer(this.#program, { segment, feed, at: index }),
     );
-    const results = await session.run(feeds);
-    for (const [fetch, { name, map }] of segment.fetches.entries()) {
-      this.#store({ map, tensor: results[name] as TensorData, write: step.writes[fetch] ?? null });
+    for (const step of segment.steps) {
+      await this.#runStep({ segment, session, buffers, step });
+      this.#options.collect({ type: 'minor' });
+      this.#stepsDone += 1;
+      this.#options.onStep(this.#stepsDone, this.#steps);
+      await setImmediate();
+    }
+    this.#free(segment.frees, buffers);
+  }
+
+  async #runStep({ segment, session, buffers, step }: StepRun): Promise<void> {
+    const feeds = segment.feeds.map(({ name, map }, index) => {
+      const region = step.reads[index] ?? null;
+      const buffer = buffers[index];
+      const isTile = region !== null && buffer !== undefined;
+      return [name, isTile ? this.#readTile(map, { region, buffer }) : this.#tensorOf(map)] as const;
+    });
+    const results = await session.run(Object.fromEntries(feeds));
+    for (const [index, { name, map }] of segment.fetches.entries()) {
+      this.#store({ map, tensor: results[name] as TensorData, write: step.writes[index] ?? null });
     }
   }
 
@@ -137,17 +142,24 @@ export class ProgramRunner {
     return source.tensor;
   }
 
-  /** Preallocated maps stay for the next image. */
-  #free(maps: readonly number[]): void {
-    let bytes = 0;
+  /** Lets maps go that nothing reads any more, and the buffers of the segment that has ended. */
+  #free(maps: readonly number[], buffers: readonly (TypedArray | undefined)[]): void {
+    let bytes = buffers.reduce((sum, buffer) => sum + (buffer?.byteLength ?? 0), 0);
     for (const map of maps) {
       const dying = this.#maps[map];
-      if (this.#program.maps[map]?.preallocated === true || dying === undefined) continue;
       if (dying instanceof TensorMap) bytes += dying.tensor.data.byteLength;
       this.#maps[map] = undefined;
     }
     if (bytes > COLLECT_BYTES) this.#options.collect();
   }
+}
+
+interface StepRun {
+  readonly segment: SegmentProgram;
+  readonly session: Session;
+  /** One for each feed that is read tile by tile, as large as its largest tile. */
+  readonly buffers: readonly (TypedArray | undefined)[];
+  readonly step: Step;
 }
 
 /** Tiles are cut from the two last axes, which are no space in an NHWC image: that one is converted whole. */

@@ -26,7 +26,7 @@ export interface ImageInput {
 export interface MapSpec {
   readonly dtype: DataType;
   readonly shape: readonly number[];
-  /** Written tile by tile, so its buffer stands from the start; else it is the output of one run. */
+  /** Written tile by tile, so its buffer stands before the segment's first step; else it is the output of one run. */
   readonly preallocated: boolean;
 }
 

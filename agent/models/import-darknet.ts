@@ -9,7 +9,7 @@ import {
   tensorAt,
 } from '../../shared/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
-import { storeNetwork } from './import-model.js';
+import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';
 
@@ -18,9 +18,6 @@ const THRESHOLD = 0.4;
 
 /** Boxes of one class that overlap more than this are one object. */
 const NMS_IOU = 0.45;
-
-/** Classes listed for a classification. */
-export const TOP_CLASSES = 5;
 
 /** `model import FILE.cfg FILE.weights`. @throws {SyntaxError} naming file, line, layer or key. */
 export async function importDarknet(

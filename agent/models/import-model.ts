@@ -7,6 +7,9 @@ import { DATA_FILE } from './model-store.js';
 import type { AskExecutor } from './specialize.js';
 import { forgetShapes, specializeGraph } from './specialize.js';
 
+/** Classes listed for a classification. */
+export const TOP_CLASSES = 5;
+
 export interface ImportOptions {
   readonly store: ModelStore;
   readonly executor: AskExecutor;

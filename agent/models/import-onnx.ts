@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { Graph, Tensor } from '../../shared/index.js';
-import { foldChannelAffine, parseOnnx, removeIdentities, tensorAt } from '../../shared/index.js';
-import { TOP_CLASSES } from './import-darknet.js';
+import { foldChannelAffine, parseOnnx, producers, removeIdentities, tensorAt } from '../../shared/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
-import { storeNetwork } from './import-model.js';
+import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -110,9 +109,10 @@ function decoderOf(graph: Graph): Decoder {
 const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
 
 /** Whether scores are probabilities already. */
-function isActivated(graph: Graph, index: number): boolean {
-  const node = graph.nodes.find(({ outputs }) => outputs.includes(index));
-  if (node === undefined) return false;
-  if (SHAPE_ONLY.has(node.op)) return isActivated(graph, node.inputs[0] ?? -1);
-  return node.op === 'Softmax' || node.op === 'Sigmoid';
+function isActivated(graph: Graph, output: number): boolean {
+  const producer = producers(graph);
+  let node = graph.nodes[producer[output] ?? -1];
+  while (node !== undefined && SHAPE_ONLY.has(node.op))
+    node = graph.nodes[producer[node.inputs[0] ?? -1] ?? -1];
+  return node?.op === 'Softmax' || node?.op === 'Sigmoid';
 }

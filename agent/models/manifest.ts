@@ -3,22 +3,28 @@ import { parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 
 const positive = z.int().positive();
+/** One value for each channel. */
 const perChannel = z.array(z.number()).min(1).max(3);
 
-const inputSchema = z.strictObject({
-  name: z.string().min(1),
-  width: z.int().min(2).max(65536),
-  height: z.int().min(2).max(65536),
-  channels: z.union([z.literal(1), z.literal(3)]),
-  layout: z.enum(['nchw', 'nhwc']),
-  dtype: z.enum(['float32', 'uint8']),
-  resize: z.enum(['stretch', 'letterbox']),
-  colorOrder: z.enum(['rgb', 'bgr']),
-  /** Value = (byte * scale - mean) / std. */
-  scale: z.number(),
-  mean: perChannel,
-  std: perChannel.refine((values) => values.every((value) => value !== 0), 'must not be 0'),
-});
+const inputSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    width: z.int().min(2).max(65536),
+    height: z.int().min(2).max(65536),
+    channels: z.union([z.literal(1), z.literal(3)]),
+    layout: z.enum(['nchw', 'nhwc']),
+    dtype: z.enum(['float32', 'uint8']),
+    resize: z.enum(['stretch', 'letterbox']),
+    colorOrder: z.enum(['rgb', 'bgr']),
+    /** Value = (byte * scale - mean) / std. */
+    scale: z.number(),
+    mean: perChannel,
+    std: perChannel.refine((values) => values.every((value) => value !== 0), 'must not be 0'),
+  })
+  .refine(({ channels, mean, std }) => mean.length === channels && std.length === channels, {
+    path: ['mean'],
+    error: 'mean and std need one value for each channel',
+  });
 
 const headSchema = z.strictObject({
   kind: z.enum(['region', 'yolo']),
@@ -61,8 +67,9 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
 export type Decoder = Manifest['decoder'];
 
-const HEADER = `# Written by \`mafat model import\`. \`input\`, \`decoder\` and \`labels\` may be edited:
-# a value of the input is (byte * scale - mean) / std; anchors are relative to the input.
+const HEADER = `# Written by \`mafat model import\`. These may be edited: of input resize, colorOrder, scale, mean and std (a
+# value is (byte * scale - mean) / std; uint8 inputs take the bytes as they are), of decoder threshold, nmsIou
+# and topK, and labels.
 `;
 
 export function formatManifest(manifest: Manifest): string {

@@ -8,17 +8,24 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ExternalData, Graph } from '../../shared/index.js';
 import { parseOnnx } from '../../shared/index.js';
 import type { Manifest } from './manifest.js';
 import { formatManifest, parseManifest } from './manifest.js';
+import { inFile, readInputFile } from './read-input.js';
 
 export const MODEL_FILE = 'model.onnx';
 export const DATA_FILE = 'model.onnx.data';
 const MANIFEST_FILE = 'model.yaml';
+
+/** Folders that only exist while a model is being stored or removed. */
+const HIDDEN = /^\.(import|replaced|remove)-/;
+
+/** Longer than any import takes: a younger one may belong to a process that is still at it. */
+const SWEEP_AFTER_MS = 60 * 60_000;
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
 
@@ -87,11 +94,18 @@ export class ModelStore {
       );
     }
     const folder = join(this.#folder, name);
-    const manifestFile = join(folder, MANIFEST_FILE);
-    const manifest = parseManifest(await readFile(manifestFile, 'utf8'), manifestFile);
-    const graph = parseOnnx(await readFile(join(folder, MODEL_FILE)));
+    const manifest = await this.readManifest(name);
+    const file = join(folder, MODEL_FILE);
+    const bytes = await readInputFile(file);
+    const graph = await inFile(file, () => parseOnnx(bytes));
     await checkData(graph, folder);
     return { name, folder, manifest, graph };
+  }
+
+  /** @throws {RangeError | SyntaxError} if it isn't there or can't be used. */
+  async readManifest(name: string): Promise<Manifest> {
+    const file = join(this.#folder, checkModelName(name), MANIFEST_FILE);
+    return parseManifest((await readInputFile(file)).toString('utf8'), file);
   }
 
   /** SHA-256 over both files of a model, as its manifest should say. */
@@ -103,6 +117,7 @@ export class ModelStore {
   async save(name: string, model: NewModel, { force }: { readonly force: boolean }): Promise<Manifest> {
     await this.checkFree(name, { force });
     await mkdir(this.#folder, { recursive: true });
+    await this.#sweep();
     const draft = await mkdtemp(join(this.#folder, '.import-'));
     try {
       await writeFlushed(join(draft, DATA_FILE), model.data);
@@ -140,16 +155,41 @@ export class ModelStore {
     const place = join(this.#folder, name);
     const replaced = await mkdtemp(join(this.#folder, '.replaced-'));
     await rename(place, join(replaced, name)).catch(absentAs(undefined));
-    await rename(draft, place);
+    try {
+      await rename(draft, place);
+    } catch (error) {
+      await rename(join(replaced, name), place).catch(absentAs(undefined));
+      throw error;
+    }
     await flushFolder(this.#folder);
     await rm(replaced, { recursive: true });
+  }
+
+  /** Clears away what a crash or a power cut left: drafts, and old models whose successor is in place. */
+  async #sweep(): Promise<void> {
+    for (const hidden of await readdir(this.#folder)) {
+      const path = join(this.#folder, hidden);
+      if (!HIDDEN.test(hidden) || Date.now() - (await stat(path)).mtimeMs < SWEEP_AFTER_MS) continue;
+      if (hidden.startsWith('.replaced-')) await this.#restore(path);
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+
+  async #restore(replaced: string): Promise<void> {
+    for (const name of await readdir(replaced)) {
+      if (!(await this.has(name))) await rename(join(replaced, name), join(this.#folder, name));
+    }
   }
 }
 
 /** External weights must lie in the model's own data file, inside its size. */
 async function checkData(graph: Graph, folder: string): Promise<void> {
   const file = join(folder, DATA_FILE);
-  const { size } = await stat(file);
+  const { size } = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    throw new SyntaxError(
+      `Cannot load ${folder}: ${error.code === 'ENOENT' ? `${DATA_FILE} is missing` : error.message}`,
+    );
+  });
   for (const { name, constant } of graph.tensors) {
     if (constant?.kind !== 'external') continue;
     const { location, offset, length } = constant;

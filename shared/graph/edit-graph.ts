@@ -27,8 +27,9 @@ export function redirectReads(
 ): readonly Node[] {
   if (redirects.size === 0) return nodes;
   const follow = (index: number): number => {
-    const next = redirects.get(index);
-    return next === undefined ? index : follow(next);
+    let end = index;
+    for (let next = redirects.get(end); next !== undefined; next = redirects.get(end)) end = next;
+    return end;
   };
   return nodes.map((node) => ({ ...node, inputs: node.inputs.map(follow) }));
 }

@@ -106,16 +106,18 @@ class GraphReader {
     const named = this.#proto.node.map((node, at) => this.#declareOutputs(node, at));
     this.#applyValueInfo();
     const nodes = named.map((node) => this.#readNode(node));
-    const computed = nodes.filter((node) => !this.#absorbConstant(node));
+    const absorbed = nodes.map((node) => this.#absorbConstant(node));
+    const computed = absorbed.includes(true) ? nodes.filter((_, at) => !absorbed[at]) : nodes;
     const outputs = this.#proto.output.map(({ name }) => this.#find(name ?? '', 'graph outputs'));
     const sorted = sortNodes(computed, this.#tensors.length);
+    const layers = isLayering(facts.layers, nodes) && sorted === nodes ? facts.layers : undefined;
     return {
       name: this.#proto.name ?? '',
       irVersion: facts.irVersion,
       opsets: facts.opsets,
       functions: facts.functions,
       tensors: this.#tensors,
-      nodes: sorted.map((node, at) => ({ ...node, layer: facts.layers?.[at] ?? at })),
+      nodes: sorted.map((node, at) => ({ ...node, layer: layers?.[at] ?? at })),
       inputs,
       outputs,
     };
@@ -187,6 +189,14 @@ class GraphReader {
     this.#tensors[output] = { ...tensor, name };
     return true;
   }
+}
+
+/** Our own files number each node's layer; numbers of any other kind aren't believed. */
+function isLayering(layers: readonly number[] | undefined, nodes: readonly Node[]): boolean {
+  return (
+    layers?.length === nodes.length &&
+    layers.every((layer, at) => Number.isSafeInteger(layer) && layer >= (layers[at - 1] ?? 0))
+  );
 }
 
 function constantOf(node: Node): Omit<Tensor, 'name'> | undefined {

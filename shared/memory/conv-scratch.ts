@@ -1,6 +1,6 @@
 import type { Graph, Node } from '../graph/graph.js';
 import { elementCount, intsAttribute, tensorAt } from '../graph/graph.js';
-import type { ShapeOf } from '../tile/tile-shape.js';
+import type { RunStep } from './run-step.js';
 
 /** Buffer of the sliced GEMM, per thread. Measured: 65,536 and 131,072 bytes at 1 and 2 threads. */
 const SLICE_BYTES = 64 * 1024;
@@ -10,7 +10,7 @@ const SLICE_BYTES = 64 * 1024;
  * matrix if there are fewer output pixels than filters; else one slice a thread.
  * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare; checked by the allocator's log, 1.30.
  */
-export function convScratchBytes(graph: Graph, node: Node, { shapeOf, threads }: ConvStep): number {
+export function convScratchBytes(graph: Graph, node: Node, { shapeOf, threads }: RunStep): number {
   const weights = node.inputs[1] ?? -1;
   if (node.op !== 'Conv' || weights < 0) return 0;
   const [filters = 1, ...perFilter] = tensorAt(graph, weights).shape ?? [];
@@ -23,9 +23,4 @@ export function convScratchBytes(graph: Graph, node: Node, { shapeOf, threads }:
   const groups = Math.max(1, (shapeOf(node.inputs[0] ?? -1)[1] ?? 1) / (perFilter[0] ?? 1));
   const pixels = elementCount(shapeOf(node.outputs[0] ?? -1).slice(2));
   return filters / groups > pixels ? pixels * elementCount(perFilter) * 4 : SLICE_BYTES * threads;
-}
-
-export interface ConvStep {
-  readonly shapeOf: ShapeOf;
-  readonly threads: number;
 }

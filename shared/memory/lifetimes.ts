@@ -12,8 +12,8 @@ import type { Graph, Node } from '../graph/graph.js';
 import { BYTES_PER_ELEMENT, elementCount, tensorAt, tensorsRead, tensorsWritten } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
-import type { ShapeOf } from '../tile/tile-shape.js';
 import { convScratchBytes } from './conv-scratch.js';
+import type { RunStep } from './run-step.js';
 
 const IN_PLACE_OPERATORS = new Set(
   `
@@ -22,11 +22,6 @@ const IN_PLACE_OPERATORS = new Set(
     .trim()
     .split(/\s+/),
 );
-
-export interface RunStep {
-  readonly shapeOf: ShapeOf;
-  readonly threads: number;
-}
 
 export interface RunPeak {
   /** Most bytes alive at once: tensors and scratch. */

@@ -73,7 +73,14 @@ function mergeWholes(segments: readonly Segment[], asked: readonly number[]): re
 
 function rangesOf(graph: Graph, cuts: readonly number[]): readonly NodeRange[] {
   const positions = [0, ...cuts.map((cut) => positionOf(graph, cut)), graph.nodes.length];
-  return positions.slice(1).map((to, at) => ({ from: positions[at] ?? 0, to }));
+  const ranges = positions.slice(1).map((to, at) => ({ from: positions[at] ?? 0, to }));
+  const empty = ranges.findIndex(({ from, to }) => from === to);
+  if (empty >= 0) {
+    throw new RangeError(
+      `Cannot cut at ${cuts[empty - 1]} and ${cuts[empty]}: no operator lies between these layers`,
+    );
+  }
+  return ranges;
 }
 
 /** Position of the first node of a layer, or of the next layer that has nodes. */

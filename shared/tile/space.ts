@@ -68,8 +68,8 @@ export function spaceOf(graph: Graph, range: NodeRange): SpaceResult {
   if (reference === undefined) return { kind: 'barrier', reason: 'no input is a map' };
   const scales = spreadScales(nodes, reference);
   if (scales === undefined) return { kind: 'barrier', reason: 'branches scale the map differently' };
-  const strayed = strayOutput(graph, { scales, reference });
-  if (strayed !== undefined) return { kind: 'barrier', reason: strayed };
+  const off = tensorOffFrame(graph, scales);
+  if (off !== undefined) return { kind: 'barrier', reason: off };
   const spatial = nodes.filter(({ outputs }) => outputs.some((index) => scales.has(index)));
   return {
     kind: 'space',
@@ -154,15 +154,11 @@ function greatestDivisor(a: number, b: number): number {
 }
 
 /** A tensor reached by rules must be a map: the frame is laid over dimensions 2 and 3. */
-function strayOutput(
-  graph: Graph,
-  { scales }: { readonly scales: Scales; readonly reference: number },
-): string | undefined {
-  for (const index of scales.keys()) {
-    const { shape, name } = tensorAt(graph, index);
-    if (shape?.length !== 4) return `"${name}" isn't a map`;
-  }
-  return undefined;
+function tensorOffFrame(graph: Graph, scales: Scales): string | undefined {
+  const off = [...scales.keys()]
+    .map((index) => tensorAt(graph, index))
+    .find(({ shape }) => shape?.length !== 4);
+  return off === undefined ? undefined : `"${off.name}" isn't a map`;
 }
 
 function totalStrideOf(scales: Scales): Readonly<Record<Axis, number>> {

@@ -1,0 +1,7 @@
+import type { ShapeOf } from '../tile/tile-shape.js';
+
+/** One run of a session: the shapes its tensors have, and the threads of one operator. */
+export interface RunStep {
+  readonly shapeOf: ShapeOf;
+  readonly threads: number;
+}
