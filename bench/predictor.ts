@@ -35,6 +35,8 @@ const SWEEP = [
       '3x3 | 12 | 2x2',
       '4x4 | 4 | 3x3',
       '1x4 | 8 | 2x1',
+      '4x4 | 2 | 4x4 | 4 | 4x4 | 8 | 2x2',
+      '5x5 | 1 | 5x5 | 2 | 5x5 | 3 | 5x5',
     ],
   },
   { definition: 'yolov2', size: 416, plans: ['whole', '2x2', '3x3 | 8 | 2x2', '4x4 | 12 | whole'] },

@@ -35,9 +35,15 @@ export interface AxisCut {
   readonly axis: Axis;
 }
 
-/** Parts the reference map can be cut into along an axis. */
+/** Parts the segment can be cut into along an axis: strides of the reference map that own a row of some output. */
 export function countUnits({ graph, space, axis }: AxisCut): number {
-  return Math.max(1, Math.floor(sizeAlong(graph, space.reference, axis) / space.totalStride[axis]));
+  const stride = space.totalStride[axis];
+  const owning = space.boundary.outputs.map((output) => {
+    const scale = space.scales.get(output)?.[axis];
+    return scale === undefined ? 0 : Math.ceil(sizeAlong(graph, output, axis) / times(stride, scale));
+  });
+  const units = Math.floor(sizeAlong(graph, space.reference, axis) / stride);
+  return Math.max(1, Math.min(units, ...(owning.length === 0 ? [] : [Math.max(...owning)])));
 }
 
 /** @throws {RangeError} if the map has fewer units than `count`. */
@@ -50,14 +56,10 @@ export function tileAxis(cut: AxisCut, count: number): readonly AxisTile[] {
   }
   const stride = cut.space.totalStride[cut.axis];
   const boundaries = Array.from({ length: count + 1 }, (_, at) => Math.round((at * units) / count) * stride);
-  const tiles: AxisTile[] = [];
-  for (let at = 0; at < count; at += 1) {
-    const part = { from: boundaries[at] ?? 0, to: boundaries[at + 1] ?? 0 };
-    const owns = ownedRows(cut, { part, isLast: at === count - 1 });
-    if ([...owns.values()].every(isEmpty)) continue;
-    tiles.push(tileOwning(cut, owns));
-  }
-  return tiles;
+  return boundaries.slice(1).map((to, at) => {
+    const part = { from: boundaries[at] ?? 0, to };
+    return tileOwning(cut, ownedRows(cut, { part, isLast: at === count - 1 }));
+  });
 }
 
 function ownedRows(

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
@@ -67,6 +75,27 @@ test('ModelStore.load() names line and key of a broken manifest', async (context
   writeFileSync(file, text.replace(/resize: stretch/, 'resize: squeeze').replace(/threshold.*/, ''));
   const line = text.split('\n').findIndex((content) => content.includes('resize:')) + 1;
   await assert.rejects(store.load('net'), new RegExp(`model.yaml:${line}: input.resize`));
+});
+
+test('ModelStore.save() clears away old leftovers, and puts back a model that had lost its place', async (context) => {
+  const { store, folder } = setUp(context);
+  await store.save('lost', newModel(), { force: false });
+  mkdirSync(join(folder, '.replaced-x'));
+  renameSync(join(folder, 'lost'), join(folder, '.replaced-x', 'lost'));
+  mkdirSync(join(folder, '.import-old'));
+  mkdirSync(join(folder, '.import-new'));
+  for (const old of ['.replaced-x', '.import-old']) utimesSync(join(folder, old), 0, 0);
+  await store.save('net', newModel(), { force: false });
+  assert.deepEqual(readdirSync(folder).sort(), ['.import-new', 'lost', 'net']);
+  assert.equal((await store.load('lost')).graph.nodes.length, 2);
+});
+
+test('ModelStore.load() refuses a mean that has not one value for each channel', async (context) => {
+  const { store, folder } = setUp(context);
+  await store.save('net', newModel(), { force: false });
+  const file = join(folder, 'net', 'model.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/mean:\n(\s+- 0\n){3}/, 'mean: [0.5]\n'));
+  await assert.rejects(store.load('net'), /mean and std need one value for each channel/);
 });
 
 test('ModelStore.load() names the models there are', async (context) => {
