@@ -30,3 +30,7 @@ export * from './tile/segment.js';
 export * from './tile/space.js';
 export * from './tile/tile-axis.js';
 export * from './tile/tile-shape.js';
+export * from './wire/inference-request.js';
+export * from './wire/inference-response.js';
+export * from './wire/request-error.js';
+export * from './wire/topics.js';

@@ -1,0 +1,168 @@
+/**
+ * Inference requests in Open Inference Protocol JSON: the network's input tensor itself, or one encoded
+ * JPEG, PNG or WebP image as a BYTES tensor in base64. Hostile until it has passed here; everything is bounded.
+ * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
+ */
+import { z } from 'zod';
+import type { DataType } from '../graph/graph.js';
+import { elementCount } from '../graph/graph.js';
+import { RequestError } from './request-error.js';
+
+/** Datatypes a network's image input may have. */
+const INPUT_TYPES: ReadonlyMap<string, DataType> = new Map([
+  ['FP32', 'float32'],
+  ['UINT8', 'uint8'],
+]);
+
+const parameterSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
+const requestSchema = z.object({
+  id: z.string().max(256).optional(),
+  parameters: parameterSchema.optional(),
+  inputs: z
+    .array(
+      z.object({
+        name: z.string().min(1).max(256),
+        shape: z.array(z.int().min(0)).min(1).max(8),
+        datatype: z.string().max(16),
+        parameters: parameterSchema.optional(),
+        data: z.array(z.unknown()),
+      }),
+    )
+    .length(1),
+  outputs: z
+    .array(z.object({ name: z.string().min(1).max(256) }))
+    .max(64)
+    .optional(),
+});
+
+type RequestInput = z.infer<typeof requestSchema>['inputs'][number];
+
+export type InferenceInput =
+  | { readonly kind: 'encoded'; readonly name: string; readonly base64: string }
+  | {
+      readonly kind: 'tensor';
+      readonly name: string;
+      readonly dtype: DataType;
+      readonly shape: readonly number[];
+      readonly values: readonly number[];
+    };
+
+export interface InferenceRequest {
+  readonly id?: string;
+  /** Topic for the answer, from `parameters.reply_to`; brokers of MQTT 5 carry it as Response Topic instead. */
+  readonly replyTo?: string;
+  /** Least confidence of a detection, from `parameters.threshold`. */
+  readonly threshold?: number;
+  readonly input: InferenceInput;
+  /** Names of the outputs asked for; absent for what the model's decoder gives. */
+  readonly outputs?: readonly string[];
+}
+
+/** @throws {RequestError} naming the first field that is wrong. */
+export function parseInferenceRequest(text: string): InferenceRequest {
+  const result = requestSchema.safeParse(parseJson(text));
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new RequestError(fieldName(issue?.path ?? []), issue?.message ?? 'invalid');
+  }
+  const { id, parameters = {}, inputs, outputs } = result.data;
+  const [input] = inputs;
+  if (input === undefined) throw new RequestError('inputs', 'expected one input');
+  return {
+    input: readInput(input),
+    ...(id === undefined ? {} : { id }),
+    ...readParameters(parameters),
+    ...(outputs === undefined ? {} : { outputs: outputs.map(({ name }) => name) }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RequestError('request', `not valid JSON (${reason.slice(0, 200)})`);
+  }
+}
+
+/** `inputs[0].data`, as a reader would write it. */
+function fieldName(path: readonly PropertyKey[]): string {
+  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  return text === '' ? 'request' : text.replace(/^\./, '');
+}
+
+function readParameters(
+  parameters: z.infer<typeof parameterSchema>,
+): Pick<InferenceRequest, 'replyTo' | 'threshold'> {
+  const { reply_to: replyTo, threshold } = parameters;
+  if (replyTo !== undefined && typeof replyTo !== 'string') {
+    throw new RequestError('parameters.reply_to', `${replyTo}, expected a topic`);
+  }
+  const isRatio = typeof threshold === 'number' && threshold >= 0 && threshold <= 1;
+  if (threshold !== undefined && !isRatio) {
+    throw new RequestError('parameters.threshold', `${threshold}, expected a number from 0 to 1`);
+  }
+  return {
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(typeof threshold === 'number' ? { threshold } : {}),
+  };
+}
+
+function readInput(input: RequestInput): InferenceInput {
+  if (input.datatype === 'BYTES') return { kind: 'encoded', name: input.name, base64: readImage(input) };
+  const dtype = INPUT_TYPES.get(input.datatype);
+  if (dtype === undefined) {
+    const known = [...INPUT_TYPES.keys(), 'BYTES'].join(', ');
+    throw new RequestError('inputs[0].datatype', `"${input.datatype}", expected ${known}`);
+  }
+  return { kind: 'tensor', name: input.name, dtype, shape: input.shape, values: readValues(input) };
+}
+
+function readImage({ shape, data }: RequestInput): string {
+  if (elementCount(shape) !== 1 || data.length !== 1) {
+    throw new RequestError(
+      'inputs[0].shape',
+      `[${shape.join(', ')}] with ${data.length} elements, expected one image`,
+    );
+  }
+  const [base64] = data;
+  if (typeof base64 !== 'string' || !isBase64(base64)) {
+    throw new RequestError('inputs[0].data[0]', 'not base64');
+  }
+  return base64;
+}
+
+function isBase64(text: string): boolean {
+  return text.length > 0 && text.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(text);
+}
+
+/** Row-major values, flat or nested; as many as the shape says. */
+function readValues({ shape, data }: RequestInput): readonly number[] {
+  const expected = elementCount(shape);
+  const values: number[] = [];
+  const pending: { readonly items: readonly unknown[]; next: number }[] = [{ items: data, next: 0 }];
+  while (pending.length > 0) {
+    const level = pending.at(-1);
+    if (level === undefined || level.next >= level.items.length) {
+      pending.pop();
+      continue;
+    }
+    const item = level.items[level.next];
+    level.next += 1;
+    if (Array.isArray(item) && pending.length < 8) pending.push({ items: item, next: 0 });
+    else if (typeof item === 'number') values.push(item);
+    else
+      throw new RequestError(
+        'inputs[0].data',
+        `element ${values.length} is ${typeof item}, expected a number`,
+      );
+    if (values.length > expected) break;
+  }
+  if (values.length === expected) return values;
+  const found = values.length > expected ? `more than ${expected}` : String(values.length);
+  throw new RequestError(
+    'inputs[0].data',
+    `${found} values, expected ${expected} for shape [${shape.join(', ')}]`,
+  );
+}

@@ -1,0 +1,69 @@
+/** Answers in Open Inference Protocol JSON. Source: as in inference-request.ts. */
+import type { DataType } from '../graph/graph.js';
+
+export interface ResponseTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly datatype: string;
+  readonly data: readonly (number | string)[];
+}
+
+export interface InferenceResponse {
+  readonly model_name: string;
+  readonly id?: string;
+  readonly outputs: readonly ResponseTensor[];
+}
+
+export interface ErrorResponse {
+  readonly id?: string;
+  readonly error: string;
+  /** HTTP status, for transports that have none of their own. */
+  readonly parameters: { readonly status: number };
+}
+
+const DATATYPES: Readonly<Record<DataType, string>> = {
+  float32: 'FP32',
+  float64: 'FP64',
+  float16: 'FP16',
+  int8: 'INT8',
+  uint8: 'UINT8',
+  int16: 'INT16',
+  uint16: 'UINT16',
+  int32: 'INT32',
+  uint32: 'UINT32',
+  int64: 'INT64',
+  uint64: 'UINT64',
+  bool: 'BOOL',
+  string: 'BYTES',
+};
+
+/** The protocol's name of an element type. */
+export function datatypeOf(dtype: DataType): string {
+  return DATATYPES[dtype];
+}
+
+export interface FoundBox {
+  readonly label: string;
+  readonly classId: number;
+  readonly confidence: number;
+  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+}
+
+/** Detections as four tensors over the same n: boxes [n, 4] as x, y, width, height in pixels, scores, classes, labels. */
+export function detectionTensors(detections: readonly FoundBox[]): readonly ResponseTensor[] {
+  const boxes = detections.flatMap(({ box }) => [box.x, box.y, box.width, box.height]);
+  return [
+    { name: 'boxes', shape: [detections.length, 4], datatype: 'FP32', data: boxes },
+    ...classTensors(detections),
+  ];
+}
+
+/** Classes, most probable first, as three tensors over the same n. */
+export function classTensors(classes: readonly Omit<FoundBox, 'box'>[]): readonly ResponseTensor[] {
+  const shape = [classes.length];
+  return [
+    { name: 'scores', shape, datatype: 'FP32', data: classes.map(({ confidence }) => confidence) },
+    { name: 'classes', shape, datatype: 'INT64', data: classes.map(({ classId }) => classId) },
+    { name: 'labels', shape, datatype: 'BYTES', data: classes.map(({ label }) => label) },
+  ];
+}

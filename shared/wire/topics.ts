@@ -1,0 +1,56 @@
+/**
+ * MQTT topics of a node. All lie under `<base>/<node>/`; answers go to topics under `<base>/clients/<client>/`
+ * alone, which the broker's ACL gives to that client: whoever names another place would make the node
+ * publish there.
+ */
+
+export interface NodeTopics {
+  /** Retained, plain text: online, stopped, or offline by last will. */
+  readonly status: string;
+  /** Retained JSON: what the node is and offers. */
+  readonly info: string;
+  /** Retained JSON: how it does. */
+  readonly health: string;
+  /** JSON: detections. */
+  readonly events: string;
+  /** Subscription for inference requests of all models. */
+  readonly infer: string;
+}
+
+export function nodeTopics(base: string, node: string): NodeTopics {
+  const root = `${base}/${node}`;
+  return {
+    status: `${root}/status`,
+    info: `${root}/info`,
+    health: `${root}/health`,
+    events: `${root}/events`,
+    infer: `${root}/v2/models/+/infer`,
+  };
+}
+
+/** Where a client asks for an inference: the tail of the Open Inference Protocol's REST path. */
+export function inferTopic(base: string, node: string, model: string): string {
+  return `${base}/${node}/v2/models/${model}/infer`;
+}
+
+/** Model that an inference topic of this node names; undefined for any other topic. */
+export function modelOfInferTopic(base: string, node: string, topic: string): string | undefined {
+  const head = `${base}/${node}/v2/models/`;
+  const tail = '/infer';
+  if (!topic.startsWith(head) || !topic.endsWith(tail)) return undefined;
+  const model = topic.slice(head.length, -tail.length);
+  return isTopicLevel(model) ? model : undefined;
+}
+
+/** One level of a topic that can be published to: no separator, no wildcard, no control character. */
+export function isTopicLevel(text: string): boolean {
+  return text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}]/u.test(text);
+}
+
+/** Whether an answer may go to a topic: `<base>/clients/<client>/...`, at most 256 characters. */
+export function isReplyTopic(base: string, topic: string): boolean {
+  const head = `${base}/clients/`;
+  if (!topic.startsWith(head) || topic.length > 256) return false;
+  const levels = topic.slice(head.length).split('/');
+  return levels.length >= 2 && levels.every(isTopicLevel);
+}
