@@ -30,11 +30,37 @@ check_node() {
   esac
 }
 
+# Debian packages, where apt is there and we may use it; else it is said what stays missing.
+install_debian() {
+  local as_root=()
+  command -v apt-get >/dev/null || return 1
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
+    as_root=(sudo -n)
+  fi
+  echo "installing Debian packages: $*"
+  "${as_root[@]}" apt-get update -qq && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# SQLite's binding is compiled where no prebuilt one fits or can be fetched.
+missing_compiler() {
+  local tool
+  for tool in g++ make python3; do command -v "$tool" >/dev/null || printf '%s ' "$tool"; done
+}
+
 # Packages are installed anew only when the lock file has changed since.
 install_packages() {
   if [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
-  echo 'installing npm packages'
-  npm ci --loglevel=error || fail 'npm could not install the packages; its message is above (no network? no space?)'
+  local missing
+  missing=$(missing_compiler)
+  # shellcheck disable=SC2086 # tools are named like their packages
+  if [ -n "$missing" ]; then install_debian $missing || true; fi
+  echo 'installing npm packages (a minute or two where SQLite is compiled)'
+  npm ci --loglevel=error && return
+  missing=$(missing_compiler)
+  [ -z "$missing" ] || fail "npm could not install the packages; a compiler is missing: $missing(on Debian: apt install g++ make python3)"
+  fail 'npm could not install the packages; its message is above (no network? no space?)'
 }
 
 build() {
@@ -51,6 +77,8 @@ case "${1:-}" in
   --test)
     check_node
     install_packages
+    command -v mosquitto >/dev/null || PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null ||
+      install_debian mosquitto || echo 'mosquitto is not installed: the tests that need it are skipped'
     exec npm test
     ;;
   *)

@@ -1,0 +1,42 @@
+/**
+ * Versions of the database, oldest first. A migration that has been released is never changed; a new one is
+ * added behind it. `PRAGMA user_version` counts those that a file has seen.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE plans (
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    threads INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    budget_bytes INTEGER NOT NULL,
+    notation TEXT NOT NULL,
+    working_bytes INTEGER NOT NULL,
+    weights_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (model_digest, width, height, threads, level, strategy, weights, budget_bytes)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    notation TEXT NOT NULL,
+    predicted_bytes INTEGER NOT NULL,
+    measured_bytes INTEGER NOT NULL,
+    latency_ms REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX measurements_at ON measurements (at_ms);
+
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_at ON events (at_ms);
+  `,
+];

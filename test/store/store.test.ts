@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { MIGRATIONS } from '../../agent/store/migrations.js';
+import type { PlanKey } from '../../agent/store/store.js';
+import { Store } from '../../agent/store/store.js';
+import { temporaryFolder } from '../fixtures.js';
+
+const KEY: PlanKey = {
+  modelDigest: 'sha256:1',
+  width: 608,
+  height: 608,
+  threads: 2,
+  level: 'extended',
+  strategy: 'mafat',
+  weights: 'resident',
+};
+
+const PLAN = { budgetBytes: 64, notation: '2x2', workingBytes: 30, weightsBytes: 10 };
+
+test('Store.findPlan() finds after a restart what was saved', (context) => {
+  const { path, store } = startStore(context);
+  store.savePlan(KEY, PLAN, 1);
+  store.stop();
+  const again = new Store(path);
+  again.start();
+  assert.deepEqual(again.findPlan(KEY, { leastBytes: 50, budgetBytes: 70 }), PLAN);
+  again.stop();
+});
+
+test('Store.findPlan() takes the largest budget of the band, and no other key', (context) => {
+  const { store } = startStore(context);
+  for (const budgetBytes of [10, 60, 64, 80])
+    store.savePlan(KEY, { ...PLAN, budgetBytes, notation: `p${budgetBytes}` }, 1);
+  assert.equal(store.findPlan(KEY, { leastBytes: 50, budgetBytes: 70 })?.notation, 'p64');
+  assert.equal(store.findPlan(KEY, { leastBytes: 65, budgetBytes: 70 }), undefined);
+  assert.equal(store.findPlan({ ...KEY, threads: 1 }, { leastBytes: 0, budgetBytes: 100 }), undefined);
+});
+
+test('Store.savePlan() replaces the plan of the same budget', (context) => {
+  const { store } = startStore(context);
+  store.savePlan(KEY, PLAN, 1);
+  store.savePlan(KEY, { ...PLAN, notation: '3x3' }, 2);
+  assert.equal(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 })?.notation, '3x3');
+});
+
+test('Store.dropBefore() thins measurements and events, not plans', (context) => {
+  const { store } = startStore(context);
+  const measurement = { model: 'm', notation: '2x2', predictedBytes: 1, measuredBytes: 2, latencyMs: 3 };
+  for (const at of [1, 2, 3]) {
+    store.addMeasurement(measurement, at);
+    store.addEvent({ kind: 'replan', detail: String(at) }, at);
+  }
+  store.savePlan(KEY, PLAN, 1);
+  assert.equal(store.dropBefore(3), 4);
+  assert.deepEqual(store.events(10), [{ atMs: 3, kind: 'replan', detail: '3' }]);
+  assert.ok(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
+});
+
+test('Store.start() migrates an older file and keeps a copy of it', (context) => {
+  const { path, store } = startStore(context);
+  store.savePlan(KEY, PLAN, 1);
+  store.stop();
+  const newer = new Store(path, [...MIGRATIONS, 'CREATE TABLE more (x INTEGER)']);
+  newer.start();
+  assert.ok(newer.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
+  newer.stop();
+  assert.ok(existsSync(`${path}.v1`));
+  assert.throws(() => new Store(path).start(), /its version is 2, this mafat knows up to 1/);
+});
+
+test('Store.start() leaves the file as it was when a migration fails', (context) => {
+  const { path, store } = startStore(context);
+  store.stop();
+  assert.throws(() => new Store(path, [...MIGRATIONS, 'CREATE TABLE plans (x)']).start(), /already exists/);
+  const again = new Store(path);
+  again.start();
+  again.stop();
+});
+
+test('Store.start() refuses what is no database', (context) => {
+  const path = join(temporaryFolder(context), 'agent.db');
+  writeFileSync(path, 'not a database, but long enough to look at'.repeat(50));
+  assert.throws(() => new Store(path).start(), /not a database/);
+});
+
+test('Store.stop() may be called again; nothing can be stored after it', (context) => {
+  const { store } = startStore(context);
+  store.stop();
+  store.stop();
+  assert.throws(() => store.addEvent({ kind: 'a', detail: 'b' }, 1), /isn't started/);
+});
+
+function startStore(context: TestContext): { path: string; store: Store } {
+  const path = join(temporaryFolder(context), 'state', 'agent.db');
+  const store = new Store(path);
+  store.start();
+  context.after(() => store.stop());
+  return { path, store };
+}
