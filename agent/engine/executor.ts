@@ -5,11 +5,21 @@
 
 import { decodeImage } from './image.js';
 import { evaluateModel, inspectModel } from './inspect.js';
+import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
 import type { CollectGarbage } from './program-runner.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
-import type { AgentMessage, Answers, ExecutorMessage, Program, Request, RunResult } from './protocol.js';
+import type {
+  AgentMessage,
+  Answers,
+  ExecutorMessage,
+  Program,
+  Request,
+  RunResult,
+  TensorSource,
+} from './protocol.js';
 import { writeTrivialModel } from './trivial-model.js';
+import { valuesOf } from './typed-array.js';
 
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
@@ -45,14 +55,16 @@ class Executor {
   async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
-    const decoded = await decodeImage(image, program.input);
+    const input =
+      image.kind === 'tensor' ? tensorInput(image, program) : await decodeImage(image, program.input);
     // What decoding left behind must not count on top of the first step.
     collectGarbage();
     const start = performance.now();
-    const results = await runner.run(decoded);
+    const results = await runner.run(input);
     const latencyMs = performance.now() - start;
+    const { width, height } = 'width' in input ? input : program.input;
     return {
-      image: { width: decoded.width, height: decoded.height },
+      image: { width, height },
       latencyMs,
       outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
     };
@@ -64,6 +76,17 @@ class Executor {
     this.#lastProgress = now;
     send({ kind: 'progress', step, steps });
   }
+}
+
+/** @throws {RangeError} naming shape or type, if it isn't what the network takes. */
+function tensorInput({ dtype, shape, bytes }: TensorSource, { maps }: Program): TensorData {
+  const expected = maps[0];
+  if (expected?.dtype !== dtype || expected.shape.join() !== shape.join()) {
+    throw new RangeError(
+      `Cannot run on a ${dtype} tensor of [${shape.join(', ')}]: expected ${expected?.dtype} [${expected?.shape.join(', ')}]`,
+    );
+  }
+  return { dtype, shape, data: valuesOf(dtype, bytes) };
 }
 
 const collectGarbage: CollectGarbage = (options) => {

@@ -68,10 +68,12 @@ export class ProgramRunner {
     this.#options.collect();
   }
 
-  /** Outputs of the network for one image. */
-  async run(image: DecodedImage): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
+  /** Outputs of the network for one image, or for its input tensor. */
+  async run(
+    input: DecodedImage | TensorData,
+  ): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
     this.#stepsDone = 0;
-    this.#maps[0] = imageMap(image, this.#program.input);
+    this.#maps[0] = 'dtype' in input ? new TensorMap(input) : imageMap(input, this.#program.input);
     try {
       for (const [at, segment] of this.#program.segments.entries()) await this.#runSegment(at, segment);
       return this.#program.outputs.map(({ name, map }) => ({ name, tensor: this.#tensorOf(map) }));

@@ -84,9 +84,21 @@ export type ImageSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'bytes'; readonly name: string; readonly bytes: Uint8Array };
 
+/** The network's input itself, raw little-endian values of the shape the program says. */
+export interface TensorSource {
+  readonly kind: 'tensor';
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
 export type Request =
   | { readonly kind: 'load'; readonly program: Program }
-  | { readonly kind: 'run'; readonly image: ImageSource; readonly outputs: 'values' | 'shapes' }
+  | {
+      readonly kind: 'run';
+      readonly image: ImageSource | TensorSource;
+      readonly outputs: 'values' | 'shapes';
+    }
   | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string };
 
@@ -106,7 +118,7 @@ export interface InspectedTensor {
 }
 
 export interface RunResult {
-  /** Size of the image as given, before it was resized. */
+  /** Size of the image as given, before it was resized; of the network's input where that was given. */
   readonly image: { readonly width: number; readonly height: number };
   /** From the decoded image to the last output, without decoding. */
   readonly latencyMs: number;

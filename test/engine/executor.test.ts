@@ -36,6 +36,27 @@ test('Executor reports progress between steps', async () => {
   });
 });
 
+test('Executor runs on an input tensor as on the image it is made of, and refuses one of another shape', async () => {
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1 m2s2 c8k3p1', '2x2') });
+    const values = Float32Array.from({ length: 3 * 32 * 32 }, (_, at) => Math.sin(at));
+    const tensor = {
+      kind: 'tensor',
+      dtype: 'float32',
+      shape: [1, 3, 32, 32],
+      bytes: new Uint8Array(values.buffer),
+    } as const;
+    const { outputs, image: size } = await executor.ask({ kind: 'run', image: tensor, outputs: 'values' });
+    assert.deepEqual([outputs[0]?.shape, size], [[1, 8, 16, 16], { width: 32, height: 32 }]);
+    const wrong = executor.ask({
+      kind: 'run',
+      image: { ...tensor, shape: [1, 3, 16, 64] },
+      outputs: 'shapes',
+    });
+    await assert.rejects(wrong, /float32 tensor of \[1, 3, 16, 64\]: expected float32 \[1, 3, 32, 32\]/);
+  });
+});
+
 test('Executor refuses a run before a load and stays usable', async () => {
   await withExecutor(async (executor) => {
     await assert.rejects(run(executor), /Cannot run: no program is loaded/);
