@@ -86,7 +86,7 @@ export class Executor {
       });
     });
     await ready;
-    this.#idleBytes = readProcessMemory(this.#pid).rssAnonBytes;
+    this.#idleBytes = readProcessMemory(this.pid).rssAnonBytes;
   }
 
   /** Ends the executor: by itself if it is idle, by force if it isn't. */
@@ -104,7 +104,7 @@ export class Executor {
 
   /** A meter for the executor's working memory. */
   createMeter(): PeakMeter {
-    return new PeakMeter(this.#pid, { idleBytes: this.#idleBytes });
+    return new PeakMeter(this.pid, { idleBytes: this.#idleBytes });
   }
 
   /**
@@ -146,7 +146,8 @@ export class Executor {
     }
   }
 
-  get #pid(): number {
+  /** Process id, 0 before it is started. */
+  get pid(): number {
     return this.#child?.pid ?? 0;
   }
 

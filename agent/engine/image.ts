@@ -35,10 +35,9 @@ sharp.concurrency(1);
 /** @throws {RangeError | SyntaxError} naming the image, if it is too large, too small or not an image. */
 export async function decodeImage(source: ImageSource, input: ImageInput): Promise<DecodedImage> {
   const name = source.kind === 'file' ? source.path : source.name;
-  const encoded = source.kind === 'file' ? source.path : source.bytes;
-  const given = await readHeader(encoded, name);
+  const given = source.kind === 'pixels' ? checkPixels(source) : await readHeader(encodedOf(source), name);
   try {
-    const image = sharp(encoded, { limitInputPixels: MAX_PIXELS, sequentialRead: true, failOn: 'error' });
+    const image = openImage(source);
     const shown = shownSize(given, input);
     const sampled = await sampleImage(
       await shrinkDecoding(image, { given, shown, channels: input.channels }),
@@ -51,6 +50,49 @@ export async function decodeImage(source: ImageSource, input: ImageInput): Promi
   }
 }
 
+type Pixels = Extract<ImageSource, { kind: 'pixels' }>;
+
+function encodedOf(source: Exclude<ImageSource, Pixels>): string | Uint8Array {
+  return source.kind === 'file' ? source.path : source.bytes;
+}
+
+function openImage(source: ImageSource): Sharp {
+  if (source.kind === 'pixels') {
+    const { width, height, bytes } = source;
+    return sharp(bytes, { raw: { width, height, channels: 3 } });
+  }
+  return sharp(encodedOf(source), { limitInputPixels: MAX_PIXELS, sequentialRead: true, failOn: 'error' });
+}
+
+function checkPixels({ name, width, height, bytes }: Pixels): Size {
+  checkSize({ width, height }, { name, most: MAX_PIXELS, kind: 'pixels' });
+  if (bytes.byteLength !== width * height * 3) {
+    throw new RangeError(
+      `Cannot read image ${name}: ${bytes.byteLength} bytes, expected ${width}x${height}x3`,
+    );
+  }
+  return { width, height };
+}
+
+interface SizeLimit {
+  readonly name: string;
+  readonly most: number;
+  readonly kind: string;
+}
+
+function checkSize({ width, height }: Size, { name, most, kind }: SizeLimit): void {
+  if (width * height > most) {
+    throw new RangeError(
+      `Cannot read image ${name}: ${width}x${height} ${kind}, expected at most ${most} in all`,
+    );
+  }
+  if (width < MIN_EDGE || height < MIN_EDGE) {
+    throw new RangeError(
+      `Cannot read image ${name}: ${width}x${height} ${kind}, expected at least ${MIN_EDGE}x${MIN_EDGE}`,
+    );
+  }
+}
+
 /** Reads no pixel. */
 async function readHeader(encoded: string | Uint8Array, name: string): Promise<Size> {
   const header = sharp(encoded, { limitInputPixels: false });
@@ -60,18 +102,10 @@ async function readHeader(encoded: string | Uint8Array, name: string): Promise<S
   if (!FORMATS.includes(format)) {
     throw new SyntaxError(`Cannot read image ${name}: format ${format}, expected ${FORMATS.join(', ')}`);
   }
-  const most = isProgressive === true ? MAX_INTERLACED_PIXELS : MAX_PIXELS;
-  if (width * height > most) {
-    const kind = isProgressive === true ? 'interlaced pixels' : 'pixels';
-    throw new RangeError(
-      `Cannot read image ${name}: ${width}x${height} ${kind}, expected at most ${most} in all`,
-    );
-  }
-  if (width < MIN_EDGE || height < MIN_EDGE) {
-    throw new RangeError(
-      `Cannot read image ${name}: ${width}x${height} pixels, expected at least ${MIN_EDGE}x${MIN_EDGE}`,
-    );
-  }
+  const limit = isProgressive
+    ? { most: MAX_INTERLACED_PIXELS, kind: 'interlaced pixels' }
+    : { most: MAX_PIXELS, kind: 'pixels' };
+  checkSize({ width, height }, { name, ...limit });
   return { width, height };
 }
 

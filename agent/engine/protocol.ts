@@ -79,10 +79,17 @@ export interface Program {
   readonly outputs: readonly MapBinding[];
 }
 
-/** A file the executor opens, or the encoded bytes themselves. */
+/** A file the executor opens, encoded bytes, or pixels: RGB, row by row. */
 export type ImageSource =
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'bytes'; readonly name: string; readonly bytes: Uint8Array };
+  | { readonly kind: 'bytes'; readonly name: string; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'pixels';
+      readonly name: string;
+      readonly width: number;
+      readonly height: number;
+      readonly bytes: Uint8Array;
+    };
 
 /** The network's input itself, raw little-endian values of the shape the program says. */
 export interface TensorSource {

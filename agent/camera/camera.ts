@@ -1,0 +1,37 @@
+import type { ImageSource } from '../engine/protocol.js';
+
+/** Where frames come from. `start` and `stop` own all effects; `stop` may be called again. */
+export interface Camera {
+  readonly name: string;
+  /** Calls back with each frame, until `stop`. */
+  start(onFrame: (frame: ImageSource) => void): void;
+  stop(): void;
+}
+
+/** Calls a function at a steady rate that doesn't drift; calls that would be late are left out. */
+export class FrameClock {
+  readonly #intervalMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(framesPerSecond: number) {
+    this.#intervalMs = 1000 / framesPerSecond;
+  }
+
+  start(onTick: () => void): void {
+    const startMs = performance.now();
+    const next = () => {
+      const elapsed = performance.now() - startMs;
+      const due = (Math.floor(elapsed / this.#intervalMs) + 1) * this.#intervalMs;
+      this.#timer = setTimeout(() => {
+        next();
+        onTick();
+      }, due - elapsed);
+    };
+    next();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,35 @@
+import type { ImageSource } from '../engine/protocol.js';
+import type { Camera } from './camera.js';
+import { FrameClock } from './camera.js';
+
+export interface FileOptions {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly fps: number;
+}
+
+/** Images from files, one after the other, over and over. The executor opens them. */
+export class FileCamera implements Camera {
+  readonly name: string;
+  readonly #files: readonly string[];
+  readonly #clock: FrameClock;
+  #next = 0;
+
+  constructor({ name, files, fps }: FileOptions) {
+    this.name = name;
+    this.#files = files;
+    this.#clock = new FrameClock(fps);
+  }
+
+  start(onFrame: (frame: ImageSource) => void): void {
+    this.#clock.start(() => {
+      const path = this.#files[this.#next % this.#files.length];
+      this.#next += 1;
+      if (path !== undefined) onFrame({ kind: 'file', path });
+    });
+  }
+
+  stop(): void {
+    this.#clock.stop();
+  }
+}

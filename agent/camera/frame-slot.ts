@@ -1,0 +1,52 @@
+/**
+ * The one frame that waits for its inference; the latest wins. What becomes of each frame is counted:
+ * captured = taken + replaced + (1 if one waits).
+ */
+export interface FrameCounts {
+  readonly captured: number;
+  /** Given to an inference. */
+  readonly taken: number;
+  /** Superseded by a later frame before its turn came. */
+  readonly replaced: number;
+}
+
+export class FrameSlot<T> {
+  #frame: { readonly value: T } | undefined;
+  #wake: (() => void) | undefined;
+  #counts = { captured: 0, taken: 0, replaced: 0 };
+
+  get counts(): FrameCounts {
+    return { ...this.#counts };
+  }
+
+  offer(value: T): void {
+    this.#counts.captured += 1;
+    if (this.#frame !== undefined) this.#counts.replaced += 1;
+    this.#frame = { value };
+    this.#wake?.();
+  }
+
+  /** The waiting frame, or the next one. @throws the signal's reason when it is aborted. */
+  async take(signal: AbortSignal): Promise<T> {
+    while (this.#frame === undefined) {
+      signal.throwIfAborted();
+      await this.#arrival(signal);
+    }
+    const { value } = this.#frame;
+    this.#frame = undefined;
+    this.#counts.taken += 1;
+    return value;
+  }
+
+  #arrival(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        signal.removeEventListener('abort', wake);
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+}
