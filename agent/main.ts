@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { BudgetError } from '../shared/index.js';
+import { agentCommand } from './cli/agent-command.js';
+import { inferCommand, statusCommand } from './cli/infer-command.js';
 import { modelCommand } from './cli/model-command.js';
 import { planCommand } from './cli/plan-command.js';
 import { runCommand } from './cli/run-command.js';
@@ -21,7 +23,10 @@ function buildProgram(): Command {
     .version(versionOf())
     .addCommand(modelCommand())
     .addCommand(planCommand())
-    .addCommand(runCommand());
+    .addCommand(runCommand())
+    .addCommand(agentCommand(versionOf()))
+    .addCommand(inferCommand())
+    .addCommand(statusCommand());
   applyToAll(program, (command) => command.exitOverride());
   return program;
 }

@@ -114,6 +114,9 @@ interface RawImage extends Size {
   readonly channels: 1 | 3;
 }
 
+/** Images of more pixels than this times what is shown are shrunk first: 1080p for 608x608 (5.6) is not. */
+const LARGE_AREA = 6;
+
 interface Shrink {
   readonly given: Size;
   readonly shown: Size;
@@ -121,16 +124,15 @@ interface Shrink {
 }
 
 /**
- * An image of at least twice the width or height that is shown is shrunk by whole factors while it is
- * decoded, a strip at a time: sampling needs it whole, and whole it may be larger than any budget.
+ * A large image is shrunk by whole factors while it is decoded, a strip at a time: sampling needs it whole, and
+ * whole it may be larger than any budget.
  */
 async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink): Promise<RawImage> {
-  const factors = [given.width / shown.width, given.height / shown.height].map((ratio) =>
-    Math.max(1, Math.floor(ratio)),
-  );
-  const [factorX = 1, factorY = 1] = factors;
+  const factorOf = (length: number, target: number) => Math.max(1, Math.floor(length / target));
+  const [factorX, factorY] = [factorOf(given.width, shown.width), factorOf(given.height, shown.height)];
+  const isLarge = given.width * given.height > LARGE_AREA * shown.width * shown.height;
   const opaque = image.removeAlpha();
-  if (factorX * factorY === 1) return toRaw(opaque, channels);
+  if (!isLarge) return toRaw(opaque, channels);
   const [width, height] = [Math.ceil(given.width / factorX), Math.ceil(given.height / factorY)];
   return toRaw(opaque.resize(width, height, { fit: 'fill', kernel: 'cubic' }), channels);
 }

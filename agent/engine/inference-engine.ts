@@ -79,8 +79,14 @@ export class InferenceEngine {
   /** Private memory of the executor, and what of it was there before any model; in bytes. */
   memory(): { readonly privateBytes: number; readonly idleBytes: number } {
     const executor = this.executor();
-    const { rssAnonBytes, swapBytes } = readProcessMemory(executor.pid);
-    return { privateBytes: rssAnonBytes + swapBytes, idleBytes: executor.idleBytes };
+    const { idleBytes } = executor;
+    try {
+      const { rssAnonBytes, swapBytes } = readProcessMemory(executor.pid);
+      return { privateBytes: rssAnonBytes + swapBytes, idleBytes };
+    } catch {
+      // It has just ended and is about to be replaced by an idle one.
+      return { privateBytes: idleBytes, idleBytes };
+    }
   }
 
   /** From the next inference on, a model runs by this plan. */

@@ -20,6 +20,7 @@ export class BudgetError extends RangeError {
   override readonly name = 'BudgetError';
   readonly code = 'BUDGET_TOO_SMALL';
   readonly smallestBytes: number;
+  readonly smallest: Plan;
 
   constructor(budgetBytes: number, smallest: Plan, smallestBytes: number) {
     const mebi = (bytes: number) => `${Math.ceil((bytes / 2 ** 20) * 10) / 10}M`;
@@ -27,6 +28,7 @@ export class BudgetError extends RangeError {
       `Cannot plan within ${mebi(budgetBytes)}: the smallest plan, ${smallest.notation}, needs ${mebi(smallestBytes)}`,
     );
     this.smallestBytes = smallestBytes;
+    this.smallest = smallest;
   }
 }
 

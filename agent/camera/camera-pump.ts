@@ -1,0 +1,65 @@
+import type { ImageSource } from '../engine/protocol.js';
+import type { Camera } from './camera.js';
+import type { FrameCounts } from './frame-slot.js';
+import { FrameSlot } from './frame-slot.js';
+
+/** What became of the frames of one camera. */
+export interface PumpCounts extends FrameCounts {
+  readonly processed: number;
+  /** Left out because the model doesn't fit into memory. */
+  readonly skipped: number;
+  readonly failed: number;
+}
+
+export interface PumpHandlers {
+  /** Runs one frame; false if it was left out. */
+  readonly process: (frame: ImageSource) => Promise<boolean>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Feeds a camera's frames to a model, one at a time, always the latest. */
+export class CameraPump {
+  readonly camera: Camera;
+  readonly #handlers: PumpHandlers;
+  readonly #slot = new FrameSlot<ImageSource>();
+  #controller: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #counts = { processed: 0, skipped: 0, failed: 0 };
+
+  constructor(camera: Camera, handlers: PumpHandlers) {
+    this.camera = camera;
+    this.#handlers = handlers;
+  }
+
+  get counts(): PumpCounts {
+    return { ...this.#slot.counts, ...this.#counts };
+  }
+
+  start(): void {
+    const controller = new AbortController();
+    this.#controller = controller;
+    this.camera.start((frame) => this.#slot.offer(frame));
+    this.#running = this.#pump(controller.signal);
+  }
+
+  /** Stops the camera and waits for the frame that is being processed. */
+  async stop(): Promise<void> {
+    this.camera.stop();
+    this.#controller?.abort();
+    await this.#running;
+  }
+
+  async #pump(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const frame = await this.#slot.take(signal).catch(() => undefined);
+      if (frame === undefined) return;
+      try {
+        if (await this.#handlers.process(frame)) this.#counts.processed += 1;
+        else this.#counts.skipped += 1;
+      } catch (error) {
+        this.#counts.failed += 1;
+        this.#handlers.onError(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { dirname } from 'node:path';
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { Agent } from '../agent.js';
+import { DEFAULT_CONFIG, loadConfig } from '../config/load-config.js';
+import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
+
+export function agentCommand(version: string): Command {
+  return new Command('agent')
+    .description('serve cameras and MQTT requests inside the memory the board can spare')
+    .option('--config <file>', 'configuration in YAML (default: all defaults)')
+    .action(async ({ config: file }: { config?: string }) => {
+      const config = file === undefined ? DEFAULT_CONFIG : await loadConfig(file);
+      const log = pino({
+        level: config.log.level,
+        base: null,
+        timestamp: pino.stdTimeFunctions.isoTime,
+      });
+      const folder = defaultModelsFolder();
+      const agent = new Agent(config, {
+        models: new ModelStore(folder),
+        stateFolder: dirname(folder),
+        log,
+        version,
+      });
+      const ended = untilSignal();
+      if (file !== undefined) {
+        process.on('SIGHUP', () => {
+          loadConfig(file).then(
+            (next) => agent.reload(next),
+            (error: unknown) =>
+              log.error({ error: String(error) }, 'configuration not reloaded; the old one stays'),
+          );
+        });
+      }
+      try {
+        await agent.start();
+        log.info({ signal: await ended }, 'agent stops');
+      } finally {
+        await agent.stop();
+      }
+    });
+}
+
+function untilSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,13 @@
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/**
+ * `64M`, `64MB`, `64MiB`, `1.5G`, `50000000`: K, M and G count in powers of 1024.
+ * @throws {SyntaxError} if it is no size, or less than a byte.
+ */
+export function parseByteSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMG])i?)?B?$/i.exec(text.trim());
+  const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN));
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
+    throw new SyntaxError('Expected a size such as 64M or 1.5G.');
+  return bytes;
+}

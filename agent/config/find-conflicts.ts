@@ -1,0 +1,60 @@
+/**
+ * What is wrong between values. It looks at the file's values as they are, not at checked ones, so that it finds
+ * its faults beside those of single values; what isn't even of the right type is left to the schema.
+ */
+import { DEFAULT_INTERVALS } from './config-schema.js';
+import type { Problem } from './describe-issue.js';
+import { showValue, valueAt } from './show-value.js';
+
+export function findConflicts(root: unknown): readonly Problem[] {
+  return [
+    ...findTwins(root, 'models'),
+    ...findTwins(root, 'cameras'),
+    ...findLost(root),
+    ...findCrossed(root),
+  ];
+}
+
+function findTwins(root: unknown, key: 'models' | 'cameras'): readonly Problem[] {
+  const names = valuesOf(root, key, 'name');
+  return names.flatMap((name, at) => {
+    const first = names.indexOf(name);
+    if (typeof name !== 'string' || first === at) return [];
+    const path = [key, at, 'name'];
+    return [
+      { path, message: `cannot be ${showValue(name, path)} again, expected another than ${key}.${first}` },
+    ];
+  });
+}
+
+/** Cameras whose model isn't there. */
+function findLost(root: unknown): readonly Problem[] {
+  const names = valuesOf(root, 'models', 'name').filter((name) => typeof name === 'string');
+  const models = [...new Set(names)];
+  const expected =
+    models.length === 0
+      ? 'a model of models, which has none'
+      : `one of ${models.map((name) => showValue(name, ['models'])).join(', ')}`;
+  return valuesOf(root, 'cameras', 'model').flatMap((model, at) => {
+    if (typeof model !== 'string' || models.includes(model)) return [];
+    const path = ['cameras', at, 'model'];
+    return [{ path, message: `cannot be ${showValue(model, path)}, expected ${expected}` }];
+  });
+}
+
+function findCrossed(root: unknown): readonly Problem[] {
+  const given = valueAt(root, ['memory', 'maxInterval']) ?? undefined;
+  const least = valueAt(root, ['memory', 'minInterval']) ?? DEFAULT_INTERVALS.least;
+  const most = given ?? DEFAULT_INTERVALS.most;
+  if (typeof least !== 'number' || typeof most !== 'number' || least <= most) return [];
+  const [key, message] =
+    given === undefined
+      ? ['minInterval', `cannot be ${least}, expected at most maxInterval, ${most}`]
+      : ['maxInterval', `cannot be ${most}, expected at least minInterval, ${least}`];
+  return [{ path: ['memory', key], message }];
+}
+
+function valuesOf(root: unknown, key: string, field: string): readonly unknown[] {
+  const items = valueAt(root, [key]);
+  return Array.isArray(items) ? items.map((item) => valueAt(item, [field])) : [];
+}

@@ -1,0 +1,51 @@
+/** From the text of a configuration file to a frozen Config, or to everything that is wrong with it at once. */
+import { readFile } from 'node:fs/promises';
+import type { Config } from './config-schema.js';
+import { configSchema } from './config-schema.js';
+import type { Problem } from './describe-issue.js';
+import { describeIssue } from './describe-issue.js';
+import { findConflicts } from './find-conflicts.js';
+import { showPath } from './show-value.js';
+import type { YamlSource } from './yaml-source.js';
+import { readYaml } from './yaml-source.js';
+
+/** What an empty file gives; node and threads are of this machine. */
+export const DEFAULT_CONFIG: Config = parseConfig('', 'default configuration');
+
+/** @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`. */
+export async function loadConfig(file: string): Promise<Config> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new RangeError(`Cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
+  });
+  return parseConfig(text, file);
+}
+
+/** @throws {SyntaxError} naming file, line and key of everything that is wrong. */
+export function parseConfig(text: string, file: string): Config {
+  const source = readYaml(text, file);
+  const result = configSchema.safeParse(source.value);
+  const issues = result.success ? [] : result.error.issues;
+  const problems = [
+    ...source.duplicates,
+    ...issues.flatMap((issue) => describeIssue(issue, source.value)),
+    ...findConflicts(source.value),
+  ];
+  if (result.success && problems.length === 0) return freeze(result.data);
+  throw new SyntaxError(`Cannot use ${file}:\n  ${formatProblems(problems, source, file).join('\n  ')}`);
+}
+
+function formatProblems(
+  problems: readonly Problem[],
+  { lineOf }: YamlSource,
+  file: string,
+): readonly string[] {
+  return problems
+    .map(({ path, message }) => ({ line: lineOf(path), text: `${showPath(path)}: ${message}` }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, text }) => `${file}:${line}: ${text}`);
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(freeze);
+  return Object.freeze(value);
+}

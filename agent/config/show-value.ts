@@ -1,0 +1,42 @@
+/**
+ * What errors may say of a file that holds a password. Hidden is what stands at the key `password`, and any
+ * text that could hold one by a slip: `password:secret` without the blank, or a URL with `user:secret@`.
+ */
+
+/** Keys and list indices from the top of the file. */
+export type KeyPath = readonly PropertyKey[];
+
+const HIDDEN = 'a value not shown here';
+const MAYBE_SECRET = /pass|pwd|secret|@/i;
+const MAX_LENGTH = 60;
+
+export function showValue(value: unknown, path: KeyPath): string {
+  if (typeof value === 'object' && value !== null) return showType(value);
+  if (path.some((step) => MAYBE_SECRET.test(String(step)))) return HIDDEN;
+  if (typeof value !== 'string') return String(value);
+  if (MAYBE_SECRET.test(value)) return HIDDEN;
+  const shown = value.length > MAX_LENGTH ? `${value.slice(0, MAX_LENGTH)}…` : value;
+  return JSON.stringify(shown);
+}
+
+/** Where a map or a list belongs, anything else is named by its type only. */
+export function showType(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a map of keys';
+  return typeof value === 'string' ? 'a text' : `a ${typeof value}`;
+}
+
+/** A key is cut at the first sign that no key has: the rest may be a value that went astray. */
+export function showPath(path: KeyPath): string {
+  return path.map((step) => String(step).replace(/[^\w-].*$/s, '…')).join('.') || 'document';
+}
+
+/** What stands at a path of parsed YAML. */
+export function valueAt(root: unknown, path: KeyPath): unknown {
+  let value = root;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Readonly<Record<PropertyKey, unknown>>)[step];
+  }
+  return value;
+}

@@ -1,0 +1,105 @@
+/** A YAML file: its values, and the lines they stand on. */
+import type { Document, YAMLError } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import type { Problem } from './describe-issue.js';
+import type { KeyPath } from './show-value.js';
+
+export interface YamlSource {
+  readonly value: unknown;
+  /** Keys given twice in one map. */
+  readonly duplicates: readonly Problem[];
+  /** Line of a key or list item; of the nearest above it, if it isn't in the file. */
+  readonly lineOf: (path: KeyPath) => number;
+}
+
+interface Fault {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** Instead of the parser's own words where these quote the file, which may hold a password. */
+const PLAIN_WORDS: Partial<Readonly<Record<YAMLError['code'], string>>> = {
+  BAD_DIRECTIVE: 'a line that starts with % is a directive, and this is none; quote the value',
+  BAD_DQ_ESCAPE: 'after \\ in "..." an escape is expected; use \'...\' for text with \\',
+  BAD_COLLECTION_TYPE: 'a tag that does not fit its value; quote text that starts with !',
+  MULTIPLE_DOCS: 'a second document starts here, expected one',
+  TAG_RESOLVE_FAILED: 'an unknown tag; quote text that starts with !',
+  UNEXPECTED_TOKEN: 'an unexpected sign; quote text that has signs of YAML',
+};
+
+/** @throws {SyntaxError} with a line for each thing that isn't YAML. */
+export function readYaml(text: string, file: string): YamlSource {
+  const lines = new LineCounter();
+  const options = { prettyErrors: false, uniqueKeys: false, stringKeys: true, lineCounter: lines } as const;
+  const document = parseDocument(text, { ...options, logLevel: 'error' });
+  const faults = [
+    ...[...document.errors, ...document.warnings].map(({ code, pos, message }) => {
+      return { offset: pos[0], message: PLAIN_WORDS[code] ?? message };
+    }),
+    ...findLostAliases(document),
+  ].map(({ offset, message }) => `${file}:${lines.linePos(offset).line}: ${message}`);
+  if (faults.length > 0) throw new SyntaxError(`Cannot parse ${file}:\n  ${faults.join('\n  ')}`);
+  const lineOf = (path: KeyPath) => lines.linePos(offsetOf(document, path)).line;
+  return { value: readValues(document, file), duplicates: findDuplicates(document.contents), lineOf };
+}
+
+/** The parser itself checks aliases only in `toJS`, without a line. */
+function findLostAliases(document: Document.Parsed): readonly Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return;
+      faults.push({
+        offset: startOf(alias) ?? 0,
+        message: '*name without &name; quote text that starts with *',
+      });
+    },
+  });
+  return faults;
+}
+
+function readValues(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    throw new SyntaxError(`Cannot parse ${file}: its aliases (*name) repeat too much`);
+  }
+}
+
+function findDuplicates(node: unknown, path: KeyPath = []): readonly Problem[] {
+  if (isSeq(node)) return node.items.flatMap((item, at) => findDuplicates(item, [...path, at]));
+  if (!isMap(node)) return [];
+  const keys = node.items.map(({ key }) => keyText(key));
+  return node.items.flatMap(({ value }, at) => {
+    const key = keys[at] ?? '';
+    // Only the last one is the value, and has its line given by `offsetOf`.
+    if (keys.lastIndexOf(key) !== at) return [];
+    const here = [...path, key];
+    const inside = findDuplicates(value, here);
+    if (keys.indexOf(key) === at) return inside;
+    return [{ path: here, message: 'is given more than once, expected once' }, ...inside];
+  });
+}
+
+function offsetOf(document: Document.Parsed, path: KeyPath): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    // Of keys given twice the last one is the value.
+    const pair = isMap(node) ? node.items.findLast(({ key }) => keyText(key) === String(step)) : undefined;
+    const item = isSeq(node) ? node.items[Number(step)] : pair?.value;
+    offset = startOf(pair?.key ?? item) ?? offset;
+    node = item;
+  }
+  return offset;
+}
+
+function keyText(key: unknown): string {
+  return String(isScalar(key) ? key.value : key);
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}

@@ -1,0 +1,79 @@
+/**
+ * What the executor may hold above idle, from a reading of the board's memory:
+ *
+ *   min(memory.max, min(MemAvailable - floor, limit - current + reclaimable of each group)
+ *                     + the executor's RssAnon - its RssAnon when idle)
+ *
+ * What the executor holds already is its own to use again, hence the last term. Before it is started it holds 0,
+ * which takes what its idle state will need off the budget, as it should. Swap counts as zero: pages in zram
+ * are in memory still, and pages on an SD card make frames late.
+ */
+import type { CgroupMemory, MemoryReading } from './read-memory.js';
+
+/** The floor's share of MemTotal has to be above this: there earlyoom and systemd-oomd begin to kill. */
+export const KILLERS_RATIO = 0.1;
+
+export type Bound = 'MemAvailable' | `cgroup ${string}` | 'config' | 'nothing known';
+
+/** An amount of memory and the source that keeps it from being more. */
+export interface BoundBytes {
+  readonly bytes: number;
+  readonly bound: Bound;
+}
+
+export interface BudgetOptions {
+  /** The share of MemTotal that stays free for others, above KILLERS_RATIO. */
+  readonly floorRatio: number;
+  /** A budget from the config: never more than it. */
+  readonly fixedBytes?: number;
+  /** The executor's RssAnon; 0 while there is none. */
+  readonly executorBytes: number;
+  /** The executor's RssAnon when idle. */
+  readonly idleBytes: number;
+}
+
+/** The budget, not below 0; 0 if no source tells anything, since then nothing is known to be free. */
+export function computeBudget(reading: MemoryReading, options: BudgetOptions): BoundBytes {
+  const { floorRatio, fixedBytes, executorBytes, idleBytes } = options;
+  const room = measureRoom(reading, floorRatio);
+  const { bytes, bound } = tightest([
+    ...(room === undefined ? [] : [{ ...room, bytes: room.bytes + executorBytes - idleBytes }]),
+    ...reading.cgroups.flatMap((group) => bounded(group, group.maxBytes)),
+    ...(fixedBytes === undefined ? [] : [{ bytes: fixedBytes, bound: 'config' as const }]),
+  ]) ?? { bytes: 0, bound: 'nothing known' };
+  return { bytes: Math.max(0, bytes), bound };
+}
+
+/** What can be allocated before the floor or a group's limit is met; negative beyond it, undefined if unknown. */
+export function measureRoom(reading: MemoryReading, floorRatio: number): BoundBytes | undefined {
+  const { board, cgroups } = reading;
+  return tightest([
+    ...(board === undefined
+      ? []
+      : [
+          {
+            bytes: board.availableBytes - Math.ceil(floorRatio * board.totalBytes),
+            bound: 'MemAvailable' as const,
+          },
+        ]),
+    ...cgroups.flatMap((group) => bounded(group, roomOf(group))),
+  ]);
+}
+
+/** At memory.high the kernel makes the group wait, which looks like a hang: it limits as memory.max does. */
+function roomOf({ maxBytes, highBytes, currentBytes, reclaimableBytes }: CgroupMemory): number | undefined {
+  const limitBytes = Math.min(maxBytes ?? Infinity, highBytes ?? Infinity);
+  return limitBytes === Infinity ? undefined : limitBytes - currentBytes + reclaimableBytes;
+}
+
+function bounded(group: CgroupMemory, bytes: number | undefined): readonly BoundBytes[] {
+  return bytes === undefined ? [] : [{ bytes, bound: `cgroup ${group.path}` }];
+}
+
+/** The first of the smallest. */
+function tightest(bounds: readonly BoundBytes[]): BoundBytes | undefined {
+  return bounds.reduce<BoundBytes | undefined>(
+    (least, next) => (least === undefined || next.bytes < least.bytes ? next : least),
+    undefined,
+  );
+}

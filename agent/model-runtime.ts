@@ -1,0 +1,136 @@
+/** One model that the agent serves: its network, and the plan it runs by as the budget changes. */
+import type { Plan, Strategy } from '../shared/index.js';
+import { BudgetError, budgetedBytes, buildPlan, parsePlan, searchPlan } from '../shared/index.js';
+import type { ModelConfig } from './config/config-schema.js';
+import type { EngineModel } from './engine/inference-engine.js';
+import type { PressureLevel, PressureState } from './memory/pressure.js';
+import { BAND_RATIO, decide, INITIAL_PRESSURE } from './memory/pressure.js';
+import type { Network } from './open-model.js';
+import { STRATEGIES } from './open-model.js';
+import type { PlanKey, Store } from './store/store.js';
+
+/** Where a plan came from. */
+export type PlanOrigin = 'stored' | 'searched';
+
+export interface PlanChange {
+  readonly plan: Plan;
+  readonly origin: PlanOrigin;
+  readonly targetBytes: number;
+}
+
+export class ModelRuntime {
+  readonly network: Network;
+  readonly config: ModelConfig;
+  /** Least budget that any plan of the strategy meets, in bytes. */
+  readonly smallestBytes: number;
+  readonly #store: Store;
+  readonly #strategy: Strategy;
+  #pressure: PressureState = INITIAL_PRESSURE;
+  #plan: Plan | undefined;
+
+  /** @throws {RangeError} if there is no such strategy. */
+  constructor(network: Network, config: ModelConfig, store: Store) {
+    const strategy = STRATEGIES.get(config.strategy);
+    if (strategy === undefined) {
+      const known = [...STRATEGIES.keys()].join(', ');
+      throw new RangeError(
+        `Cannot plan "${config.name}" by strategy "${config.strategy}": expected ${known}`,
+      );
+    }
+    this.network = network;
+    this.config = config;
+    this.#store = store;
+    this.#strategy = strategy;
+    this.smallestBytes = this.#smallest();
+  }
+
+  get engineModel(): EngineModel {
+    const { name, graph, folder, input } = this.network;
+    const { threads, level } = this.config;
+    return { name, graph, folder, input, threads, level };
+  }
+
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
+  get level(): PressureLevel {
+    return this.#pressure.level;
+  }
+
+  /** One look at the budget. @returns the plan to change to, if it is time for another. */
+  update(
+    budgetBytes: number,
+    now: { readonly steadyMs: number; readonly wallMs: number },
+  ): PlanChange | undefined {
+    const planBytes = this.#plan === undefined ? 0 : budgetedBytes(this.#plan.predicted, this.config.weights);
+    const { smallestBytes } = this;
+    const { state, action } = decide(this.#pressure, {
+      budgetBytes,
+      planBytes,
+      smallestBytes,
+      nowMs: now.steadyMs,
+    });
+    this.#pressure = state;
+    if (action === 'keep' || state.planned === undefined) return undefined;
+    const change = this.#planFor(state.planned.targetBytes, now.wallMs);
+    if (change.plan.notation === this.#plan?.notation) return undefined;
+    this.#plan = change.plan;
+    return change;
+  }
+
+  #planFor(targetBytes: number, wallMs: number): PlanChange {
+    const stored = this.#store.findPlan(this.#key, {
+      leastBytes: targetBytes * (1 - BAND_RATIO),
+      budgetBytes: targetBytes,
+    });
+    if (stored !== undefined) {
+      const plan = buildPlan(this.network.graph, parsePlan(stored.notation), this.config);
+      // A plan of an older predictor may not keep what it promised.
+      if (budgetedBytes(plan.predicted, this.config.weights) <= targetBytes)
+        return { plan, origin: 'stored', targetBytes };
+    }
+    const plan = searchPlan(this.network.graph, this.#strategy, { ...this.config, budgetBytes: targetBytes });
+    const { workingBytes, weightsBytes } = plan.predicted;
+    const { notation } = plan;
+    this.#store.savePlan(
+      this.#key,
+      { budgetBytes: targetBytes, notation, workingBytes, weightsBytes },
+      wallMs,
+    );
+    return { plan, origin: 'searched', targetBytes };
+  }
+
+  /** Kept in the store as the plan of budget 0, so that a restart needs no search. */
+  #smallest(): number {
+    const { graph } = this.network;
+    const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
+    if (stored !== undefined) {
+      const { predicted } = buildPlan(graph, parsePlan(stored.notation), this.config);
+      return budgetedBytes(predicted, this.config.weights);
+    }
+    try {
+      searchPlan(graph, this.#strategy, { ...this.config, budgetBytes: 0 });
+      return 0;
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error;
+      const { notation, predicted } = error.smallest;
+      this.#store.savePlan(this.#key, { ...predicted, budgetBytes: 0, notation }, Date.now());
+      return error.smallestBytes;
+    }
+  }
+
+  get #key(): PlanKey {
+    const { manifest, input } = this.network;
+    const { threads, level, strategy, weights } = this.config;
+    return {
+      modelDigest: manifest.digest,
+      width: input.width,
+      height: input.height,
+      threads,
+      level,
+      strategy,
+      weights,
+    };
+  }
+}

@@ -1,0 +1,180 @@
+/** The daemon as a whole, over real brokers: requests while a camera runs, faults, a budget that shrinks, a restart. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import { runMafat, SHARED_MODELS, skipWithoutShared, temporaryFolder } from './fixtures.js';
+import { BROKERS, freePort } from './serve/brokers.js';
+
+const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
+const PHOTOS = ['dog', 'giraffe', 'horses', 'person'];
+
+for (const broker of BROKERS) {
+  const skip = skipWithoutShared === false ? broker.skip : skipWithoutShared;
+  test(`mafat infer gives the expected labels through an agent over ${broker.name}`, {
+    skip,
+  }, async (context) => {
+    const port = await freePort();
+    const isEmbedded = broker.name.includes('embedded');
+    const external = isEmbedded ? undefined : await broker.start(port);
+    const agent = startAgent(context, { port, server: isEmbedded ? 'embedded' : (external?.url ?? '') });
+    await agent.logged('connected to the broker');
+    for (const photo of PHOTOS) {
+      const image = join(SHARED_MODELS, 'images', `${photo}.jpg`);
+      const { code, stdout, stderr } = agent.ask(
+        'infer',
+        '--model',
+        'yf',
+        '--image',
+        image,
+        '--threshold',
+        '0.4',
+        '--json',
+      );
+      assert.equal(code, 0, stderr);
+      const { outputs } = JSON.parse(stdout) as { outputs: { name: string; data: string[] }[] };
+      const labels = outputs.find(({ name }) => name === 'labels')?.data ?? [];
+      assert.deepEqual([...labels].sort(), expectedLabels(photo), photo);
+    }
+    const refused = agent.ask(
+      'infer',
+      '--model',
+      'nothing',
+      '--image',
+      join(SHARED_MODELS, 'images', 'dog.jpg'),
+    );
+    assert.match(refused.stderr, /refused \(404\): model: "nothing" isn't served here, expected yf/);
+    const broken = agent.ask('infer', '--model', 'yf', '--image', join(SHARED_MODELS, 'coco.names'));
+    assert.match(broken.stderr, /refused \(400\): inputs\[0\]: Cannot read image/);
+    const status = JSON.parse(agent.ask('status', '--json').stdout) as {
+      status: string;
+      health: { cameras: { processed: number }[] };
+    };
+    assert.equal(status.status, 'online');
+    assert.ok((status.health.cameras[0]?.processed ?? 0) > 0);
+    assert.equal(await agent.stop(), 0);
+    await external?.stop();
+  });
+}
+
+test('mafat agent plans anew when its budget shrinks, and a restart takes the plan from the store', {
+  skip: skipWithoutShared,
+}, async (context) => {
+  const agent = startAgent(context, { port: await freePort(), server: 'embedded' });
+  await agent.logged('agent started');
+  agent.writeConfig('12M');
+  agent.child.kill('SIGHUP');
+  await agent.logged('configuration reloaded');
+  await until(() => plansIn(agent.folder).length >= 3);
+  const plans = plansIn(agent.folder);
+  assert.ok(
+    plans.every(
+      ({ working_bytes, weights_bytes, budget_bytes }) =>
+        budget_bytes === 0 || working_bytes + weights_bytes <= budget_bytes,
+    ),
+  );
+  assert.equal(await agent.stop(), 0);
+  const again = startAgent(context, {
+    port: await freePort(),
+    server: 'embedded',
+    folder: agent.folder,
+    budget: '12M',
+  });
+  await again.logged('"origin":"stored"');
+  assert.equal(await again.stop(), 0);
+  assert.deepEqual(plansIn(agent.folder), plans);
+});
+
+interface AgentSetUp {
+  readonly port: number;
+  readonly server: string;
+  readonly folder?: string;
+  readonly budget?: string;
+}
+
+function startAgent(
+  context: TestContext,
+  { port, server, folder = temporaryFolder(context), budget = '64M' }: AgentSetUp,
+) {
+  const models = join(folder, 'models');
+  const file = (name: string) => join(SHARED_MODELS, name);
+  const weights = ['yolo-fastest-1.1.cfg', 'yolo-fastest-1.1.weights'].map(file);
+  runMafat(models, 'model', 'import', ...weights, '--labels', file('coco.names'), '--name', 'yf');
+  const config = join(folder, 'agent.yaml');
+  const writeConfig = (bytes: string) =>
+    writeFileSync(
+      config,
+      `node: test
+models: [{ name: yf }]
+memory: { budget: ${bytes} }
+mqtt: { server: '${server}', listen: { port: ${port} } }
+cameras: [{ kind: synthetic, name: cam, model: yf, fps: 2 }]
+health: { interval: 1 }
+`,
+    );
+  writeConfig(budget);
+  const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
+    env: { ...process.env, MAFAT_MODELS: models },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  context.after(() => child.kill('SIGKILL'));
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const url = `mqtt://127.0.0.1:${port}`;
+  return {
+    child,
+    folder,
+    writeConfig,
+    logged: (text: string) => until(() => log.includes(text)),
+    ask: (command: string, ...args: readonly string[]) =>
+      runMafat(models, command, '--server', url, '--node', 'test', ...args),
+    stop: () => stopAgent(child),
+  };
+}
+
+/** Exit code of an agent that is asked to end; it has 5 s. */
+async function stopAgent(child: ChildProcess): Promise<number | null> {
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  const code = await Promise.race([
+    exited.then(([value]) => value as number | null),
+    sleep(5000, -1, { ref: false }),
+  ]);
+  return code;
+}
+
+function plansIn(folder: string) {
+  const database = new Database(join(folder, 'agent.db'), { readonly: true });
+  try {
+    return database
+      .prepare<[], { budget_bytes: number; working_bytes: number; weights_bytes: number }>(
+        'SELECT * FROM plans ORDER BY budget_bytes',
+      )
+      .all();
+  } finally {
+    database.close();
+  }
+}
+
+function expectedLabels(photo: string): readonly string[] {
+  const text = readFileSync(join(SHARED_MODELS, 'expected', `yolo-fastest-1.1.${photo}.json`), 'utf8');
+  return (JSON.parse(text) as { detections: { label: string }[] }).detections
+    .map(({ label }) => label)
+    .sort();
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    if (holds()) return;
+    await sleep(25);
+  }
+  throw new Error('it did not come about within 10 s');
+}
