@@ -1,18 +1,13 @@
 /** The daemon as a whole, over real brokers: requests while a camera runs, faults, a budget that shrinks, a restart. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
-import { runMafat, SHARED_MODELS, skipWithoutShared, temporaryFolder } from './fixtures.js';
+import { SHARED_MODELS, skipWithoutShared } from './fixtures.js';
 import { BROKERS, freePort } from './serve/brokers.js';
+import { startAgent, until } from './start-agent.js';
 
-const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 const PHOTOS = ['dog', 'giraffe', 'horses', 'person'];
 
 for (const broker of BROKERS) {
@@ -91,66 +86,6 @@ test('mafat agent plans anew when its budget shrinks, and a restart takes the pl
   assert.deepEqual(plansIn(agent.folder), plans);
 });
 
-interface AgentSetUp {
-  readonly port: number;
-  readonly server: string;
-  readonly folder?: string;
-  readonly budget?: string;
-}
-
-function startAgent(
-  context: TestContext,
-  { port, server, folder = temporaryFolder(context), budget = '64M' }: AgentSetUp,
-) {
-  const models = join(folder, 'models');
-  const file = (name: string) => join(SHARED_MODELS, name);
-  const weights = ['yolo-fastest-1.1.cfg', 'yolo-fastest-1.1.weights'].map(file);
-  runMafat(models, 'model', 'import', ...weights, '--labels', file('coco.names'), '--name', 'yf');
-  const config = join(folder, 'agent.yaml');
-  const writeConfig = (bytes: string) =>
-    writeFileSync(
-      config,
-      `node: test
-models: [{ name: yf }]
-memory: { budget: ${bytes} }
-mqtt: { server: '${server}', listen: { port: ${port} } }
-cameras: [{ kind: synthetic, name: cam, model: yf, fps: 2 }]
-health: { interval: 1 }
-`,
-    );
-  writeConfig(budget);
-  const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
-    env: { ...process.env, MAFAT_MODELS: models },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  context.after(() => child.kill('SIGKILL'));
-  let log = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    log += chunk.toString();
-  });
-  const url = `mqtt://127.0.0.1:${port}`;
-  return {
-    child,
-    folder,
-    writeConfig,
-    logged: (text: string) => until(() => log.includes(text)),
-    ask: (command: string, ...args: readonly string[]) =>
-      runMafat(models, command, '--server', url, '--node', 'test', ...args),
-    stop: () => stopAgent(child),
-  };
-}
-
-/** Exit code of an agent that is asked to end; it has 5 s. */
-async function stopAgent(child: ChildProcess): Promise<number | null> {
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  const code = await Promise.race([
-    exited.then(([value]) => value as number | null),
-    sleep(5000, -1, { ref: false }),
-  ]);
-  return code;
-}
-
 function plansIn(folder: string) {
   const database = new Database(join(folder, 'agent.db'), { readonly: true });
   try {
@@ -169,12 +104,4 @@ function expectedLabels(photo: string): readonly string[] {
   return (JSON.parse(text) as { detections: { label: string }[] }).detections
     .map(({ label }) => label)
     .sort();
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (holds()) return;
-    await sleep(25);
-  }
-  throw new Error('it did not come about within 10 s');
 }

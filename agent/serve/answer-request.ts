@@ -47,13 +47,29 @@ export async function answerRequest(message: RequestMessage, served: ServedModel
   } catch (error) {
     const { status, text } = describe(error);
     const id = request?.id === undefined ? {} : { id: request.id };
-    return withReply(request, { ...id, error: text, parameters: { status } });
+    return withReply(request ?? salvageReplyTo(message.payload), {
+      ...id,
+      error: text,
+      parameters: { status },
+    });
   }
 }
 
-function withReply(request: InferenceRequest | undefined, body: Answer['body']): Answer {
+function withReply(request: Pick<InferenceRequest, 'replyTo'> | undefined, body: Answer['body']): Answer {
   return request?.replyTo === undefined ? { body } : { body, replyTo: request.replyTo };
 }
+
+/** Where a request that can't be read would have its answer: looked for at both ends of it, whatever lies between. */
+function salvageReplyTo(payload: Uint8Array): { readonly replyTo: string } | undefined {
+  const ends = [payload.subarray(0, SALVAGED_BYTES), payload.subarray(-SALVAGED_BYTES)];
+  for (const end of ends) {
+    const replyTo = /"reply_to"\s*:\s*"([^"\\]{1,256})"/.exec(Buffer.from(end).toString('utf8'))?.[1];
+    if (replyTo !== undefined) return { replyTo };
+  }
+  return undefined;
+}
+
+const SALVAGED_BYTES = 4096;
 
 function readRequest({ payload }: RequestMessage, { maxPayloadBytes }: ServedModels): InferenceRequest {
   if (payload.byteLength > maxPayloadBytes) {
