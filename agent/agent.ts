@@ -252,7 +252,11 @@ export class Agent {
       this.#options.log.info({ rows }, 'old measurements and events dropped');
     });
     this.#jobs = [thin];
-    const publish = () => void this.#publishHealth();
+    const publish = () => {
+      this.#publishHealth().catch((error: unknown) =>
+        this.#options.log.warn({ error: String(error) }, 'no health this time'),
+      );
+    };
     this.#health = setInterval(publish, this.#config.health.interval * 1000);
     publish();
   }
@@ -275,29 +279,27 @@ export class Agent {
     this.#link?.retain(this.#topics.info, JSON.stringify(info));
   }
 
+  /** Everything of ours is read before the first wait: the agent may stop meanwhile. */
   async #publishHealth(): Promise<void> {
     const executor = this.#engine.executor().pid;
-    const processes = await pidusage([process.pid, executor]).catch(
-      () => ({}) as Record<string, pidusage.Status>,
-    );
-    const { privateBytes, idleBytes } = this.#engine.memory();
     const health = {
       at: new Date().toISOString(),
       budget: this.#budget,
-      executor: { privateBytes, idleBytes },
+      executor: this.#engine.memory(),
       models: [...this.#models.values()].map(({ config, level, plan }) => ({
         name: config.name,
         level,
         plan: plan?.notation ?? null,
       })),
       cameras: this.#pumps.map(({ camera, counts }) => ({ name: camera.name, ...counts })),
-      processes: Object.values(processes).map(({ pid, cpu, memory }) => ({
-        pid,
-        name: pid === executor ? 'executor' : 'agent',
-        cpuPercent: cpu,
-        rssBytes: memory,
-      })),
     };
-    this.#link?.retain(this.#topics.health, JSON.stringify(health));
+    const usage = await pidusage([process.pid, executor]);
+    const processes = Object.values(usage).map(({ pid, cpu, memory }) => ({
+      pid,
+      name: pid === executor ? 'executor' : 'agent',
+      cpuPercent: cpu,
+      rssBytes: memory,
+    }));
+    this.#link?.retain(this.#topics.health, JSON.stringify({ ...health, processes }));
   }
 }
