@@ -2,16 +2,11 @@
 import { InvalidArgumentError } from 'commander';
 import type { Level, WeightsPolicy } from '../../shared/index.js';
 import { LEVELS, parsePlan } from '../../shared/index.js';
+import { parseByteSize } from '../config/byte-size.js';
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
-
-/** `64M`, `64MB`, `64MiB`, `1.5G`, `50000000`: K, M and G count in powers of 1024. */
+/** A size, by the configuration's rule: `64M`, `1.5G`, `50000000`. */
 export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMG])i?)?B?$/i.exec(text.trim());
-  const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN));
-  if (!Number.isSafeInteger(bytes) || bytes < 1)
-    throw new InvalidArgumentError('Expected a size such as 64M or 1.5G.');
-  return bytes;
+  return asArgument(() => parseByteSize(text));
 }
 
 /** `608x416`: width, then height. */
@@ -74,9 +69,14 @@ export function parseWeights(text: string): WeightsPolicy {
 
 /** A plan's notation, checked as far as it can be without the model. */
 export function parseNotation(text: string): string {
+  asArgument(() => parsePlan(text));
+  return text;
+}
+
+/** What can't be parsed is a fault of the command line. */
+function asArgument<T>(parse: () => T): T {
   try {
-    parsePlan(text);
-    return text;
+    return parse();
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
