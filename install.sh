@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets mafat up on a machine with Node.js and npm. Needs no root.
-#   ./install.sh --demo   build, then run YOLOv2's first layers untiled and within a budget
+#   ./install.sh --demo   build, then show the agent with a synthetic camera inside a small budget, until Ctrl-C
 #   ./install.sh --test   build, then run all tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -72,7 +72,7 @@ case "${1:-}" in
     check_node
     install_packages
     build
-    exec node dist/bench/demo.js
+    exec node dist/bench/demo.js "${@:2}"
     ;;
   --test)
     check_node

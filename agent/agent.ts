@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import cron from 'node-cron';
 import pidusage from 'pidusage';
 import type { Logger } from 'pino';
-import { inferTopic, isReplyTopic, modelOfInferTopic, nodeTopics } from '../shared/index.js';
+import type { NodeHealth, NodeInfo } from '../shared/index.js';
+import { modelOfInferTopic, nodeTopics, RequestError } from '../shared/index.js';
 import type { Camera } from './camera/camera.js';
 import { CameraPump } from './camera/camera-pump.js';
 import { FileCamera } from './camera/file-camera.js';
 import { SyntheticCamera } from './camera/synthetic-camera.js';
 import type { CameraConfig, Config } from './config/config-schema.js';
 import { decodeOutputs } from './decode/decode-outputs.js';
+import { describeCamera, describeModelHealth, describeModels, describeProcesses } from './describe-node.js';
 import { InferenceEngine } from './engine/inference-engine.js';
 import type { ImageSource } from './engine/protocol.js';
 import { computeBudget } from './memory/budget.js';
@@ -22,7 +24,7 @@ import { readMemory } from './memory/read-memory.js';
 import { ModelRuntime } from './model-runtime.js';
 import type { ModelStore } from './models/model-store.js';
 import { openModel } from './open-model.js';
-import { answerRequest } from './serve/answer-request.js';
+import { answerRequest, errorBody } from './serve/answer-request.js';
 import { EmbeddedBroker } from './serve/embedded-broker.js';
 import type { LinkMessage } from './serve/mqtt-link.js';
 import { MqttLink } from './serve/mqtt-link.js';
@@ -59,13 +61,16 @@ export class Agent {
     this.#config = config;
     this.#options = options;
     const { log } = options;
-    this.#store = new Store(config.store.path ?? join(options.stateFolder, 'agent.db'));
+    this.#store = new Store(config.store.path ?? join(options.stateFolder, 'agent.db'), {
+      onError: (error) => log.error({ error: error.message }, 'store'),
+    });
     this.#engine = new InferenceEngine({
       maxWaiting: MAX_WAITING,
       onReplaced: (reason) => {
         log.warn({ reason }, 'executor replaced');
         this.#store.addEvent({ kind: 'executor-replaced', detail: reason }, Date.now());
       },
+      onMeasured: (run) => this.#models.get(run.model)?.record(run, Date.now()),
     });
   }
 
@@ -95,20 +100,27 @@ export class Agent {
       this.#options.log.warn('only the memory section is taken over while running; restart for the rest');
     }
     this.#config = { ...this.#config, memory: config.memory };
-    this.#startMonitor();
+    // While it starts or stops there is nothing to adapt.
+    if (this.#monitor !== undefined) this.#startMonitor();
     this.#options.log.info({ memory: config.memory }, 'configuration reloaded');
   }
 
-  /** Finishes the frame that runs, says so, and closes the database. May be called again. */
+  /** Finishes the frame that runs, says so, and closes the database; a step that fails doesn't keep the others. */
   async stop(): Promise<void> {
     this.#monitor?.stop();
+    this.#monitor = undefined;
     clearInterval(this.#health);
     for (const job of this.#jobs) job.stop();
-    await Promise.all(this.#pumps.map((pump) => pump.stop()));
-    await this.#engine.stop();
-    await this.#link?.stop({ topic: this.#topics.status, payload: 'stopped' });
-    await this.#broker?.stop();
-    this.#store.stop();
+    const steps = [
+      () => Promise.all(this.#pumps.map((pump) => pump.stop())),
+      () => this.#engine.stop(),
+      () => this.#link?.stop({ topic: this.#topics.status, payload: 'stopped' }),
+      () => this.#broker?.stop(),
+      async () => this.#store.stop(),
+    ];
+    for (const step of steps) {
+      await step()?.catch((error: unknown) => this.#options.log.error({ error: String(error) }, 'stopping'));
+    }
   }
 
   get #topics() {
@@ -141,7 +153,11 @@ export class Agent {
       {
         onConnect: () => log.info({ server: this.server }, 'connected to the broker'),
         onOffline: (reason, retryMs) => log.warn({ reason, retryMs, server: this.server }, 'no broker'),
-        onMessage: (message) => void this.#handle(message),
+        onMessage: (message) => {
+          this.#handle(message).catch((error: unknown) =>
+            log.warn({ topic: message.topic, error: String(error) }, 'request dropped'),
+          );
+        },
       },
     );
     link.retain(this.#topics.status, 'online');
@@ -150,40 +166,39 @@ export class Agent {
     this.#link = link;
   }
 
-  async #handle(message: LinkMessage): Promise<void> {
+  async #handle({ topic, payload, responseTopic, correlationData }: LinkMessage): Promise<void> {
     const { base, maxPayload } = this.#config.mqtt;
-    const { log } = this.#options;
-    const model = modelOfInferTopic(base, this.#config.node, message.topic);
+    const model = modelOfInferTopic(base, this.#config.node, topic);
     if (model === undefined) return;
-    const served = { engine: this.#engine, models: this.#models, maxPayloadBytes: maxPayload };
-    const { replyTo, body } = await answerRequest({ model, payload: message.payload }, served);
-    const target = message.responseTopic ?? replyTo;
-    if (target === undefined || !isReplyTopic(base, target)) {
-      log.warn(
-        { target, expected: `${base}/clients/<client>/...` },
-        'request dropped: no place to answer to',
-      );
-      return;
-    }
-    const correlation =
-      message.correlationData === undefined ? {} : { correlationData: message.correlationData };
+    const served = { engine: this.#engine, models: this.#models, maxPayloadBytes: maxPayload, base };
+    const request = { model, payload, ...(responseTopic === undefined ? {} : { responseTopic }) };
+    const answer = await answerRequest(request, served);
+    const options = { qos: 1, ...(correlationData === undefined ? {} : { correlationData }) } as const;
     try {
-      this.#link?.publish(target, JSON.stringify(body), { qos: 1, ...correlation });
+      this.#link?.publish(answer.topic, JSON.stringify(answer.body), options);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.#link?.publish(target, JSON.stringify({ error: text, parameters: { status: 413 } }), {
-        qos: 1,
-        ...correlation,
-      });
+      const tooLarge = new RequestError(
+        'answer',
+        String(error instanceof Error ? error.message : error),
+        413,
+      );
+      this.#link?.publish(answer.topic, JSON.stringify(errorBody(tooLarge, answer.body.id)), options);
     }
   }
 
   #startMonitor(): void {
     this.#monitor?.stop();
     const { floor, minInterval, maxInterval } = this.#config.memory;
+    const { log } = this.#options;
     this.#monitor = new MemoryMonitor({
       read: readMemory,
-      onSample: (reading) => this.#adapt(reading),
+      onSample: (reading) => {
+        try {
+          this.#adapt(reading);
+        } catch (error) {
+          log.error({ error: String(error) }, 'no new plan; the old one stays');
+        }
+      },
       floorRatio: floor,
       minIntervalSeconds: minInterval,
       maxIntervalSeconds: maxInterval,
@@ -194,8 +209,8 @@ export class Agent {
   /** Read -> decide -> act: a budget from the reading, and a new plan for each model that needs one. */
   #adapt(reading: MemoryReading): void {
     const { budget, floor } = this.#config.memory;
-    const { privateBytes, idleBytes } = this.#engine.memory();
-    const options = { floorRatio: floor, executorBytes: privateBytes, idleBytes };
+    const { residentBytes, idleBytes } = this.#engine.memory();
+    const options = { floorRatio: floor, executorBytes: residentBytes, idleBytes };
     this.#budget = computeBudget(reading, budget === 'auto' ? options : { ...options, fixedBytes: budget });
     const now = { steadyMs: performance.now(), wallMs: Date.now() };
     for (const model of this.#models.values()) {
@@ -229,8 +244,8 @@ export class Agent {
 
   async #processFrame({ name, model }: CameraConfig, frame: ImageSource): Promise<boolean> {
     const runtime = this.#models.get(model);
-    if (runtime === undefined || runtime.level === 2) return false;
-    const run = await this.#engine.infer(model, frame, 'values');
+    if (runtime?.plan === undefined || runtime.level === 2) return false;
+    const run = await this.#engine.infer(model, { source: frame, outputs: 'values' });
     const { manifest, input } = runtime.network;
     const { threshold } = runtime.config;
     const found = decodeOutputs(run, { manifest, input, ...(threshold === null ? {} : { threshold }) });
@@ -262,19 +277,11 @@ export class Agent {
   }
 
   #publishInfo(): void {
-    const { base } = this.#config.mqtt;
-    const models = [...this.#models.values()].map(({ config, network, plan, smallestBytes }) => ({
-      name: config.name,
-      inferTopic: inferTopic(base, this.#config.node, config.name),
-      input: { name: network.input.name, width: network.input.width, height: network.input.height },
-      plan: plan === undefined ? null : { notation: plan.notation, predicted: plan.predicted },
-      smallestBytes,
-    }));
-    const info = {
+    const info: NodeInfo = {
       version: this.#options.version,
       node: this.#config.node,
       maxPayloadBytes: this.#config.mqtt.maxPayload,
-      models,
+      models: describeModels(this.#models.values(), this.#config),
     };
     this.#link?.retain(this.#topics.info, JSON.stringify(info));
   }
@@ -286,20 +293,12 @@ export class Agent {
       at: new Date().toISOString(),
       budget: this.#budget,
       executor: this.#engine.memory(),
-      models: [...this.#models.values()].map(({ config, level, plan }) => ({
-        name: config.name,
-        level,
-        plan: plan?.notation ?? null,
-      })),
-      cameras: this.#pumps.map(({ camera, counts }) => ({ name: camera.name, ...counts })),
+      models: [...this.#models.values()].map(describeModelHealth),
+      cameras: this.#pumps.map(describeCamera),
     };
-    const usage = await pidusage([process.pid, executor]);
-    const processes = Object.values(usage).map(({ pid, cpu, memory }) => ({
-      pid,
-      name: pid === executor ? 'executor' : 'agent',
-      cpuPercent: cpu,
-      rssBytes: memory,
-    }));
-    this.#link?.retain(this.#topics.health, JSON.stringify({ ...health, processes }));
+    // A process that has just ended, or a system without its tools, costs the table, not the report.
+    const usage = await pidusage([process.pid, executor]).catch(() => ({}));
+    const report: NodeHealth = { ...health, processes: describeProcesses(usage, { executor }) };
+    this.#link?.retain(this.#topics.health, JSON.stringify(report));
   }
 }

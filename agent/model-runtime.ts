@@ -1,8 +1,15 @@
 /** One model that the agent serves: its network, and the plan it runs by as the budget changes. */
 import type { Plan, Strategy } from '../shared/index.js';
-import { BudgetError, budgetedBytes, buildPlan, parsePlan, searchPlan } from '../shared/index.js';
+import {
+  BudgetError,
+  budgetedBytes,
+  buildPlan,
+  PLANNER_VERSION,
+  parsePlan,
+  searchPlan,
+} from '../shared/index.js';
 import type { ModelConfig } from './config/config-schema.js';
-import type { EngineModel } from './engine/inference-engine.js';
+import type { EngineModel, MeasuredRun } from './engine/inference-engine.js';
 import type { PressureLevel, PressureState } from './memory/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from './memory/pressure.js';
 import type { Network } from './open-model.js';
@@ -27,6 +34,7 @@ export class ModelRuntime {
   readonly #strategy: Strategy;
   #pressure: PressureState = INITIAL_PRESSURE;
   #plan: Plan | undefined;
+  #measured: MeasuredRun | undefined;
 
   /** @throws {RangeError} if there is no such strategy. */
   constructor(network: Network, config: ModelConfig, store: Store) {
@@ -45,9 +53,9 @@ export class ModelRuntime {
   }
 
   get engineModel(): EngineModel {
-    const { name, graph, folder, input } = this.network;
+    const { name, graph, folder, input, checkFiles } = this.network;
     const { threads, level } = this.config;
-    return { name, graph, folder, input, threads, level };
+    return { name, graph, folder, input, threads, level, checkFiles };
   }
 
   get plan(): Plan | undefined {
@@ -56,6 +64,22 @@ export class ModelRuntime {
 
   get level(): PressureLevel {
     return this.#pressure.level;
+  }
+
+  /** The last run that was measured. */
+  get measured(): MeasuredRun | undefined {
+    return this.#measured;
+  }
+
+  /** Keeps what a run really needed beside what was predicted for its plan. */
+  record(run: MeasuredRun, wallMs: number): void {
+    this.#measured = run;
+    const { model, plan, workingBytes: measuredBytes, latencyMs } = run;
+    const { workingBytes: predictedBytes } = plan.predicted;
+    this.#store.addMeasurement(
+      { model, notation: plan.notation, predictedBytes, measuredBytes, latencyMs },
+      wallMs,
+    );
   }
 
   /** One look at the budget. @returns the plan to change to, if it is time for another. */
@@ -124,6 +148,7 @@ export class ModelRuntime {
     const { manifest, input } = this.network;
     const { threads, level, strategy, weights } = this.config;
     return {
+      planner: PLANNER_VERSION,
       modelDigest: manifest.digest,
       width: input.width,
       height: input.height,

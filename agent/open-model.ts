@@ -1,9 +1,13 @@
 /** From a stored model to a graph that is ready to plan, and from there to a plan. */
+
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { Graph, Level, Plan, PredictSettings, Strategy, WeightsPolicy } from '../shared/index.js';
 import { buildPlan, mafatCandidates, parsePlan, searchPlan } from '../shared/index.js';
 import type { InputSpec, Manifest } from './models/manifest.js';
 import type { ModelStore } from './models/model-store.js';
+import { DATA_FILE } from './models/model-store.js';
 import type { AskExecutor } from './models/specialize.js';
 import { specializeGraph } from './models/specialize.js';
 
@@ -14,6 +18,8 @@ export interface Network {
   /** The manifest's input, at the size of this run. */
   readonly input: InputSpec;
   readonly graph: Graph;
+  /** @throws {Error} if the stored model was replaced since it was opened. */
+  readonly checkFiles: () => void;
 }
 
 export interface OpenOptions {
@@ -30,7 +36,20 @@ export async function openModel(
   const { folder, manifest, graph: stored } = await store.load(name);
   const input = { ...manifest.input, ...size };
   const graph = await specializeGraph(stored, { folder, input, executor });
-  return { name, folder, manifest, input, graph };
+  return { name, folder, manifest, input, graph, checkFiles: watchFiles(name, folder) };
+}
+
+/** The graph is in memory, its weights are mapped from a file: both have to be of the same import. */
+function watchFiles(name: string, folder: string): () => void {
+  const stamp = () => {
+    const { ino, size, mtimeMs } = statSync(join(folder, DATA_FILE));
+    return [ino, size, mtimeMs].join();
+  };
+  const opened = stamp();
+  return () => {
+    if (stamp() === opened) return;
+    throw new Error(`Cannot load model "${name}": ${folder} was changed since it was opened; start anew`);
+  };
 }
 
 export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([['mafat', mafatCandidates]]);

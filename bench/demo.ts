@@ -1,92 +1,132 @@
-/** `./install.sh --demo`: the first 16 layers of YOLOv2, untiled and within a budget, on generated images. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { withContext } from '../agent/cli/context.js';
-import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
-import { DEFINITIONS } from '../agent/models/definitions.js';
-import { synthesizeDarknet } from '../agent/models/import-darknet.js';
-import { ModelStore } from '../agent/models/model-store.js';
-import { openModel, planNetwork } from '../agent/open-model.js';
-import type { NetworkRun } from '../agent/run-network.js';
-import { runNetwork } from '../agent/run-network.js';
-import type { Plan } from '../shared/index.js';
-import { drawImage } from './draw-image.js';
+/**
+ * `./install.sh --demo`: the real agent with an embedded broker, a synthetic camera and a small budget, and on
+ * the screen what it says of itself. After a while the budget is lowered: the plan changes, frames go on.
+ *
+ *   node dist/bench/demo.js [--seconds N]
+ *
+ * On a terminal it runs until Ctrl-C, elsewhere for UNATTENDED_SECONDS. Exit code 0 if frames were processed
+ * before and after the change (on a terminal: at all, since Ctrl-C may come first), else 1.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { printLine } from '../agent/cli/print.js';
+import { DEMO_NODE, DemoAgent } from './demo-agent.js';
+import { makeDemoModel } from './demo-model.js';
+import type { DemoState } from './demo-state.js';
+import { hasAdapted, hasFrames } from './demo-state.js';
+import { describeEnd, describeStart } from './demo-text.js';
+import { createView } from './demo-view.js';
+import { DemoWatch } from './demo-watch.js';
 
-const BUDGET_BYTES = 32 * 2 ** 20;
-const REPEAT = 5;
+/** Untiled the network needs 80 MB, weights included; the smallest plan needs 25 MB. */
+const BUDGETS = { first: '40M', later: '28M' } as const;
 
-const SETTINGS = {
-  threads: availableParallelism(),
-  level: 'extended',
-  strategy: 'mafat',
-  weights: 'resident',
-} as const;
+/** When the budget is lowered; at half time if that is sooner. */
+const LOWER_SECONDS = 10;
+
+const UNATTENDED_SECONDS = 20;
+const TICK_MS = 1000;
+
+/** Exit code when it is ended before there was anything to see: 128 + SIGINT, as shells have it. */
+const INTERRUPTED = 130;
+
+const PROJECT = resolve(fileURLToPath(new URL('../..', import.meta.url)));
+
+function readSeconds(): number {
+  const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
+  if (values.seconds === undefined)
+    return process.stdout.isTTY ? Number.POSITIVE_INFINITY : UNATTENDED_SECONDS;
+  const seconds = Number(values.seconds);
+  if (seconds > 0) return seconds;
+  throw new RangeError(`Cannot run for --seconds ${values.seconds}: expected a number above 0`);
+}
+
+/** SIGHUP is the terminal being closed; without a reader of its output there is nothing to show, either. */
+function abortWhenEnded(): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new Error('ended'));
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, abort);
+  process.stdout.on('error', abort);
+  return controller.signal;
+}
 
 interface DemoRun {
-  readonly plan: Plan;
-  readonly run: NetworkRun;
+  readonly folder: string;
+  readonly agent: DemoAgent;
+  readonly seconds: number;
+  readonly ended: AbortSignal;
 }
 
-async function runDemo(folder: string): Promise<{ untiled: DemoRun; tiled: DemoRun }> {
-  return withContext('making YOLOv2 layers 0-15', async (context) => {
-    const store = new ModelStore(join(folder, 'models'));
-    const options = {
-      store,
-      executor: context.executor,
-      name: 'yolov2',
-      force: false,
-      size: { width: 608, height: 608 },
-    };
-    const network = { name: 'yolov2', text: DEFINITIONS.get('yolov2') ?? '' };
-    await synthesizeDarknet(network, { seed: 1, layers: { from: 0, to: 15 } }, options);
-    const images = [await drawImage(join(folder, 'shapes.png'))];
-    const opened = await openModel(store, 'yolov2', context);
-    const runs: DemoRun[] = [];
-    for (const budgetBytes of [Number.POSITIVE_INFINITY, BUDGET_BYTES]) {
-      const plan = planNetwork(opened, { ...SETTINGS, budgetBytes });
-      const verify = budgetBytes === BUDGET_BYTES;
-      const run = await runNetwork(opened, plan, {
-        ...SETTINGS,
-        images,
-        repeat: REPEAT,
-        verify,
-        onProgress: context.progress.show,
-      });
-      runs.push({ plan, run });
+/** @returns what was seen. */
+async function runDemo({ folder, agent, seconds, ended }: DemoRun): Promise<DemoState> {
+  const untiled = await makeDemoModel(join(folder, 'models'));
+  printLine('starting the agent');
+  const server = await agent.start(BUDGETS.first, ended);
+  for (const line of describeStart({ server, node: DEMO_NODE, folder: PROJECT })) printLine(line);
+  const watch = new DemoWatch(server, untiled);
+  const view = createView(process.stdout);
+  watch.start();
+  await showUntil(AbortSignal.any([ended, agent.lost]), { agent, watch, view, seconds });
+  const { state } = watch;
+  await watch.stop();
+  await agent.stop();
+  view.end(state);
+  return state;
+}
+
+interface Shown {
+  readonly agent: DemoAgent;
+  readonly watch: DemoWatch;
+  readonly view: ReturnType<typeof createView>;
+  readonly seconds: number;
+}
+
+async function showUntil(signal: AbortSignal, { agent, watch, view, seconds }: Shown): Promise<void> {
+  let isLowered = false;
+  while (!signal.aborted && watch.state.elapsedSeconds < seconds) {
+    view.show(watch.state);
+    if (!isLowered && watch.state.elapsedSeconds >= Math.min(LOWER_SECONDS, seconds / 2)) {
+      agent.setBudget(BUDGETS.later);
+      isLowered = true;
     }
-    const [untiled, tiled] = runs;
-    if (untiled === undefined || tiled === undefined) throw new Error('the demo did not run');
-    return { untiled, tiled };
+    // Aborting ends the pause, and the loop.
+    await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function main(): Promise<number> {
+  const seconds = readSeconds();
+  const ended = abortWhenEnded();
+  // For both executors: ONNX Runtime since 1.29 reports to Microsoft, and leaves files in /tmp and ~/.cache.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
+  const folder = mkdtempSync(join(tmpdir(), 'mafat-demo-'));
+  const agent = new DemoAgent(folder);
+  // However this process ends, short of SIGKILL.
+  process.once('exit', () => {
+    agent.kill();
+    rmSync(folder, { recursive: true, force: true });
   });
+  try {
+    const state = await runDemo({ folder, agent, seconds, ended });
+    printLine(`\n${describeEnd(state)}`);
+    agent.lost.throwIfAborted();
+    return hasAdapted(state) || (process.stdout.isTTY && hasFrames(state)) ? 0 : 1;
+  } catch (error) {
+    if (ended.aborted) return INTERRUPTED;
+    for (const line of agent.tail) process.stderr.write(`${line}\n`);
+    throw error;
+  } finally {
+    await agent.stop();
+  }
 }
 
-function printReport({ untiled, tiled }: { untiled: DemoRun; tiled: DemoRun }): void {
-  const row = (name: string, { plan, run }: DemoRun) => [
-    name,
-    plan.notation,
-    formatBytes(run.measured.workingBytes),
-    formatBytes(plan.predicted.weightsBytes),
-    formatMs(median(run.measured.latencyMs)),
-  ];
-  printLine('YOLOv2, layers 0-15, 608x608. The weights are random: this measures, it detects nothing.');
-  printLine();
-  const header = ['', 'plan', 'working memory', 'mapped weights', `latency, median of ${REPEAT}`];
-  printLine(
-    formatTable(header, [row('untiled', untiled), row(`budget ${formatBytes(BUDGET_BYTES)}`, tiled)]),
-  );
-  printLine();
-  const { verify } = tiled.run;
-  printLine(
-    `largest difference between the two outputs: ${verify?.maxAbsDiff}, largest value ${verify?.maxAbsReference.toFixed(3)}: ` +
-      (verify?.exact ? 'equal' : 'NOT EQUAL'),
-  );
-  if (verify?.exact !== true) process.exitCode = 1;
-}
-
-const folder = await mkdtemp(join(tmpdir(), 'mafat-demo-'));
 try {
-  printReport(await runDemo(folder));
-} finally {
-  await rm(folder, { recursive: true, force: true });
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
+  process.exitCode = 1;
 }

@@ -32,5 +32,6 @@ export * from './tile/tile-axis.js';
 export * from './tile/tile-shape.js';
 export * from './wire/inference-request.js';
 export * from './wire/inference-response.js';
+export * from './wire/node-report.js';
 export * from './wire/request-error.js';
 export * from './wire/topics.js';

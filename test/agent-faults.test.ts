@@ -1,13 +1,10 @@
 /** Hostile and broken requests: each gets an error that names the field, or none at all; the agent stays up. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MqttLink } from '../agent/serve/mqtt-link.js';
+import { INFER_TOPIC, openClient, requestOf } from './agent-client.js';
 import { runMafat, skipWithoutShared, temporaryFolder } from './fixtures.js';
 import { freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
-
-const REPLY = 'mafat/clients/tester/answers';
-const TOPIC = 'mafat/test/v2/models/yf/infer';
 
 test('mafat agent answers broken requests with the field, and stays up', {
   skip: skipWithoutShared,
@@ -15,22 +12,26 @@ test('mafat agent answers broken requests with the field, and stays up', {
   const port = await freePort();
   const agent = startAgent(context, { port, server: 'embedded' });
   await agent.logged('connected to the broker');
-  const client = await openClient(port);
+  const client = await openClient(context, port);
   const tensor = { name: 'image', shape: [1, 3, 320, 320], datatype: 'FP32' };
   const image = { name: 'image', shape: [1], datatype: 'BYTES' };
   const cases: readonly (readonly [string, RegExp, number])[] = [
-    [`{"parameters": {"reply_to": "${REPLY}"}, "inputs": [`, /^request: not valid JSON/, 400],
     [
-      request({ ...tensor, shape: [1, 3, 2, 2], data: new Array(12).fill(0) }),
+      '{"parameters": {"reply_to": "mafat/clients/tester/answers"}, "inputs": [',
+      /^request: not valid JSON/,
+      400,
+    ],
+    [
+      requestOf({ ...tensor, shape: [1, 3, 2, 2], data: new Array(12).fill(0) }),
       /^inputs\[0\]: .*expected float32 \[1, 3, 320, 320\]/,
       400,
     ],
-    [request({ ...tensor, data: [1, 2, 3] }), /^inputs\[0\]\.data: 3 values, expected 307200/, 400],
-    [request({ ...tensor, datatype: 'FP8', data: [] }), /^inputs\[0\]\.datatype: "FP8"/, 400],
-    [request({ ...image, data: ['not base64!'] }), /^inputs\[0\]\.data\[0\]: not base64/, 400],
-    [request({ ...image, data: ['aGVsbG8='] }), /^inputs\[0\]: Cannot read image inputs\[0\]/, 400],
+    [requestOf({ ...tensor, data: [1, 2, 3] }), /^inputs\[0\]\.data: 3 values, expected 307200/, 400],
+    [requestOf({ ...tensor, datatype: 'FP8', data: [] }), /^inputs\[0\]\.datatype: "FP8"/, 400],
+    [requestOf({ ...image, data: ['not base64!'] }), /^inputs\[0\]\.data\[0\]: not base64/, 400],
+    [requestOf({ ...image, data: ['aGVsbG8='] }), /^inputs\[0\]: Cannot read image inputs\[0\]/, 400],
     [
-      request({ ...image, data: ['A'.repeat(20 * 2 ** 20)] }),
+      requestOf({ ...image, data: ['A'.repeat(20 * 2 ** 20)] }),
       /^request: \d+ bytes, expected at most 2097152/,
       413,
     ],
@@ -40,11 +41,14 @@ test('mafat agent answers broken requests with the field, and stays up', {
     assert.match(answer.error ?? '', expected);
     assert.equal(answer.parameters?.status, status);
   }
-  client.link.publish(TOPIC, request({ ...image, data: ['aGVsbG8='] }, 'mafat/test/status'), { qos: 1 });
-  await agent.logged('request dropped: no place to answer to');
-  const again = await client.ask(request({ ...image, shape: [2], data: ['aGVsbG8='] }));
+  client.link.publish(
+    INFER_TOPIC,
+    requestOf({ ...image, data: ['aGVsbG8='] }, { replyTo: 'mafat/test/status' }),
+    { qos: 1 },
+  );
+  await agent.logged('reply_to: mafat/test/status, expected mafat/clients/<client>/...');
+  const again = await client.ask(requestOf({ ...image, shape: [2], data: ['aGVsbG8='] }));
   assert.match(again.error ?? '', /^inputs\[0\]\.shape/);
-  await client.link.stop();
   assert.equal(await agent.stop(), 0);
 });
 
@@ -62,39 +66,3 @@ test('mafat agent says which models there are when one is missing', {
   await until(() => agent.child.exitCode !== null);
   assert.equal(agent.child.exitCode, 1);
 });
-
-function request(input: object, replyTo = REPLY): string {
-  return JSON.stringify({ parameters: { reply_to: replyTo }, inputs: [input] });
-}
-
-interface ErrorAnswer {
-  readonly error?: string;
-  readonly parameters?: { readonly status: number };
-}
-
-async function openClient(port: number) {
-  const answers: ErrorAnswer[] = [];
-  const link = new MqttLink(
-    {
-      server: `mqtt://127.0.0.1:${port}`,
-      clientId: 'tester',
-      keepaliveSeconds: 30,
-      maxPayloadBytes: 2 ** 25,
-    },
-    {
-      onConnect: () => undefined,
-      onOffline: () => undefined,
-      onMessage: ({ payload }) => answers.push(JSON.parse(Buffer.from(payload).toString()) as ErrorAnswer),
-    },
-  );
-  link.subscribe(REPLY);
-  link.start();
-  await until(() => link.connected);
-  const ask = async (payload: string) => {
-    const seen = answers.length;
-    link.publish(TOPIC, payload, { qos: 1 });
-    await until(() => answers.length > seen);
-    return answers.at(-1) ?? {};
-  };
-  return { link, ask };
-}

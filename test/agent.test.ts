@@ -4,6 +4,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
+import type { NodeHealth } from '../shared/index.js';
+import type { Answer } from './agent-client.js';
+import { INFER_TOPIC, openClient, requestOf } from './agent-client.js';
 import { SHARED_MODELS, skipWithoutShared } from './fixtures.js';
 import { BROKERS, freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
@@ -63,8 +66,7 @@ test('mafat agent plans anew when its budget shrinks, and a restart takes the pl
 }, async (context) => {
   const agent = startAgent(context, { port: await freePort(), server: 'embedded' });
   await agent.logged('agent started');
-  agent.writeConfig('12M');
-  agent.child.kill('SIGHUP');
+  agent.reload('12M');
   await agent.logged('configuration reloaded');
   await until(() => plansIn(agent.folder).length >= 3);
   const plans = plansIn(agent.folder);
@@ -86,6 +88,36 @@ test('mafat agent plans anew when its budget shrinks, and a restart takes the pl
   assert.deepEqual(plansIn(agent.folder), plans);
 });
 
+test('mafat agent loses no frame and no request when its plan changes under load', {
+  skip: skipWithoutShared,
+}, async (context) => {
+  const port = await freePort();
+  const agent = startAgent(context, { port, server: 'embedded', fps: 10 });
+  await agent.logged('connected to the broker');
+  const client = await openClient(context, port);
+  const photo = readFileSync(join(SHARED_MODELS, 'images', 'dog.jpg')).toString('base64');
+  const input = { name: 'image', shape: [1], datatype: 'BYTES', data: [photo] };
+  const count = 36;
+  for (let sent = 0; sent < count; sent += 1) {
+    // The agent lets 16 wait, the camera's frame among them.
+    await until(() => sent - client.answers.length < 12);
+    if (sent === count / 2) agent.reload('12M');
+    client.link.publish(INFER_TOPIC, requestOf(input, { id: String(sent) }), { qos: 1 });
+  }
+  await until(() => client.answers.length >= count);
+  await agent.logged('"plan changed"', 2);
+  assert.deepEqual(new Set(client.answers.map(({ id }) => Number(id))), new Set(Array(count).keys()));
+  assert.deepEqual(client.answers.map(({ error }) => error).filter(Boolean), []);
+  for (const { outputs } of client.answers)
+    assert.deepEqual(labelsOf(outputs), labelsOf(client.answers[0]?.outputs));
+  const { health } = JSON.parse(agent.ask('status', '--json').stdout) as { health: NodeHealth };
+  const { captured = 0, taken = 0, replaced = 0, processed = 0, skipped, failed } = health.cameras[0] ?? {};
+  assert.deepEqual([skipped, failed], [0, 0]);
+  assert.ok(captured - replaced - taken <= 1, 'one frame waits at most');
+  assert.ok(taken - processed <= 1 && processed > 0, 'one frame is in flight at most');
+  assert.equal(await agent.stop(), 0);
+});
+
 function plansIn(folder: string) {
   const database = new Database(join(folder, 'agent.db'), { readonly: true });
   try {
@@ -104,4 +136,8 @@ function expectedLabels(photo: string): readonly string[] {
   return (JSON.parse(text) as { detections: { label: string }[] }).detections
     .map(({ label }) => label)
     .sort();
+}
+
+function labelsOf(outputs: Answer['outputs']) {
+  return outputs?.find(({ name }) => name === 'labels')?.data;
 }

@@ -16,12 +16,14 @@ export interface AgentSetUp {
   readonly folder?: string;
   readonly budget?: string;
   readonly model?: string;
+  /** Frames a second of the camera. */
+  readonly fps?: number;
 }
 
 /** Starts an agent that serves Yolo-Fastest as `yf`, with a synthetic camera; ended with the test. */
 export function startAgent(
   context: TestContext,
-  { port, server, folder = temporaryFolder(context), budget = '64M', model = 'yf' }: AgentSetUp,
+  { port, server, folder = temporaryFolder(context), budget = '64M', model = 'yf', fps = 2 }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
   const file = (name: string) => join(SHARED_MODELS, name);
@@ -35,7 +37,7 @@ export function startAgent(
 models: [{ name: ${model} }]
 memory: { budget: ${bytes} }
 mqtt: { server: '${server}', listen: { port: ${port} } }
-cameras: [{ kind: synthetic, name: cam, model: ${model}, fps: 2 }]
+cameras: [{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }]
 health: { interval: 1 }
 `,
     );
@@ -53,8 +55,11 @@ health: { interval: 1 }
   return {
     child,
     folder,
-    writeConfig,
-    logged: (text: string) => until(() => log.includes(text)),
+    reload: (bytes: string) => {
+      writeConfig(bytes);
+      child.kill('SIGHUP');
+    },
+    logged: (text: string, times = 1) => until(() => log.split(text).length > times),
     ask: (command: string, ...args: readonly string[]) =>
       runMafat(models, command, '--server', url, '--node', 'test', ...args),
     stop: () => stopAgent(child),

@@ -19,13 +19,18 @@ export class FrameClock {
 
   start(onTick: () => void): void {
     const startMs = performance.now();
+    let tick = 0;
     const next = () => {
       const elapsed = performance.now() - startMs;
-      const due = (Math.floor(elapsed / this.#intervalMs) + 1) * this.#intervalMs;
-      this.#timer = setTimeout(() => {
-        next();
-        onTick();
-      }, due - elapsed);
+      // Timers may fire a little early: never the same tick twice.
+      tick = Math.max(tick + 1, Math.ceil(elapsed / this.#intervalMs));
+      this.#timer = setTimeout(
+        () => {
+          next();
+          onTick();
+        },
+        tick * this.#intervalMs - elapsed,
+      );
     };
     next();
   }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { Command } from 'commander';
+import type { Logger } from 'pino';
 import { pino } from 'pino';
 import { Agent } from '../agent.js';
 import { DEFAULT_CONFIG, loadConfig } from '../config/load-config.js';
@@ -10,12 +11,12 @@ export function agentCommand(version: string): Command {
     .description('serve cameras and MQTT requests inside the memory the board can spare')
     .option('--config <file>', 'configuration in YAML (default: all defaults)')
     .action(async ({ config: file }: { config?: string }) => {
+      const ended = untilSignal();
+      let reload = async () => undefined as unknown;
+      // First of all: its default is to end the process.
+      process.on('SIGHUP', () => void reload());
       const config = file === undefined ? DEFAULT_CONFIG : await loadConfig(file);
-      const log = pino({
-        level: config.log.level,
-        base: null,
-        timestamp: pino.stdTimeFunctions.isoTime,
-      });
+      const log = pino({ level: config.log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
       const folder = defaultModelsFolder();
       const agent = new Agent(config, {
         models: new ModelStore(folder),
@@ -23,16 +24,7 @@ export function agentCommand(version: string): Command {
         log,
         version,
       });
-      const ended = untilSignal();
-      if (file !== undefined) {
-        process.on('SIGHUP', () => {
-          loadConfig(file).then(
-            (next) => agent.reload(next),
-            (error: unknown) =>
-              log.error({ error: String(error) }, 'configuration not reloaded; the old one stays'),
-          );
-        });
-      }
+      if (file !== undefined) reload = () => reloadAgent(agent, { file, log });
       try {
         await agent.start();
         log.info({ signal: await ended }, 'agent stops');
@@ -40,6 +32,14 @@ export function agentCommand(version: string): Command {
         await agent.stop();
       }
     });
+}
+
+async function reloadAgent(agent: Agent, { file, log }: { file: string; log: Logger }): Promise<void> {
+  try {
+    agent.reload(await loadConfig(file));
+  } catch (error) {
+    log.error({ error: String(error) }, 'configuration not reloaded; the old one stays');
+  }
 }
 
 function untilSignal(): Promise<NodeJS.Signals> {

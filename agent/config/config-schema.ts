@@ -23,6 +23,8 @@ export const DEFAULT_INTERVALS = { least: 0.1, most: 5 } as const;
 const DAY = 86_400;
 const MAX_THREADS = 256;
 const MAX_PAYLOAD = { least: 2 ** 10, most: 255 * 2 ** 20 } as const;
+/** Nothing runs in less; a number without a unit was meant to have one. */
+const LEAST_BUDGET = 2 ** 20;
 const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
 /** The model store's rule: agent/models/model-store.ts. */
 const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
@@ -57,7 +59,7 @@ const cameraBase = {
   name: topicName,
   model: modelName,
   /** Frames a second. */
-  fps: orDefault(rule(z.number().positive().max(120), 'a number above 0, at most 120'), 1),
+  fps: orDefault(rule(z.number().min(0.001).max(120), 'a number from 0.001 to 120'), 1),
 };
 
 const cameraSchema = z.discriminatedUnion(
@@ -81,7 +83,10 @@ const cameraSchema = z.discriminatedUnion(
 const memorySchema = section({
   /** Bytes, or as much as the board can spare. */
   budget: orDefault(
-    rule(z.union([z.literal('auto'), byteSize()]), 'auto, or a size such as 64M or 1.5G'),
+    rule(
+      z.union([z.literal('auto'), byteSize().pipe(z.number().min(LEAST_BUDGET))]),
+      'auto, or a size of at least 1M, such as 64M or 1.5G',
+    ),
     'auto' as const,
   ),
   /** Of MemTotal. Above 0.1, where earlyoom and systemd-oomd act. */
@@ -140,7 +145,14 @@ function isServer(server: string): boolean {
 
 export const configSchema = section({
   version: orDefault(rule(z.literal(1), '1'), 1 as const),
-  node: orDefault(topicName, fitNodeName(hostname())),
+  /** Answers go below `clients`. */
+  node: orDefault(
+    rule(
+      topicName.refine((name) => name !== 'clients'),
+      'a name other than clients, of 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
+    ),
+    fitNodeName(hostname()),
+  ),
   models: list(modelSchema),
   memory: memorySchema,
   mqtt: mqttSchema,

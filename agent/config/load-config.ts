@@ -1,5 +1,6 @@
 /** From the text of a configuration file to a frozen Config, or to everything that is wrong with it at once. */
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Config } from './config-schema.js';
 import { configSchema } from './config-schema.js';
 import type { Problem } from './describe-issue.js';
@@ -12,12 +13,24 @@ import { readYaml } from './yaml-source.js';
 /** What an empty file gives; node and threads are of this machine. */
 export const DEFAULT_CONFIG: Config = parseConfig('', 'default configuration');
 
-/** @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`. */
+/** Relative paths in it are meant from its folder. @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`. */
 export async function loadConfig(file: string): Promise<Config> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new RangeError(`Cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
   });
-  return parseConfig(text, file);
+  return freeze(resolvePaths(parseConfig(text, file), dirname(resolve(file))));
+}
+
+function resolvePaths(config: Config, folder: string): Config {
+  const from = (path: string) => resolve(folder, path);
+  const { cameras, store } = config;
+  return {
+    ...config,
+    cameras: cameras.map((camera) =>
+      camera.kind === 'file' ? { ...camera, files: camera.files.map(from) } : camera,
+    ),
+    store: { path: store.path === null ? null : from(store.path) },
+  };
 }
 
 /** @throws {SyntaxError} naming file, line and key of everything that is wrong. */

@@ -2,7 +2,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { InputError } from './input-error.js';
 import { PeakMeter, readProcessMemory } from './process-memory.js';
 import type { Answers, ExecutorMessage, Request } from './protocol.js';
 
@@ -22,11 +24,20 @@ const MALLOC_ENVIRONMENT = {
   MALLOC_TRIM_THRESHOLD_: '131072',
 };
 
+/** Since 1.29 ONNX Runtime reports to its maker, and leaves files in /tmp and ~/.cache, unless told not to. */
+const PRIVACY_ENVIRONMENT = { ORT_DISABLE_TELEMETRY: '1' };
+
 /** Explicit collections, and a young generation that is small enough to be collected after every step. */
 const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
 
 /** Longer than the slowest single step on the slowest board we know; ended executors are noticed at once. */
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
+
+/** ONNX Runtime is loaded from a slow SD card in this time. */
+const START_MS = 60_000;
+
+/** Above the agent's own, so that the kernel kills the executor first, which the agent survives. */
+const OOM_SCORE_ADJ = { more: 300, most: 1000 } as const;
 
 /** Time to end by itself before it is killed. */
 const STOP_MS = 2000;
@@ -45,6 +56,7 @@ export interface AskOptions {
 }
 
 const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
+  InputError,
   RangeError,
   SyntaxError,
   TypeError,
@@ -56,6 +68,10 @@ export class Executor {
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
   #ended: ExecutorError | undefined;
+  #endNow: (reason: string) => void = () => undefined;
+  readonly #whenEnded = new Promise<string>((resolve) => {
+    this.#endNow = resolve;
+  });
 
   /** Private memory after ONNX Runtime's start, before any model. */
   get idleBytes(): number {
@@ -67,10 +83,11 @@ export class Executor {
     const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), {
       execArgv: NODE_FLAGS,
       serialization: 'advanced',
-      env: { ...process.env, ...MALLOC_ENVIRONMENT },
+      env: { ...process.env, ...MALLOC_ENVIRONMENT, ...PRIVACY_ENVIRONMENT },
       stdio: ['ignore', 2, 2, 'ipc'],
     });
     this.#child = child;
+    const timer = setTimeout(() => this.#kill(`not ready after ${START_MS} ms`), START_MS);
     const ready = new Promise<void>((resolve, reject) => {
       child.on('error', (error) => {
         this.#lose(error.message);
@@ -85,8 +102,14 @@ export class Executor {
         else this.#receive(message);
       });
     });
-    await ready;
+    await ready.finally(() => clearTimeout(timer));
+    preferForOomKiller(this.pid);
     this.#idleBytes = readProcessMemory(this.pid).rssAnonBytes;
+  }
+
+  /** Resolves with why when the executor has ended, by itself or not. */
+  get ended(): Promise<string> {
+    return this.#whenEnded;
   }
 
   /** Ends the executor: by itself if it is idle, by force if it isn't. */
@@ -120,12 +143,8 @@ export class Executor {
     signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const kill = (reason: string) => {
-      this.#lose(reason);
-      this.#child?.kill('SIGKILL');
-    };
-    const timer = setTimeout(() => kill(`no sign of life for ${deadlineMs} ms`), deadlineMs);
-    const abort = () => kill('aborted');
+    const timer = setTimeout(() => this.#kill(`no sign of life for ${deadlineMs} ms`), deadlineMs);
+    const abort = () => this.#kill('aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
       return await new Promise<Answers[K]>((resolve, reject) => {
@@ -162,8 +181,14 @@ export class Executor {
     else pending?.reject(new (ERROR_CLASSES[message.name] ?? Error)(message.message));
   }
 
+  #kill(reason: string): void {
+    this.#lose(reason);
+    this.#child?.kill('SIGKILL');
+  }
+
   #lose(reason: string): void {
     this.#ended ??= new ExecutorError(`Executor lost: ${reason}`);
+    this.#endNow(reason);
     for (const { reject } of this.#pending.values()) reject(this.#ended);
   }
 }
@@ -171,4 +196,15 @@ export class Executor {
 function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
   if (signal === 'SIGKILL') return 'killed by SIGKILL, most likely for want of memory (see the kernel log)';
   return signal === null ? `exited with code ${code}` : `ended by ${signal}`;
+}
+
+/** Raising needs no privilege. Without procfs the kernel's own choice stands. */
+function preferForOomKiller(pid: number): void {
+  try {
+    const own = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+    const raised = Math.min(own + OOM_SCORE_ADJ.more, OOM_SCORE_ADJ.most);
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(raised));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
 }

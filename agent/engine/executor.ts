@@ -3,7 +3,9 @@
  * can be killed at any moment and replaced, and the agent loses nothing but the run.
  */
 
+import type { DecodedImage } from './image.js';
 import { decodeImage } from './image.js';
+import { InputError } from './input-error.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
@@ -13,6 +15,7 @@ import type {
   AgentMessage,
   Answers,
   ExecutorMessage,
+  ImageSource,
   Program,
   Request,
   RunResult,
@@ -55,8 +58,7 @@ class Executor {
   async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
-    const input =
-      image.kind === 'tensor' ? tensorInput(image, program) : await decodeImage(image, program.input);
+    const input = await readInput(image, program);
     // What decoding left behind must not count on top of the first step.
     collectGarbage();
     const start = performance.now();
@@ -75,6 +77,18 @@ class Executor {
     if (now - this.#lastProgress < PROGRESS_MS) return;
     this.#lastProgress = now;
     send({ kind: 'progress', step, steps });
+  }
+}
+
+/** @throws {InputError} naming what is wrong with it. */
+async function readInput(
+  source: ImageSource | TensorSource,
+  program: Program,
+): Promise<DecodedImage | TensorData> {
+  try {
+    return source.kind === 'tensor' ? tensorInput(source, program) : await decodeImage(source, program.input);
+  } catch (error) {
+    throw error instanceof RangeError || error instanceof SyntaxError ? new InputError(error.message) : error;
   }
 }
 
@@ -112,6 +126,8 @@ async function answer(executor: Executor, { id, request }: AgentMessage): Promis
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
 async function start(): Promise<void> {
   process.on('disconnect', () => process.exit(0));
+  // Ctrl-C and service managers signal the whole group; the agent ends this process when its work is done.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const session = await Session.create(writeTrivialModel(), { folder: '.', level: 'disabled', threads: 1 });
   await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
   await session.release();

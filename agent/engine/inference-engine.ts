@@ -19,6 +19,8 @@ export interface EngineModel extends PredictSettings {
   readonly graph: Graph;
   readonly folder: string;
   readonly input: CompileOptions['input'];
+  /** Called before its weights are mapped again. @throws {Error} if the files aren't what the graph was read from. */
+  readonly checkFiles?: () => void;
 }
 
 export interface EngineOptions {
@@ -26,6 +28,27 @@ export interface EngineOptions {
   readonly maxWaiting: number;
   /** Told when an executor was lost and replaced. */
   readonly onReplaced: (reason: string) => void;
+  /** Told of each run that was measured: the first of a plan, and one in MEASURE_MS. */
+  readonly onMeasured?: (measured: MeasuredRun) => void;
+}
+
+export interface MeasuredRun {
+  readonly model: string;
+  readonly plan: Plan;
+  /** Peak of the executor's private memory above idle, loading included if the plan was new. */
+  readonly workingBytes: number;
+  readonly latencyMs: number;
+}
+
+/** Reading the executor's memory every few milliseconds is cheap, but not for nothing. */
+const MEASURE_MS = 60_000;
+
+export interface ExecutorMemory {
+  /** Private and in memory: what it would give back. */
+  readonly residentBytes: number;
+  /** With what is swapped out. */
+  readonly privateBytes: number;
+  readonly idleBytes: number;
 }
 
 /** More work waits than may; try again later. */
@@ -43,11 +66,19 @@ interface Planned {
   readonly plan: Plan;
 }
 
+/** One input, and whether the outputs' values are wanted. */
+export interface Work {
+  readonly source: ImageSource | TensorSource;
+  readonly outputs: 'values' | 'shapes';
+}
+
 export class InferenceEngine {
   readonly #options: EngineOptions;
   readonly #planned = new Map<string, Planned>();
   #executor: Executor | undefined;
   #loaded: Planned | undefined;
+  /** When a run by each plan was last measured. */
+  readonly #measuredAtMs = new WeakMap<Planned, number>();
   #waiting = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #stopped = false;
@@ -76,16 +107,16 @@ export class InferenceEngine {
     return this.#executor;
   }
 
-  /** Private memory of the executor, and what of it was there before any model; in bytes. */
-  memory(): { readonly privateBytes: number; readonly idleBytes: number } {
+  /** Memory of the executor, and what of it was there before any model; in bytes. */
+  memory(): ExecutorMemory {
     const executor = this.executor();
     const { idleBytes } = executor;
     try {
-      const { rssAnonBytes, swapBytes } = readProcessMemory(executor.pid);
-      return { privateBytes: rssAnonBytes + swapBytes, idleBytes };
+      const { rssAnonBytes: residentBytes, swapBytes } = readProcessMemory(executor.pid);
+      return { residentBytes, privateBytes: residentBytes + swapBytes, idleBytes };
     } catch {
       // It has just ended and is about to be replaced by an idle one.
-      return { privateBytes: idleBytes, idleBytes };
+      return { residentBytes: idleBytes, privateBytes: idleBytes, idleBytes };
     }
   }
 
@@ -99,11 +130,7 @@ export class InferenceEngine {
   }
 
   /** @throws {BusyError} if too many wait; {RangeError | SyntaxError} for an input that can't be used. */
-  async infer(
-    name: string,
-    source: ImageSource | TensorSource,
-    outputs: 'values' | 'shapes',
-  ): Promise<EngineRun> {
+  async infer(name: string, work: Work): Promise<EngineRun> {
     if (this.#stopped) throw new BusyError('Cannot infer: the engine is stopping');
     if (this.#waiting >= this.#options.maxWaiting) {
       throw new BusyError(
@@ -111,7 +138,7 @@ export class InferenceEngine {
       );
     }
     this.#waiting += 1;
-    const turn = this.#queue.then(() => this.#inferNow(name, source, outputs));
+    const turn = this.#queue.then(() => this.#inferNow(name, work));
     this.#queue = turn.catch(() => undefined);
     try {
       return await turn;
@@ -120,26 +147,45 @@ export class InferenceEngine {
     }
   }
 
-  async #inferNow(
-    name: string,
-    source: ImageSource | TensorSource,
-    outputs: 'values' | 'shapes',
-  ): Promise<EngineRun> {
+  async #inferNow(name: string, work: Work): Promise<EngineRun> {
     if (this.#stopped) throw new BusyError('Cannot infer: the engine is stopping');
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
-    const run = async () => {
-      await this.#load(planned);
-      const result = await this.executor().ask({ kind: 'run', image: source, outputs });
-      return { ...result, plan: planned.plan };
-    };
+    const run = () => this.#measured(planned, () => this.#run(planned, work));
     try {
       return await run();
     } catch (error) {
       if (!(error instanceof ExecutorError) || this.#stopped) throw error;
-      this.#options.onReplaced(error.message);
-      await this.#startExecutor();
+      await this.#replaceExecutor(error.message);
       return run();
+    }
+  }
+
+  async #run({ plan }: Planned, { source, outputs }: Work): Promise<EngineRun> {
+    const result = await this.executor().ask({ kind: 'run', image: source, outputs });
+    return { ...result, plan };
+  }
+
+  /** Measures the run if that is due; loads first, since a new plan's sessions are part of its memory. */
+  async #measured(planned: Planned, run: () => Promise<EngineRun>): Promise<EngineRun> {
+    const nowMs = performance.now();
+    const isDue = nowMs - (this.#measuredAtMs.get(planned) ?? Number.NEGATIVE_INFINITY) >= MEASURE_MS;
+    if (!isDue || this.#options.onMeasured === undefined) {
+      await this.#load(planned);
+      return run();
+    }
+    const meter = this.executor().createMeter();
+    meter.start();
+    try {
+      await this.#load(planned);
+      const result = await run();
+      this.#measuredAtMs.set(planned, nowMs);
+      const { latencyMs } = result;
+      const workingBytes = meter.stop();
+      this.#options.onMeasured({ model: planned.model.name, plan: planned.plan, workingBytes, latencyMs });
+      return result;
+    } finally {
+      meter.stop();
     }
   }
 
@@ -147,6 +193,7 @@ export class InferenceEngine {
     if (this.#loaded === planned) return;
     this.#loaded = undefined;
     const { model, plan } = planned;
+    model.checkFiles?.();
     const { folder, input, level, threads } = model;
     const program = compilePlan(model.graph, plan, { folder, input, level, threads });
     await this.executor().ask({ kind: 'load', program });
@@ -159,5 +206,19 @@ export class InferenceEngine {
     const executor = new Executor();
     await executor.start();
     this.#executor = executor;
+    void executor.ended.then((reason) => this.#revive(executor, reason));
+  }
+
+  async #replaceExecutor(reason: string): Promise<void> {
+    await this.#startExecutor();
+    this.#options.onReplaced(reason);
+  }
+
+  /** One that ends while nothing runs is replaced before it is needed; if that fails, the next inference tries again. */
+  #revive(executor: Executor, reason: string): void {
+    const replace = async () => {
+      if (!this.#stopped && this.#executor === executor) await this.#replaceExecutor(reason);
+    };
+    this.#queue = this.#queue.then(replace).catch(() => undefined);
   }
 }

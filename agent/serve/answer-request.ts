@@ -10,13 +10,16 @@ import {
   classTensors,
   datatypeOf,
   detectionTensors,
+  elementCount,
+  isReplyTopic,
   parseInferenceRequest,
   RequestError,
 } from '../../shared/index.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
-import type { InferenceEngine } from '../engine/inference-engine.js';
+import type { EngineRun, InferenceEngine } from '../engine/inference-engine.js';
 import { BusyError } from '../engine/inference-engine.js';
+import { InputError } from '../engine/input-error.js';
 import type { ImageSource, OutputTensor, TensorSource } from '../engine/protocol.js';
 import { valuesOf } from '../engine/typed-array.js';
 import type { ModelRuntime } from '../model-runtime.js';
@@ -24,68 +27,95 @@ import type { ModelRuntime } from '../model-runtime.js';
 export interface RequestMessage {
   readonly model: string;
   readonly payload: Uint8Array;
+  /** From MQTT 5; else the request names its own. */
+  readonly responseTopic?: string;
 }
 
 export interface ServedModels {
   readonly engine: InferenceEngine;
   readonly models: ReadonlyMap<string, ModelRuntime>;
-  /** Largest request, in bytes. */
+  /** Largest request and answer, in bytes. */
   readonly maxPayloadBytes: number;
+  /** First levels of all topics; answers go below `<base>/clients/`. */
+  readonly base: string;
 }
 
 export interface Answer {
-  /** Topic the request itself asked for, unchecked. */
-  readonly replyTo?: string;
+  readonly topic: string;
   readonly body: InferenceResponse | ErrorResponse;
 }
 
+/**
+ * Nothing runs for a request that can't be answered.
+ * @throws {RequestError} if it names no place for its answer, or one that isn't a client's.
+ */
 export async function answerRequest(message: RequestMessage, served: ServedModels): Promise<Answer> {
-  let request: InferenceRequest | undefined;
+  const request = readRequest(message, served);
+  const topic = message.responseTopic ?? replyTopic(request, message);
+  if (topic === undefined || !isReplyTopic(served.base, topic)) {
+    throw new RequestError('reply_to', `${topic ?? 'none'}, expected ${served.base}/clients/<client>/...`);
+  }
+  return { topic, body: await answerBody(message.model, request, served) };
+}
+
+async function answerBody(
+  model: string,
+  request: InferenceRequest | RequestError,
+  served: ServedModels,
+): Promise<Answer['body']> {
+  if (request instanceof RequestError) return errorBody(request);
   try {
-    request = readRequest(message, served);
-    return withReply(request, await serve(message.model, request, served));
+    return await serve(model, request, served);
   } catch (error) {
-    const { status, text } = describe(error);
-    const id = request?.id === undefined ? {} : { id: request.id };
-    return withReply(request ?? salvageReplyTo(message.payload), {
-      ...id,
-      error: text,
-      parameters: { status },
-    });
+    return errorBody(error, request.id);
   }
 }
 
-function withReply(request: Pick<InferenceRequest, 'replyTo'> | undefined, body: Answer['body']): Answer {
-  return request?.replyTo === undefined ? { body } : { body, replyTo: request.replyTo };
+/** docs/protocol.md, section 3. */
+export function errorBody(error: unknown, id?: string): ErrorResponse {
+  const { status, text } = describe(error);
+  return { ...(id === undefined ? {} : { id }), error: text, parameters: { status } };
+}
+
+function replyTopic(
+  request: InferenceRequest | RequestError,
+  { payload }: RequestMessage,
+): string | undefined {
+  return request instanceof RequestError ? salvageReplyTo(payload) : request.replyTo;
 }
 
 /** Where a request that can't be read would have its answer: looked for at both ends of it, whatever lies between. */
-function salvageReplyTo(payload: Uint8Array): { readonly replyTo: string } | undefined {
+function salvageReplyTo(payload: Uint8Array): string | undefined {
   const ends = [payload.subarray(0, SALVAGED_BYTES), payload.subarray(-SALVAGED_BYTES)];
   for (const end of ends) {
     const replyTo = /"reply_to"\s*:\s*"([^"\\]{1,256})"/.exec(Buffer.from(end).toString('utf8'))?.[1];
-    if (replyTo !== undefined) return { replyTo };
+    if (replyTo !== undefined) return replyTo;
   }
   return undefined;
 }
 
 const SALVAGED_BYTES = 4096;
 
-function readRequest({ payload }: RequestMessage, { maxPayloadBytes }: ServedModels): InferenceRequest {
-  if (payload.byteLength > maxPayloadBytes) {
-    throw new RequestError(
-      'request',
-      `${payload.byteLength} bytes, expected at most ${maxPayloadBytes}`,
-      413,
-    );
+/** The request, or what is wrong with it. */
+function readRequest(
+  { payload }: RequestMessage,
+  { maxPayloadBytes }: ServedModels,
+): InferenceRequest | RequestError {
+  const bytes = payload.byteLength;
+  if (bytes > maxPayloadBytes)
+    return new RequestError('request', `${bytes} bytes, expected at most ${maxPayloadBytes}`, 413);
+  try {
+    return parseInferenceRequest(Buffer.from(payload).toString('utf8'));
+  } catch (error) {
+    if (error instanceof RequestError) return error;
+    throw error;
   }
-  return parseInferenceRequest(Buffer.from(payload).toString('utf8'));
 }
 
 async function serve(
   name: string,
   request: InferenceRequest,
-  { engine, models }: ServedModels,
+  { engine, models, maxPayloadBytes }: ServedModels,
 ): Promise<InferenceResponse> {
   const model = models.get(name);
   if (model === undefined) {
@@ -95,12 +125,12 @@ async function serve(
       404,
     );
   }
-  if (model.level === 2) {
+  if (model.level === 2 || model.plan === undefined) {
     throw new RequestError('model', `"${name}" doesn't fit into memory now; try again in 10 s`, 503);
   }
-  const run = await engine.infer(name, sourceOf(request.input, model), 'values');
+  const run = await engine.infer(name, { source: sourceOf(request.input, model), outputs: 'values' });
   const id = request.id === undefined ? {} : { id: request.id };
-  return { model_name: name, ...id, outputs: answerTensors(request, { model, run }) };
+  return { model_name: name, ...id, outputs: answerTensors(request, { model, run, maxPayloadBytes }) };
 }
 
 function sourceOf(input: InferenceInput, { network }: ModelRuntime): ImageSource | TensorSource {
@@ -114,17 +144,22 @@ function sourceOf(input: InferenceInput, { network }: ModelRuntime): ImageSource
 
 interface Served {
   readonly model: ModelRuntime;
-  readonly run: Awaited<ReturnType<InferenceEngine['infer']>>;
+  readonly run: EngineRun;
+  readonly maxPayloadBytes: number;
 }
 
 /** The outputs asked for by name; else what the decoder gives. */
 function answerTensors(
   { outputs, threshold }: InferenceRequest,
-  { model, run }: Served,
+  { model, run, maxPayloadBytes }: Served,
 ): readonly ResponseTensor[] {
   const { manifest, input } = model.network;
   if (outputs !== undefined || manifest.decoder.kind === 'raw') {
     const names = outputs ?? run.outputs.map(({ name }) => name);
+    checkSize(
+      run.outputs.filter(({ name }) => names.includes(name)),
+      maxPayloadBytes,
+    );
     return names.map((name, at) => rawTensor(run.outputs, name, at));
   }
   const least = threshold ?? model.config.threshold ?? undefined;
@@ -134,6 +169,13 @@ function answerTensors(
     ...(least === undefined ? {} : { threshold: least }),
   });
   return classes === undefined ? detectionTensors(detections) : classTensors(classes);
+}
+
+/** A number takes two bytes of JSON at least: what can't fit isn't written out first. */
+function checkSize(outputs: readonly OutputTensor[], maxPayloadBytes: number): void {
+  const leastBytes = 2 * outputs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (leastBytes <= maxPayloadBytes) return;
+  throw new RequestError('outputs', `${leastBytes} bytes or more, expected at most ${maxPayloadBytes}`, 413);
 }
 
 function rawTensor(outputs: readonly OutputTensor[], name: string, at: number): ResponseTensor {
@@ -150,7 +192,5 @@ function describe(error: unknown): { readonly status: number; readonly text: str
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof RequestError) return { status: error.status, text };
   if (error instanceof BusyError || error instanceof ExecutorError) return { status: 503, text };
-  // What the executor refuses is a fault of the image or tensor that came.
-  const isInput = error instanceof RangeError || error instanceof SyntaxError;
-  return isInput ? { status: 400, text: `inputs[0]: ${text}` } : { status: 500, text };
+  return error instanceof InputError ? { status: 400, text: `inputs[0]: ${text}` } : { status: 500, text };
 }

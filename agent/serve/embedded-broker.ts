@@ -4,14 +4,19 @@
  *
  * A client may read answers only in its own place, `<base>/clients/<client id>/`.
  */
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
+import { limitPackets, MAX_PACKET_BYTES } from './packet-limit.js';
 
 export interface BrokerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   readonly base: string;
+  /** Largest packet, header and body together; a client that announces a larger one is cut off. */
+  readonly maxPacketBytes?: number;
+  /** Told of each client that is cut off, with its address and why. */
+  readonly onRefused?: (address: string, reason: string) => void;
 }
 
 /** Clients at once: more than a board serves, fewer than it has memory for. */
@@ -34,7 +39,7 @@ export class EmbeddedBroker {
         done(null, mayRead(base, client?.id ?? '', subscription.topic) ? subscription : null);
       },
     });
-    const server = createServer({ keepAlive: true }, broker.handle);
+    const server = createServer({ keepAlive: true }, (socket) => this.#take(socket, broker));
     server.maxConnections = MAX_CLIENTS;
     this.#broker = broker;
     this.#server = server;
@@ -54,6 +59,14 @@ export class EmbeddedBroker {
     this.#server = undefined;
     if (broker !== undefined) await new Promise<void>((resolve) => broker.close(() => resolve()));
     if (server?.listening === true) await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+
+  /** aedes first: once it listens for 'readable', the limit's 'data' doesn't set the socket flowing. */
+  #take(socket: Socket, broker: Aedes): void {
+    const { maxPacketBytes = MAX_PACKET_BYTES, onRefused } = this.#options;
+    const address = `${socket.remoteAddress}:${socket.remotePort}`;
+    broker.handle(socket);
+    limitPackets(socket, { maxPacketBytes, onRefused: (reason) => onRefused?.(address, reason) });
   }
 }
 

@@ -39,4 +39,24 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX events_at ON events (at_ms);
   `,
+  // Plans are of one version of the planner; those before had none, and are a search away.
+  `
+  DROP TABLE plans;
+  CREATE TABLE plans (
+    planner TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    threads INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    budget_bytes INTEGER NOT NULL,
+    notation TEXT NOT NULL,
+    working_bytes INTEGER NOT NULL,
+    weights_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (planner, model_digest, width, height, threads, level, strategy, weights, budget_bytes)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

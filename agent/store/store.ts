@@ -2,6 +2,9 @@
  * The agent's memory over restarts, in one SQLite file: plans, measurements, events. The only file that
  * touches better-sqlite3. Calls are synchronous and short; nothing here is on the way of a frame.
  *
+ * A read or write that fails while running (disk full, card gone) is reported and given up: what it costs is a
+ * search or a row of statistics, not the service.
+ *
  * Journal: WAL, `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Plans change rarely;
  * measurements are few by the caller's choice, for the sake of SD cards.
  */
@@ -13,6 +16,8 @@ import { MIGRATIONS } from './migrations.js';
 
 /** What a plan was made for, budget apart. */
 export interface PlanKey {
+  /** Version of search and predictor. */
+  readonly planner: string;
   readonly modelDigest: string;
   readonly width: number;
   readonly height: number;
@@ -43,34 +48,47 @@ export interface AgentEvent {
   readonly detail: string;
 }
 
-/** Milliseconds that a writer waits for another process's lock. */
-const BUSY_MS = 5000;
+/** Milliseconds that a writer waits for another process's lock, the agent with it. */
+const BUSY_MS = 200;
 
-const KEY_COLUMNS = `model_digest = @modelDigest AND width = @width AND height = @height AND threads = @threads
+const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height AND threads = @threads
   AND level = @level AND strategy = @strategy AND weights = @weights`;
+
+export interface StoreOptions {
+  /** Told of each read or write that failed. */
+  readonly onError?: (error: Error) => void;
+  /** Versions of the file; tests give others. */
+  readonly migrations?: readonly string[];
+}
 
 export class Store {
   readonly #path: string;
   readonly #migrations: readonly string[];
+  readonly #onError: (error: Error) => void;
   #database: Database.Database | undefined;
 
-  constructor(path: string, migrations: readonly string[] = MIGRATIONS) {
+  constructor(path: string, { migrations = MIGRATIONS, onError = () => undefined }: StoreOptions = {}) {
     this.#path = path;
     this.#migrations = migrations;
+    this.#onError = onError;
   }
 
   /** Opens the file and brings it up to date. @throws {RangeError} if a newer version of mafat wrote it. */
   start(): void {
     mkdirSync(dirname(this.#path), { recursive: true });
     const isNew = !existsSync(this.#path);
-    const database = new Database(this.#path, { timeout: BUSY_MS });
+    let database: Database.Database | undefined;
     try {
+      database = new Database(this.#path, { timeout: BUSY_MS });
       database.pragma('journal_mode = WAL');
       database.pragma('synchronous = NORMAL');
       this.#migrate(database, { isNew });
     } catch (error) {
-      database.close();
-      throw error;
+      database?.close();
+      if (!(error instanceof Database.SqliteError)) throw error;
+      throw new Error(
+        `Cannot open store ${this.#path}: ${error.message}; it holds plans and statistics alone and may be moved away`,
+      );
     }
     this.#database = database;
   }
@@ -82,62 +100,95 @@ export class Store {
 
   /** The plan made for the largest budget in [leastBytes, budgetBytes]. */
   findPlan(key: PlanKey, { leastBytes, budgetBytes }: BudgetBand): StoredPlan | undefined {
-    return this.#open
-      .prepare<[PlanKey & BudgetBand], StoredPlan>(
-        `SELECT budget_bytes AS budgetBytes, notation, working_bytes AS workingBytes, weights_bytes AS weightsBytes
-         FROM plans WHERE ${KEY_COLUMNS} AND budget_bytes BETWEEN @leastBytes AND @budgetBytes
-         ORDER BY budget_bytes DESC LIMIT 1`,
-      )
-      .get({ ...key, leastBytes, budgetBytes });
+    return this.#try('read a plan', (database) =>
+      database
+        .prepare<[PlanKey & BudgetBand], StoredPlan>(
+          `SELECT budget_bytes AS budgetBytes, notation, working_bytes AS workingBytes, weights_bytes AS weightsBytes
+           FROM plans WHERE ${KEY_COLUMNS} AND budget_bytes BETWEEN @leastBytes AND @budgetBytes
+           ORDER BY budget_bytes DESC LIMIT 1`,
+        )
+        .get({ ...key, leastBytes, budgetBytes }),
+    );
   }
 
   savePlan(key: PlanKey, plan: StoredPlan, nowMs: number): void {
-    this.#open
-      .prepare(
-        `INSERT OR REPLACE INTO plans VALUES (@modelDigest, @width, @height, @threads, @level, @strategy, @weights,
-         @budgetBytes, @notation, @workingBytes, @weightsBytes, @nowMs)`,
-      )
-      .run({ ...key, ...plan, nowMs });
+    this.#try('save a plan', (database) =>
+      database
+        .prepare(
+          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @threads, @level, @strategy, @weights,
+           @budgetBytes, @notation, @workingBytes, @weightsBytes, @nowMs)`,
+        )
+        .run({ ...key, ...plan, nowMs }),
+    );
   }
 
   addMeasurement(measurement: Measurement, nowMs: number): void {
-    this.#open
-      .prepare(
-        `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, latency_ms)
-         VALUES (@nowMs, @model, @notation, @predictedBytes, @measuredBytes, @latencyMs)`,
-      )
-      .run({ ...measurement, nowMs });
+    this.#try('save a measurement', (database) =>
+      database
+        .prepare(
+          `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, latency_ms)
+           VALUES (@nowMs, @model, @notation, @predictedBytes, @measuredBytes, @latencyMs)`,
+        )
+        .run({ ...measurement, nowMs }),
+    );
   }
 
   addEvent(event: AgentEvent, nowMs: number): void {
-    this.#open
-      .prepare('INSERT INTO events (at_ms, kind, detail) VALUES (@nowMs, @kind, @detail)')
-      .run({ ...event, nowMs });
+    this.#try('save an event', (database) =>
+      database
+        .prepare('INSERT INTO events (at_ms, kind, detail) VALUES (@nowMs, @kind, @detail)')
+        .run({ ...event, nowMs }),
+    );
   }
 
   /** Events, newest first. */
   events(limit: number): readonly (AgentEvent & { readonly atMs: number })[] {
-    return this.#open
-      .prepare<[number], AgentEvent & { atMs: number }>(
-        'SELECT at_ms AS atMs, kind, detail FROM events ORDER BY id DESC LIMIT ?',
-      )
-      .all(limit);
+    const rows = this.#try('read events', (database) =>
+      database
+        .prepare<[number], AgentEvent & { atMs: number }>(
+          'SELECT at_ms AS atMs, kind, detail FROM events ORDER BY id DESC LIMIT ?',
+        )
+        .all(limit),
+    );
+    return rows ?? [];
+  }
+
+  /** Measurements, newest first. */
+  measurements(limit: number): readonly (Measurement & { readonly atMs: number })[] {
+    const rows = this.#try('read measurements', (database) =>
+      database
+        .prepare<[number], Measurement & { atMs: number }>(
+          `SELECT at_ms AS atMs, model, notation, predicted_bytes AS predictedBytes,
+           measured_bytes AS measuredBytes, latency_ms AS latencyMs FROM measurements ORDER BY id DESC LIMIT ?`,
+        )
+        .all(limit),
+    );
+    return rows ?? [];
   }
 
   /** Drops measurements and events from before a time. @returns how many rows went. */
   dropBefore(beforeMs: number): number {
-    const drop = this.#open.transaction(() =>
-      ['measurements', 'events']
-        .map((table) => this.#open.prepare(`DELETE FROM ${table} WHERE at_ms < ?`).run(beforeMs).changes)
-        .reduce((sum, changes) => sum + changes, 0),
+    const dropped = this.#try('drop old rows', (database) =>
+      database.transaction(() =>
+        ['measurements', 'events']
+          .map((table) => database.prepare(`DELETE FROM ${table} WHERE at_ms < ?`).run(beforeMs).changes)
+          .reduce((sum, changes) => sum + changes, 0),
+      )(),
     );
-    return drop();
+    return dropped ?? 0;
   }
 
-  get #open(): Database.Database {
+  /** @returns undefined if SQLite refused. */
+  #try<T>(what: string, work: (database: Database.Database) => T): T | undefined {
     if (this.#database === undefined)
       throw new RangeError(`Cannot use store ${this.#path}: it isn't started`);
-    return this.#database;
+    try {
+      return work(this.#database);
+    } catch (error) {
+      if (!(error instanceof Database.SqliteError)) throw error;
+      this.#onError(new Error(`Cannot ${what} in ${this.#path}: ${error.message} (${error.code})`));
+      return undefined;
+    }
   }
 
   /** One transaction for all steps; the file as it was before is kept beside it. */

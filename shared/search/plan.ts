@@ -16,6 +16,9 @@ export interface PlannedSegment {
   readonly prediction: SegmentPrediction;
 }
 
+/** Goes up when the same graph and budget may give another plan or prediction: stored plans are of one version. */
+export const PLANNER_VERSION = '1';
+
 export interface Plan {
   readonly notation: string;
   readonly segments: readonly PlannedSegment[];

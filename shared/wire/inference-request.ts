@@ -33,6 +33,10 @@ const requestSchema = z.object({
   outputs: z
     .array(z.object({ name: z.string().min(1).max(256) }))
     .max(64)
+    .refine(
+      (outputs) => new Set(outputs.map(({ name }) => name)).size === outputs.length,
+      'a name comes twice',
+    )
     .optional(),
 });
 
@@ -137,8 +141,25 @@ function isBase64(text: string): boolean {
   return text.length > 0 && text.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(text);
 }
 
+interface ValuePlace {
+  readonly datatype: string;
+  readonly at: number;
+}
+
+/** A value that its datatype can't hold would be another one without anybody noticing. */
+function checkValue(value: unknown, { datatype, at }: ValuePlace): number {
+  const isByte = datatype === 'UINT8';
+  const fits = isByte
+    ? Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255
+    : typeof value === 'number' && Number.isFinite(Math.fround(value));
+  if (fits) return value as number;
+  const found = typeof value === 'number' ? String(value) : typeof value;
+  const expected = isByte ? 'a whole number from 0 to 255' : 'a finite 32-bit float';
+  throw new RequestError('inputs[0].data', `element ${at} is ${found}, expected ${expected}`);
+}
+
 /** Row-major values, flat or nested; as many as the shape says. */
-function readValues({ shape, data }: RequestInput): readonly number[] {
+function readValues({ shape, data, datatype }: RequestInput): readonly number[] {
   const expected = elementCount(shape);
   const values: number[] = [];
   const pending: { readonly items: readonly unknown[]; next: number }[] = [{ items: data, next: 0 }];
@@ -151,12 +172,7 @@ function readValues({ shape, data }: RequestInput): readonly number[] {
     const item = level.items[level.next];
     level.next += 1;
     if (Array.isArray(item) && pending.length < 8) pending.push({ items: item, next: 0 });
-    else if (typeof item === 'number') values.push(item);
-    else
-      throw new RequestError(
-        'inputs[0].data',
-        `element ${values.length} is ${typeof item}, expected a number`,
-      );
+    else values.push(checkValue(item, { datatype, at: values.length }));
     if (values.length > expected) break;
   }
   if (values.length === expected) return values;

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Camera } from '../../agent/camera/camera.js';
+import { FrameClock } from '../../agent/camera/camera.js';
 import { FileCamera } from '../../agent/camera/file-camera.js';
 import { FrameSlot } from '../../agent/camera/frame-slot.js';
 import { drawFrame, SyntheticCamera } from '../../agent/camera/synthetic-camera.js';
 import type { ImageSource } from '../../agent/engine/protocol.js';
+import { until } from '../start-agent.js';
 
 test('SyntheticCamera gives frames that move, until it is stopped', async () => {
   const frames = await firstFrames(
@@ -15,6 +17,21 @@ test('SyntheticCamera gives frames that move, until it is stopped', async () => 
   assert.ok(first?.kind === 'pixels' && second?.kind === 'pixels');
   assert.equal(first.bytes.length, 64 * 48 * 3);
   assert.notDeepEqual(first.bytes, second.bytes);
+});
+
+test('FrameClock never ticks faster than its rate', async () => {
+  const clock = new FrameClock(80);
+  const startMs = performance.now();
+  let ticks = 0;
+  let seconds = 0;
+  clock.start(() => {
+    ticks += 1;
+    seconds = (performance.now() - startMs) / 1000;
+  });
+  await until(() => ticks >= 40);
+  clock.stop();
+  // A timer may fire a millisecond early.
+  assert.ok(ticks <= (seconds + 0.002) * 80, `${ticks} ticks in ${seconds} s`);
 });
 
 test('drawFrame() gives the same frame for the same number, and fills odd sizes', () => {

@@ -71,7 +71,7 @@ store: []
 `;
   assert.deepEqual(problemsOf(text), [
     '1: version: cannot be 2, expected 1',
-    '2: node: cannot be "küche", expected 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
+    '2: node: cannot be "küche", expected a name other than clients, of 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
     '5: models.1.name: cannot be "a" again, expected another than models.0',
     '6: models.1.levl: unknown key, did you mean "level"? Expected one of name, threads, level, strategy, weights, threshold',
     '7: models.2.name: is missing, expected 1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit',
@@ -138,7 +138,7 @@ test('parseConfig() refuses values at the edge of what is allowed', () => {
 test('parseConfig() takes values at the edge of what is allowed', () => {
   const texts = [
     `node: ${'n'.repeat(64)}`,
-    'memory: {floor: 0.101, budget: 1, minInterval: 5}',
+    'memory: {floor: 0.101, budget: 1M, minInterval: 5}',
     'mqtt: {server: "mqtt://[::1]:1883/", base: küche/1, maxPayload: 255M, keepalive: 0, listen: {host: a.b}}',
     'mqtt: {username: a, password: "12", clientId: "dev:1"}',
   ];

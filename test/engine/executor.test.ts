@@ -109,6 +109,17 @@ test('Executor is killed when a request is aborted or passes its deadline', asyn
   });
 });
 
+test('Executor finishes its run when the whole process group is asked to end', async () => {
+  await withExecutor(async (executor) => {
+    await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1', '2x2') });
+    const running = run(executor);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(executor.pid, signal);
+    assert.equal((await running).outputs.length, 1);
+    const adjusted = (pid: number | 'self') => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+    assert.ok(adjusted(executor.pid) > adjusted('self'), 'the kernel kills it before the agent');
+  });
+});
+
 test('Executor.stop() ends the process and may be called again', async () => {
   const before = children();
   const executor = new Executor();

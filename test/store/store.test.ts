@@ -3,12 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import { MIGRATIONS } from '../../agent/store/migrations.js';
 import type { PlanKey } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';
 import { temporaryFolder } from '../fixtures.js';
 
 const KEY: PlanKey = {
+  planner: '1',
   modelDigest: 'sha256:1',
   width: 608,
   height: 608,
@@ -55,6 +57,7 @@ test('Store.dropBefore() thins measurements and events, not plans', (context) =>
   }
   store.savePlan(KEY, PLAN, 1);
   assert.equal(store.dropBefore(3), 4);
+  assert.deepEqual(store.measurements(10), [{ ...measurement, atMs: 3 }]);
   assert.deepEqual(store.events(10), [{ atMs: 3, kind: 'replan', detail: '3' }]);
   assert.ok(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
 });
@@ -63,18 +66,19 @@ test('Store.start() migrates an older file and keeps a copy of it', (context) =>
   const { path, store } = startStore(context);
   store.savePlan(KEY, PLAN, 1);
   store.stop();
-  const newer = new Store(path, [...MIGRATIONS, 'CREATE TABLE more (x INTEGER)']);
+  const newer = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE more (x INTEGER)'] });
   newer.start();
   assert.ok(newer.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
   newer.stop();
-  assert.ok(existsSync(`${path}.v1`));
-  assert.throws(() => new Store(path).start(), /its version is 2, this mafat knows up to 1/);
+  assert.ok(existsSync(`${path}.v2`));
+  assert.throws(() => new Store(path).start(), /its version is 3, this mafat knows up to 2/);
 });
 
 test('Store.start() leaves the file as it was when a migration fails', (context) => {
   const { path, store } = startStore(context);
   store.stop();
-  assert.throws(() => new Store(path, [...MIGRATIONS, 'CREATE TABLE plans (x)']).start(), /already exists/);
+  const broken = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE plans (x)'] });
+  assert.throws(() => broken.start(), /already exists/);
   const again = new Store(path);
   again.start();
   again.stop();
@@ -84,6 +88,23 @@ test('Store.start() refuses what is no database', (context) => {
   const path = join(temporaryFolder(context), 'agent.db');
   writeFileSync(path, 'not a database, but long enough to look at'.repeat(50));
   assert.throws(() => new Store(path).start(), /not a database/);
+});
+
+test('Store reports what SQLite refuses, and goes on', (context) => {
+  const errors: string[] = [];
+  const { path } = startStore(context);
+  const store = new Store(path, { onError: ({ message }) => errors.push(message) });
+  store.start();
+  const other = new Database(path);
+  other.exec('DROP TABLE plans; DROP TABLE events');
+  other.close();
+  store.savePlan(KEY, PLAN, 1);
+  store.addEvent({ kind: 'a', detail: 'b' }, 1);
+  assert.equal(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }), undefined);
+  assert.deepEqual(store.events(1), []);
+  assert.equal(errors.length, 4);
+  assert.match(errors[0] ?? '', /Cannot save a plan in .*agent\.db: no such table: plans \(SQLITE_ERROR\)/);
+  store.stop();
 });
 
 test('Store.stop() may be called again; nothing can be stored after it', (context) => {

@@ -60,6 +60,7 @@ test('parseInferenceRequest() names the field that is wrong', () => {
     [{ inputs: [{ ...tensor, data: [1, 'a'] }] }, 'inputs[0].data', /element 1 is string/],
     [{ inputs: [{ ...IMAGE, data: ['%%%%'] }] }, 'inputs[0].data[0]', /not base64/],
     [{ inputs: [{ ...IMAGE, shape: [2] }] }, 'inputs[0].shape', /expected one image/],
+    [{ inputs: [IMAGE], outputs: [{ name: 'y' }, { name: 'y' }] }, 'outputs', /comes twice/],
     [{ inputs: [IMAGE], parameters: { reply_to: 5 } }, 'parameters.reply_to', /5, expected a topic/],
     [
       { inputs: [IMAGE], parameters: { threshold: 2 } },
@@ -74,6 +75,20 @@ test('parseInferenceRequest() names the field that is wrong', () => {
         error instanceof RequestError && error.field === field && reason.test(error.message),
       `${JSON.stringify(body)} -> ${field}`,
     );
+  }
+});
+
+test('parseInferenceRequest() refuses values that their datatype cannot hold', () => {
+  const cases = [
+    ['UINT8', 300],
+    ['UINT8', -1],
+    ['UINT8', 0.5],
+    ['FP32', 1e39],
+    ['FP32', null],
+  ] as const;
+  for (const [datatype, value] of cases) {
+    const body = { inputs: [{ name: 'x', shape: [2], datatype, data: [1, value] }] };
+    assert.throws(() => parse(body), /inputs\[0\]\.data: element 1 is .*, expected a /);
   }
 });
 

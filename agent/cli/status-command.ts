@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { Command } from 'commander';
+import type { NodeHealth, NodeInfo } from '../../shared/index.js';
+import { nodeTopics } from '../../shared/index.js';
+import type { ServerFlags } from './ask-agent.js';
+import { askAgent, withServerOptions } from './ask-agent.js';
+import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
+
+export interface NodeStatus {
+  readonly node: string;
+  /** online, stopped or offline. */
+  readonly status: string;
+  readonly info: NodeInfo;
+  readonly health: NodeHealth;
+}
+
+export function statusCommand(): Command {
+  return withServerOptions(new Command('status'))
+    .description('show what a running agent does, from its retained topics')
+    .action(async (flags: ServerFlags) => {
+      const topics = nodeTopics(flags.base, flags.node);
+      const [status = '', info = '', health = ''] = await askAgent(flags, {
+        client: `mafat-status-${randomUUID().slice(0, 8)}`,
+        topics: [topics.status, topics.info, topics.health],
+      });
+      const node: NodeStatus = {
+        node: flags.node,
+        status,
+        info: JSON.parse(info) as NodeInfo,
+        health: JSON.parse(health) as NodeHealth,
+      };
+      if (flags.json) printJson(node);
+      else printLine(describeStatus(node));
+    });
+}
+
+const LEVELS = ['ok', 'tight', 'critical', 'out'];
+
+/** A table for people; what was reported last, however long ago. */
+export function describeStatus({ node, status, info, health }: NodeStatus): string {
+  const { budget, executor, models, cameras, processes } = health;
+  const working = formatBytes(Math.max(0, executor.privateBytes - executor.idleBytes));
+  return [
+    `${node}: ${status}, mafat ${info.version}, as of ${health.at}`,
+    `budget ${formatBytes(budget.bytes)} (${budget.bound}), executor ${working} above idle`,
+    '',
+    formatTable(
+      ['model', 'memory', 'plan', 'predicted', 'measured', 'latency'],
+      models.map((model) => modelRow(model, info)),
+    ),
+    ...(cameras.length === 0 ? [] : ['', cameraTable(cameras)]),
+    '',
+    formatTable(
+      ['process', 'pid', 'cpu', 'resident'],
+      processes.map(({ name, pid, cpuPercent, rssBytes }) => [
+        name,
+        String(pid),
+        `${cpuPercent.toFixed(0)} %`,
+        formatBytes(rssBytes),
+      ]),
+    ),
+  ].join('\n');
+}
+
+function modelRow(
+  { name, level, plan, measured }: NodeHealth['models'][number],
+  { models }: NodeInfo,
+): readonly string[] {
+  const predicted = models.find((model) => model.name === name)?.plan?.predicted;
+  return [
+    name,
+    LEVELS[level] ?? String(level),
+    plan ?? 'none',
+    predicted === undefined ? '-' : formatBytes(predicted.workingBytes),
+    measured === null ? '-' : formatBytes(measured.workingBytes),
+    measured === null ? '-' : formatMs(measured.latencyMs),
+  ];
+}
+
+function cameraTable(cameras: NodeHealth['cameras']): string {
+  const columns = ['captured', 'processed', 'replaced', 'skipped', 'failed'] as const;
+  return formatTable(
+    ['camera', ...columns],
+    cameras.map((camera) => [camera.name, ...columns.map((column) => String(camera[column]))]),
+  );
+}

@@ -1,0 +1,139 @@
+/**
+ * The demo's agent: the real program, with a configuration, models and a store of its own in one folder.
+ *
+ * It is a process group of its own: Ctrl-C is for the demo, which then ends the agent in order.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { DEMO_MODEL, DEMO_THREADS } from './demo-model.js';
+
+export const DEMO_NODE = 'demo';
+
+const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
+const USUAL_PORT = 1883;
+const TAIL_LINES = 10;
+
+/** Time to end by itself before it is killed. */
+const STOP_MS = 5000;
+
+export class DemoAgent {
+  readonly #folder: string;
+  readonly #lost = new AbortController();
+  readonly #tail: string[] = [];
+  #port = 0;
+  #child: ChildProcess | undefined;
+  #closed: Promise<void> = Promise.resolve();
+  #isStopping = false;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Aborted when the agent ends unasked. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** The last lines that it wrote. */
+  get tail(): readonly string[] {
+    return this.#tail;
+  }
+
+  /** @returns the broker's address. @throws {Error} if the agent ends or the signal aborts before it is ready. */
+  async start(budget: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    this.#port = (await isFree(USUAL_PORT)) ? USUAL_PORT : 0;
+    this.#writeConfig(budget);
+    const child = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, 'agent', '--config', this.#config], {
+      env: { ...process.env, MAFAT_MODELS: join(this.#folder, 'models') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.#child = child;
+    child.once('exit', () => this.kill());
+    this.#closed = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        if (!this.#isStopping)
+          this.#lost.abort(new Error(`the agent ended (${signal ?? `exit code ${code}`})`));
+        resolve();
+      });
+    });
+    return this.#ready(child, AbortSignal.any([signal, this.lost]));
+  }
+
+  setBudget(budget: string): void {
+    this.#writeConfig(budget);
+    this.#child?.kill('SIGHUP');
+  }
+
+  /** May be called again. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#child?.kill('SIGTERM');
+    const timer = setTimeout(() => this.kill(), STOP_MS);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+
+  /** The agent and its executor, at once. */
+  kill(): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      const isGone = (error as NodeJS.ErrnoException).code === 'ESRCH';
+      if (!isGone) throw error;
+    }
+  }
+
+  #ready(child: ChildProcess, signal: AbortSignal): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const { stdout, stderr } = child;
+      if (stdout === null || stderr === null) throw new TypeError('the agent has no output');
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      child.once('error', reject);
+      createInterface(stderr).on('line', (line) => this.#keep(line));
+      createInterface(stdout).on('line', (line) => {
+        this.#keep(line);
+        if (line.includes('"agent started"')) resolve((JSON.parse(line) as { server: string }).server);
+      });
+    });
+  }
+
+  #keep(line: string): void {
+    this.#tail.push(line);
+    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+  }
+
+  get #config(): string {
+    return join(this.#folder, 'agent.yaml');
+  }
+
+  /** The payload has room for photographs. */
+  #writeConfig(budget: string): void {
+    writeFileSync(
+      this.#config,
+      `node: ${DEMO_NODE}
+models: [{ name: ${DEMO_MODEL}, threads: ${DEMO_THREADS} }]
+memory: { budget: ${budget} }
+mqtt: { listen: { port: ${this.#port} }, maxPayload: 16M }
+cameras: [{ kind: synthetic, name: camera, model: ${DEMO_MODEL}, fps: 2 }]
+health: { interval: 1 }
+`,
+    );
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

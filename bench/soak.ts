@@ -1,0 +1,153 @@
+/**
+ * The agent under a camera and requests for a long time: does its memory stay where it is?
+ *
+ *     node dist/bench/soak.js [--minutes 60] [--json FILE]
+ *
+ * The demo's model and budget, a synthetic camera at 2 frames a second, one request a second with a PNG over
+ * MQTT. Private memory (RssAnon + VmSwap) of the agent and its executor is sampled every 2 s; a row is the
+ * median and the maximum of one twelfth of the time. The agent runs with the flags of `npm start`.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { formatBytes, formatTable, median, printLine } from '../agent/cli/print.js';
+import { startProgress } from '../agent/cli/progress.js';
+import { readProcessMemory } from '../agent/engine/process-memory.js';
+import { MqttLink } from '../agent/serve/mqtt-link.js';
+import type { NodeHealth } from '../shared/index.js';
+import { inferTopic, nodeTopics } from '../shared/index.js';
+import { DEMO_NODE, DemoAgent } from './demo-agent.js';
+import { DEMO_MODEL, makeDemoModel } from './demo-model.js';
+import { drawImage } from './draw-image.js';
+
+const BUDGET = '40M';
+const WINDOWS = 12;
+const SAMPLE_MS = 2000;
+const REQUEST_MS = 1000;
+
+interface Sample {
+  readonly agentBytes: number;
+  readonly executorBytes: number;
+}
+
+/** Sends requests and keeps what the agent says. */
+class SoakClient {
+  readonly #link: MqttLink;
+  readonly #replyTo: string;
+  #timer: NodeJS.Timeout | undefined;
+  health: NodeHealth | undefined;
+  counts = { asked: 0, answered: 0, refused: 0 };
+
+  constructor(server: string) {
+    const client = `soak-${randomUUID().slice(0, 8)}`;
+    this.#replyTo = `mafat/clients/${client}/answers`;
+    this.#link = new MqttLink(
+      { server, clientId: client, keepaliveSeconds: 30, maxPayloadBytes: 2 ** 24 },
+      {
+        onConnect: () => undefined,
+        onOffline: () => undefined,
+        onMessage: ({ topic, payload }) => this.#take(topic, JSON.parse(Buffer.from(payload).toString())),
+      },
+    );
+  }
+
+  start(image: Uint8Array): void {
+    this.#link.subscribe(this.#replyTo);
+    this.#link.subscribe(nodeTopics('mafat', DEMO_NODE).health);
+    this.#link.start();
+    const data = [Buffer.from(image).toString('base64')];
+    const inputs = [{ name: 'image', shape: [1], datatype: 'BYTES', data }];
+    const payload = JSON.stringify({ parameters: { reply_to: this.#replyTo }, inputs });
+    this.#timer = setInterval(() => {
+      this.counts.asked += 1;
+      this.#link.publish(inferTopic('mafat', DEMO_NODE, DEMO_MODEL), payload, { qos: 1 });
+    }, REQUEST_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#link.stop();
+  }
+
+  #take(topic: string, said: NodeHealth & { readonly error?: string }): void {
+    if (topic !== this.#replyTo) this.health = said;
+    else if (said.error === undefined) this.counts.answered += 1;
+    else this.counts.refused += 1;
+  }
+}
+
+function sampleOf({ processes }: NodeHealth): Sample {
+  const bytesOf = (name: string) => {
+    const pid = processes.find((process) => process.name === name)?.pid ?? 0;
+    const { rssAnonBytes, swapBytes } = readProcessMemory(pid);
+    return rssAnonBytes + swapBytes;
+  };
+  return { agentBytes: bytesOf('agent'), executorBytes: bytesOf('executor') };
+}
+
+interface Soak {
+  readonly samples: readonly Sample[];
+  readonly counts: SoakClient['counts'];
+  readonly camera: NodeHealth['cameras'][number] | undefined;
+}
+
+async function soak(folder: string, minutes: number): Promise<Soak> {
+  await makeDemoModel(join(folder, 'models'));
+  const image = readFileSync(await drawImage(join(folder, 'shapes.png')));
+  const agent = new DemoAgent(folder);
+  const client = new SoakClient(await agent.start(BUDGET, new AbortController().signal));
+  const progress = startProgress('soaking');
+  const samples: Sample[] = [];
+  try {
+    client.start(image);
+    const count = Math.max(WINDOWS, Math.round((minutes * 60_000) / SAMPLE_MS));
+    while (samples.length < count) {
+      await sleep(SAMPLE_MS);
+      agent.lost.throwIfAborted();
+      if (client.health !== undefined) samples.push(sampleOf(client.health));
+      progress.show(`${samples.length} of ${count} samples`);
+    }
+    return { samples, counts: client.counts, camera: client.health?.cameras[0] };
+  } finally {
+    progress.stop();
+    await client.stop();
+    await agent.stop();
+  }
+}
+
+function printSoak({ samples, counts, camera }: Soak, minutes: number): void {
+  const edge = (at: number) => Math.floor((at * samples.length) / WINDOWS);
+  const rows = Array.from({ length: WINDOWS }, (_, at) => {
+    const window = samples.slice(edge(at), edge(at + 1));
+    const cells = ([key, pick]: readonly ['agentBytes' | 'executorBytes', 'median' | 'max']) => {
+      const values = window.map((sample) => sample[key]);
+      return formatBytes(pick === 'median' ? median(values) : Math.max(...values));
+    };
+    const columns = [
+      ['agentBytes', 'median'],
+      ['agentBytes', 'max'],
+      ['executorBytes', 'median'],
+      ['executorBytes', 'max'],
+    ] as const;
+    return [`${(((at + 1) * minutes) / WINDOWS).toFixed(0)} min`, ...columns.map(cells)];
+  });
+  printLine(formatTable(['until', 'agent', 'at most', 'executor', 'at most'], rows));
+  const { asked, answered, refused } = counts;
+  printLine(`requests: ${asked} asked, ${answered} answered, ${refused} refused`);
+  if (camera !== undefined) printLine(`camera: ${JSON.stringify(camera)}`);
+}
+
+const { values } = parseArgs({ options: { minutes: { type: 'string' }, json: { type: 'string' } } });
+const minutes = Number(values.minutes ?? 60);
+const folder = mkdtempSync(join(tmpdir(), 'mafat-soak-'));
+try {
+  const result = await soak(folder, minutes);
+  printSoak(result, minutes);
+  if (values.json !== undefined) await writeFile(values.json, JSON.stringify(result));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,60 @@
+/** What a node says of itself, as JSON on its retained topics. docs/protocol.md, section 1. */
+
+export interface PredictedMemory {
+  readonly workingBytes: number;
+  readonly weightsBytes: number;
+  readonly peakBytes: number;
+}
+
+/** `<base>/<node>/info` */
+export interface NodeInfo {
+  readonly version: string;
+  readonly node: string;
+  readonly maxPayloadBytes: number;
+  readonly models: readonly {
+    readonly name: string;
+    readonly inferTopic: string;
+    readonly input: { readonly name: string; readonly width: number; readonly height: number };
+    /** Null until the first look at memory, and while not even the smallest plan fits. */
+    readonly plan: { readonly notation: string; readonly predicted: PredictedMemory } | null;
+    readonly smallestBytes: number;
+  }[];
+}
+
+/** `<base>/<node>/health` */
+export interface NodeHealth {
+  readonly at: string;
+  readonly budget: { readonly bytes: number; readonly bound: string };
+  readonly executor: {
+    /** Private and in memory. */
+    readonly residentBytes: number;
+    /** With what is swapped out. */
+    readonly privateBytes: number;
+    readonly idleBytes: number;
+  };
+  readonly models: readonly {
+    readonly name: string;
+    readonly level: number;
+    readonly plan: string | null;
+    /** The last run that was measured. */
+    readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | null;
+  }[];
+  readonly cameras: readonly CameraReport[];
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly name: string;
+    readonly cpuPercent: number;
+    readonly rssBytes: number;
+  }[];
+}
+
+/** Frames by what became of them. */
+export interface CameraReport {
+  readonly name: string;
+  readonly captured: number;
+  readonly taken: number;
+  readonly replaced: number;
+  readonly processed: number;
+  readonly skipped: number;
+  readonly failed: number;
+}

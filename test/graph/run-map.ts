@@ -1,0 +1,32 @@
+/** Plain maps through a graph on ONNX Runtime, to compare with a naive loop over them. */
+import assert from 'node:assert/strict';
+import { Session } from '../../agent/engine/onnx-runtime.js';
+import type { Graph } from '../../shared/index.js';
+import { mulberry32, tensorAt, writeOnnx } from '../../shared/index.js';
+import { inputShape } from './darknet-network.js';
+
+/** Values of one map, channel by channel and row by row. */
+export interface PlainMap {
+  readonly values: Float32Array;
+  readonly channels: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function noise(length: number): Float32Array {
+  const random = mulberry32(length);
+  return Float32Array.from({ length }, () => random() * 2 - 1);
+}
+
+/** The first output, on ONNX Runtime; its shape must be the one the graph says. */
+export async function run(graph: Graph, image: Float32Array): Promise<Float32Array> {
+  const session = await Session.create(writeOnnx(graph), { folder: '.', level: 'disabled', threads: 1 });
+  const shape = inputShape(graph) ?? [];
+  const output = tensorAt(graph, graph.outputs[0] ?? -1);
+  const results = await session.run({ image: { dtype: 'float32', shape, data: image } });
+  const result = results[output.name];
+  await session.release();
+  assert.deepEqual(result?.shape, output.shape);
+  assert.ok(result?.data instanceof Float32Array);
+  return result.data;
+}
