@@ -15,6 +15,10 @@ import { DEMO_MODEL, DEMO_THREADS } from './demo-model.js';
 export const DEMO_NODE = 'demo';
 
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
+
+/** As in the first line of agent/main.ts. */
+const NODE_FLAGS = ['--max-semi-space-size=1'];
+
 const USUAL_PORT = 1883;
 const TAIL_LINES = 10;
 
@@ -49,7 +53,7 @@ export class DemoAgent {
     signal.throwIfAborted();
     this.#port = (await isFree(USUAL_PORT)) ? USUAL_PORT : 0;
     this.#writeConfig(budget);
-    const child = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, 'agent', '--config', this.#config], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, 'agent', '--config', this.#config], {
       env: { ...process.env, MAFAT_MODELS: join(this.#folder, 'models') },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

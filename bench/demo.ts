@@ -72,8 +72,8 @@ async function runDemo({ folder, agent, seconds, ended }: DemoRun): Promise<Demo
   watch.start();
   await showUntil(AbortSignal.any([ended, agent.lost]), { agent, watch, view, seconds });
   const { state } = watch;
-  await watch.stop();
-  await agent.stop();
+  // Both at once: an agent that hangs doesn't close the line until it is killed.
+  await Promise.all([watch.stop(), agent.stop()]);
   view.end(state);
   return state;
 }
@@ -101,8 +101,6 @@ async function showUntil(signal: AbortSignal, { agent, watch, view, seconds }: S
 async function main(): Promise<number> {
   const seconds = readSeconds();
   const ended = abortWhenEnded();
-  // For both executors: ONNX Runtime since 1.29 reports to Microsoft, and leaves files in /tmp and ~/.cache.
-  process.env.ORT_DISABLE_TELEMETRY = '1';
   const folder = mkdtempSync(join(tmpdir(), 'mafat-demo-'));
   const agent = new DemoAgent(folder);
   // However this process ends, short of SIGKILL.

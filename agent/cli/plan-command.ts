@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Graph, Level, Plan, PlannedSegment, Segment, WeightsPolicy } from '../../shared/index.js';
-import { formatMode, modeOf } from '../../shared/index.js';
+import { describeSegments } from '../../shared/index.js';
 import type { Network } from '../open-model.js';
 import {
   DEFAULT_LEVEL,
@@ -91,7 +91,7 @@ export function planJson(graph: Graph, { notation, segments, predicted }: Plan) 
     notation,
     segments: segments.map(({ segment, prediction }) => ({
       ...layersOf(graph, segment),
-      mode: formatMode(modeOf(segment)),
+      mode: describeSegments(graph, [segment]),
       workingBytes: prediction.workingBytes,
       weightsBytes: prediction.weightsBytes,
       macs: prediction.macs,
@@ -126,7 +126,7 @@ function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): read
   const { from, to } = layersOf(graph, segment);
   return [
     `${from}-${to}`,
-    formatMode(modeOf(segment)),
+    describeSegments(graph, [segment]),
     haloText(segment),
     formatBytes(prediction.workingBytes),
     formatBytes(prediction.weightsBytes),
@@ -138,7 +138,7 @@ function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): read
 
 /** Most rows and columns of the segment's input that a tile reads beyond its even share. */
 function haloText(segment: Segment): string {
-  if (segment.kind === 'whole') return '0';
+  if (segment.kind !== 'tiles') return '0';
   const { reference } = segment.space;
   const along = (tiles: typeof segment.rowTiles) => {
     const reads = tiles.map((tile) => tile.reads.get(reference) ?? { from: 0, to: 0 });

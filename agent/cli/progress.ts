@@ -8,7 +8,8 @@ export interface Progress {
 /** A spinner on stderr while work goes on; silent where stderr isn't a terminal. */
 export function startProgress(text: string): Progress {
   if (!process.stderr.isTTY) return { show: () => undefined, stop: () => undefined };
-  const spinner = yoctoSpinner({ text, stream: process.stderr }).start();
+  // Its own handlers would end the process before the command has cleaned up.
+  const spinner = yoctoSpinner({ text, stream: process.stderr, handleSignals: false }).start();
   return {
     show: (next) => {
       spinner.text = next;

@@ -2,7 +2,15 @@
  * Plan -> program. Numbers the maps that cross cuts, writes each segment as an ONNX model whose weights stay
  * in the stored model's data file, and turns tiles into regions to read and to write.
  */
-import type { Graph, Interval, Plan, Segment, Tile, TiledSegment } from '../../shared/index.js';
+import type {
+  Graph,
+  Interval,
+  Plan,
+  Segment,
+  StreamedSegment,
+  Tile,
+  TiledSegment,
+} from '../../shared/index.js';
 import {
   boundaryOf,
   extractSegment,
@@ -11,7 +19,19 @@ import {
   tilesOfGrid,
   writeOnnx,
 } from '../../shared/index.js';
-import type { ImageInput, MapSpec, Program, Region, SegmentProgram, Step, TileWrite } from './protocol.js';
+import { compileStream } from './compile-stream.js';
+import type { NumberedMaps } from './map-binding.js';
+import { bindMaps } from './map-binding.js';
+import type {
+  ImageInput,
+  MapSpec,
+  Program,
+  Region,
+  SegmentProgram,
+  SessionProgram,
+  Step,
+  TileWrite,
+} from './protocol.js';
 
 export interface CompileOptions {
   readonly folder: string;
@@ -24,16 +44,20 @@ export interface CompileOptions {
 export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): Program {
   const segments = plan.segments.map(({ segment }) => segment);
   const crossing = [
-    ...new Set([...graph.inputs, ...segments.flatMap((segment) => boundaryOf(graph, segment).outputs)]),
+    ...new Set([...graph.inputs, ...segments.flatMap((segment) => outputsOf(graph, segment))]),
   ];
   const mapOf = new Map(crossing.map((tensor, at) => [tensor, at]));
-  const tiled = new Set(segments.flatMap((segment) => tiledOutputs(graph, segment)));
-  const compiler: Compiler = { graph, mapOf };
+  const parted = new Set(segments.flatMap((segment) => partedOutputs(graph, segment)));
+  const rings = new Map(
+    segments.flatMap((segment) => [...(segment.kind === 'stream' ? segment.order.rings : [])]),
+  );
+  const compiler: NumberedMaps = { graph, mapOf };
   return {
     ...options,
     maps: crossing.map((tensor): MapSpec => {
       const { dtype } = tensorAt(graph, tensor);
-      return { dtype, shape: knownShape(tensorAt(graph, tensor)), preallocated: tiled.has(tensor) };
+      const shape = knownShape(tensorAt(graph, tensor));
+      return { dtype, shape, preallocated: parted.has(tensor), ringRows: rings.get(tensor) ?? null };
     }),
     segments: segments.map((segment) => compileSegment(compiler, segment)),
     outputs: graph.outputs.map((tensor) => ({
@@ -43,34 +67,61 @@ export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): 
   };
 }
 
-interface Compiler {
-  readonly graph: Graph;
-  readonly mapOf: ReadonlyMap<number, number>;
+/** Tensors that leave a session. */
+function outputsOf(graph: Graph, segment: Segment): readonly number[] {
+  return segment.kind === 'stream'
+    ? segment.links.flatMap(({ stream }) => stream.space.boundary.outputs)
+    : boundaryOf(graph, segment).outputs;
 }
 
-function tiledOutputs(graph: Graph, segment: Segment): readonly number[] {
-  if (segment.kind === 'whole') return [];
-  return boundaryOf(graph, segment).outputs.filter((tensor) => segment.space.scales.has(tensor));
+/** Outputs that are written part by part. */
+function partedOutputs(graph: Graph, segment: Segment): readonly number[] {
+  switch (segment.kind) {
+    case 'whole':
+      return [];
+    case 'tiles':
+      return outputsOf(graph, segment).filter((tensor) => segment.space.scales.has(tensor));
+    case 'stream':
+      return segment.links.flatMap(({ stream: { space } }) =>
+        space.boundary.outputs.filter((tensor) => space.scales.has(tensor)),
+      );
+  }
 }
 
-function compileSegment({ graph, mapOf }: Compiler, segment: Segment): SegmentProgram {
-  const { inputs, outputs } = boundaryOf(graph, segment);
-  const bind = (tensor: number) => ({ name: tensorAt(graph, tensor).name, map: mapOf.get(tensor) ?? -1 });
+function compileSegment(compiler: NumberedMaps, segment: Segment): SegmentProgram {
+  const { graph, mapOf } = compiler;
+  const { inputs } = boundaryOf(graph, segment);
   const later = new Set([
     ...boundaryOf(graph, { from: segment.to, to: graph.nodes.length }).inputs,
     ...graph.outputs,
   ]);
+  const inner = segment.kind === 'stream' ? outputsOf(graph, segment) : [];
   return {
-    model: writeOnnx(extractSegment(graph, segment), { symbolicSpace: true }),
-    feeds: inputs.map(bind),
-    fetches: outputs.map(bind),
-    steps: segment.kind === 'whole' ? [wholeStep(inputs, outputs)] : tileSteps(segment, { inputs, outputs }),
-    frees: inputs.filter((tensor) => !later.has(tensor)).map((tensor) => mapOf.get(tensor) ?? -1),
+    ...(segment.kind === 'stream' ? compileStream(compiler, segment) : compileSession(compiler, segment)),
+    frees: [...inputs, ...inner]
+      .filter((tensor) => !later.has(tensor))
+      .map((tensor) => mapOf.get(tensor) ?? -1),
   };
 }
 
+function compileSession(
+  { graph, mapOf }: NumberedMaps,
+  segment: Exclude<Segment, StreamedSegment>,
+): Omit<SegmentProgram, 'frees'> {
+  const { inputs, outputs } = boundaryOf(graph, segment);
+  const session: SessionProgram = {
+    model: writeOnnx(extractSegment(graph, segment), { symbolicSpace: true }),
+    feeds: bindMaps({ graph, mapOf }, inputs),
+    fetches: bindMaps({ graph, mapOf }, outputs),
+    carries: [],
+  };
+  const steps =
+    segment.kind === 'whole' ? [wholeStep(inputs, outputs)] : tileSteps(segment, { inputs, outputs });
+  return { sessions: [session], steps };
+}
+
 function wholeStep(inputs: readonly number[], outputs: readonly number[]): Step {
-  return { reads: inputs.map(() => null), writes: outputs.map(() => null) };
+  return { session: 0, phase: null, reads: inputs.map(() => null), writes: outputs.map(() => null) };
 }
 
 interface Bindings {
@@ -80,6 +131,8 @@ interface Bindings {
 
 function tileSteps(segment: TiledSegment, { inputs, outputs }: Bindings): readonly Step[] {
   return tilesOfGrid(segment).map((tile, at) => ({
+    session: 0,
+    phase: null,
     reads: inputs.map((tensor) => readRegion(tile, tensor)),
     writes: outputs.map((tensor) => tileWrite(tile, tensor) ?? (at === 0 ? null : 'skip')),
   }));

@@ -12,48 +12,61 @@ export interface TileSource {
   read(region: Region, into: TypedArray): void;
 }
 
-/** A rank-4 map in memory, N = 1, channels outermost. */
+/** A rank-4 map in memory, N = 1, channels outermost: all of its rows, or the last of them in a ring. */
 export class TensorMap implements TileSource {
   readonly tensor: TensorData;
+  readonly shape: readonly number[];
 
-  constructor(tensor: TensorData) {
+  /** @param shape of the whole map, where `tensor` is a ring of its rows. */
+  constructor(tensor: TensorData, shape = tensor.shape) {
     this.tensor = tensor;
+    this.shape = shape;
   }
 
-  static ofSpec({ dtype, shape }: MapSpec): TensorMap {
-    const length = shape.reduce((product, dim) => product * dim, 1);
-    return new TensorMap({ dtype, shape, data: allocate(dtype, length) });
-  }
-
-  get shape(): readonly number[] {
-    return this.tensor.shape;
+  static ofSpec({ dtype, shape, ringRows }: MapSpec): TensorMap {
+    const held = ringRows === null ? shape : shape.map((dim, axis) => (axis === 2 ? ringRows : dim));
+    const length = held.reduce((product, dim) => product * dim, 1);
+    return new TensorMap({ dtype, shape: held, data: allocate(dtype, length) }, shape);
   }
 
   read(region: Region, into: TypedArray): void {
-    const { data, shape } = this.tensor;
-    const [, channels = 1, rows = 1, cols = 1] = shape;
     const width = region.colTo - region.colFrom;
+    const { data } = this.tensor;
     let target = 0;
-    for (let channel = 0; channel < channels; channel += 1) {
-      for (let row = region.rowFrom; row < region.rowTo; row += 1) {
-        const start = (channel * rows + row) * cols + region.colFrom;
-        copyRun(into, { target, source: data, start, length: width });
-        target += width;
-      }
-    }
+    this.#eachRun(region, (start, rows) => {
+      copyRun(into, { target, source: data, start, length: rows * width });
+      target += rows * width;
+    });
   }
 
   /** Copies the crop of an output tile to its place. */
-  write(tile: TensorData, { crop, row, col }: TileWrite): void {
-    const [, channels = 1, rows = 1, cols = 1] = this.tensor.shape;
-    const [, , tileRows = 1, tileCols = 1] = tile.shape;
+  write({ data, shape }: TensorData, { crop, row, col }: TileWrite): void {
+    const [, , tileRows = 1, tileCols = 1] = shape;
     const width = crop.colTo - crop.colFrom;
     const height = crop.rowTo - crop.rowFrom;
+    const place = { rowFrom: row, rowTo: row + height, colFrom: col, colTo: col + width };
+    this.#eachRun(place, (target, rows, { channel, at }) => {
+      const start = (channel * tileRows + crop.rowFrom + at) * tileCols + crop.colFrom;
+      copyRun(this.tensor.data, { target, source: data, start, length: rows * width });
+    });
+  }
+
+  /**
+   * Calls back with each part of a region that lies in one piece: whole rows together, up to the end of a
+   * ring. `start` is the element it begins at, `at` its first row within the region.
+   */
+  #eachRun(
+    { rowFrom, rowTo, colFrom, colTo }: Region,
+    visit: (start: number, rows: number, place: { readonly channel: number; readonly at: number }) => void,
+  ): void {
+    const [, channels = 1, heldRows = 1, cols = 1] = this.tensor.shape;
+    const isFullWidth = colTo - colFrom === cols;
     for (let channel = 0; channel < channels; channel += 1) {
-      for (let at = 0; at < height; at += 1) {
-        const start = (channel * tileRows + crop.rowFrom + at) * tileCols + crop.colFrom;
-        const target = (channel * rows + row + at) * cols + col;
-        copyRun(this.tensor.data, { target, source: tile.data, start, length: width });
+      for (let row = rowFrom; row < rowTo; ) {
+        const held = row % heldRows;
+        const rows = isFullWidth ? Math.min(rowTo - row, heldRows - held) : 1;
+        visit((channel * heldRows + held) * cols + colFrom, rows, { channel, at: row - rowFrom });
+        row += rows;
       }
     }
   }

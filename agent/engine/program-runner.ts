@@ -18,8 +18,10 @@ import type {
   Program,
   Region,
   SegmentProgram,
+  SessionProgram,
   Step,
 } from './protocol.js';
+import { StreamState } from './stream-state.js';
 import type { TypedArray } from './typed-array.js';
 import { allocate } from './typed-array.js';
 
@@ -37,13 +39,14 @@ export interface RunnerOptions {
 
 export class ProgramRunner {
   readonly #program: Program;
-  readonly #sessions: readonly Session[];
+  /** By segment. */
+  readonly #sessions: readonly (readonly Session[])[];
   readonly #options: RunnerOptions;
   readonly #steps: number;
   readonly #maps: (TensorMap | ImageMap | undefined)[];
   #stepsDone = 0;
 
-  private constructor(program: Program, sessions: readonly Session[], options: RunnerOptions) {
+  private constructor(program: Program, sessions: readonly (readonly Session[])[], options: RunnerOptions) {
     this.#program = program;
     this.#sessions = sessions;
     this.#options = options;
@@ -52,18 +55,20 @@ export class ProgramRunner {
   }
 
   static async load(program: Program, options: RunnerOptions): Promise<ProgramRunner> {
-    const sessions: Session[] = [];
+    const sessions: Session[][] = program.segments.map(() => []);
     try {
-      for (const { model } of program.segments) sessions.push(await Session.create(model, program));
+      for (const [at, segment] of program.segments.entries()) {
+        for (const { model } of segment.sessions) sessions[at]?.push(await Session.create(model, program));
+      }
     } catch (error) {
-      for (const session of sessions) await session.release();
+      for (const session of sessions.flat()) await session.release();
       throw error;
     }
     return new ProgramRunner(program, sessions, options);
   }
 
   async unload(): Promise<void> {
-    for (const session of this.#sessions) await session.release();
+    for (const session of this.#sessions.flat()) await session.release();
     this.#maps.fill(undefined);
     this.#options.collect();
   }
@@ -83,36 +88,54 @@ export class ProgramRunner {
   }
 
   async #runSegment(at: number, segment: SegmentProgram): Promise<void> {
-    const session = this.#sessions[at];
-    if (session === undefined) throw new RangeError(`Cannot run segment ${at}: not loaded`);
-    for (const { map } of segment.fetches) {
-      const spec = this.#program.maps[map];
-      if (spec?.preallocated === true) this.#maps[map] = TensorMap.ofSpec(spec);
-    }
-    const buffers = segment.feeds.map((feed, index) =>
-      tileBuffer(this.#program, { segment, feed, at: index }),
-    );
+    const sessions = segment.sessions.map((program, index) => this.#prepare(segment, { program, at, index }));
     for (const step of segment.steps) {
-      await this.#runStep({ segment, session, buffers, step });
+      const session = sessions[step.session];
+      if (session === undefined)
+        throw new RangeError(`Cannot run session ${step.session} of segment ${at}: not loaded`);
+      await this.#runStep(session, step);
       this.#options.collect({ type: 'minor' });
       this.#stepsDone += 1;
       this.#options.onStep(this.#stepsDone, this.#steps);
       await setImmediate();
     }
-    this.#free(segment.frees, buffers);
+    this.#free(
+      segment.frees,
+      sessions.flatMap(({ buffers }) => buffers),
+    );
   }
 
-  async #runStep({ segment, session, buffers, step }: StepRun): Promise<void> {
-    const feeds = segment.feeds.map(({ name, map }, index) => {
+  /** A session with all that stands while its segment runs: output maps, buffers, rows carried. */
+  #prepare(segment: SegmentProgram, { program, at, index }: SessionPlace): RunningSession {
+    const session = this.#sessions[at]?.[index];
+    if (session === undefined)
+      throw new RangeError(`Cannot run session ${index} of segment ${at}: not loaded`);
+    for (const { map } of program.fetches) {
+      const spec = this.#program.maps[map];
+      if (spec?.preallocated === true) this.#maps[map] = TensorMap.ofSpec(spec);
+    }
+    const steps = segment.steps.filter((step) => step.session === index);
+    const buffers = program.feeds.map((feed, feedAt) =>
+      tileBuffer(this.#program, { steps, feed, at: feedAt }),
+    );
+    return { program, session, buffers, stream: new StreamState(program.carries) };
+  }
+
+  async #runStep({ program, session, buffers, stream }: RunningSession, step: Step): Promise<void> {
+    const feeds = program.feeds.map(({ name, map }, index) => {
       const region = step.reads[index] ?? null;
       const buffer = buffers[index];
       const isTile = region !== null && buffer !== undefined;
       return [name, isTile ? this.#readTile(map, { region, buffer }) : this.#tensorOf(map)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds));
-    for (const [index, { name, map }] of segment.fetches.entries()) {
+    const carried = step.phase === null ? [] : stream.feeds(step.phase);
+    const wanted = program.fetches.map(({ name }) => name);
+    const names = step.phase === null ? wanted : [...wanted, ...stream.nextNames(step.phase)];
+    const results = await session.run(Object.fromEntries([...feeds, ...carried]), names);
+    for (const [index, { name, map }] of program.fetches.entries()) {
       this.#store({ map, tensor: results[name] as TensorData, write: step.writes[index] ?? null });
     }
+    stream.keep(results);
   }
 
   #readTile(map: number, { region, buffer }: { region: Region; buffer: TypedArray }): TensorData {
@@ -156,12 +179,19 @@ export class ProgramRunner {
   }
 }
 
-interface StepRun {
-  readonly segment: SegmentProgram;
+interface SessionPlace {
+  readonly program: SessionProgram;
+  /** Segment, and place in it. */
+  readonly at: number;
+  readonly index: number;
+}
+
+interface RunningSession {
+  readonly program: SessionProgram;
   readonly session: Session;
-  /** One for each feed that is read tile by tile, as large as its largest tile. */
+  /** One for each feed that is read part by part, as large as its largest part. */
   readonly buffers: readonly (TypedArray | undefined)[];
-  readonly step: Step;
+  readonly stream: StreamState;
 }
 
 /** Tiles are cut from the two last axes, which are no space in an NHWC image: that one is converted whole. */
@@ -177,14 +207,14 @@ interface Stored {
 }
 
 interface BufferNeed {
-  readonly segment: SegmentProgram;
+  readonly steps: readonly Step[];
   readonly feed: MapBinding;
   readonly at: number;
 }
 
-function tileBuffer(program: Program, { segment, feed, at }: BufferNeed): TypedArray | undefined {
+function tileBuffer(program: Program, { steps, feed, at }: BufferNeed): TypedArray | undefined {
   const spec = program.maps[feed.map];
-  const pixels = Math.max(0, ...segment.steps.map(({ reads }) => areaOf(reads[at] ?? null)));
+  const pixels = Math.max(0, ...steps.map(({ reads }) => areaOf(reads[at] ?? null)));
   if (spec === undefined || pixels === 0) return undefined;
   return allocate(spec.dtype, pixels * (spec.shape[1] ?? 1));
 }

@@ -3,7 +3,7 @@
  * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
  * answers each with the same id. Between steps it reports progress, which is also its sign of life.
  */
-import type { DataType, Level } from '../../shared/index.js';
+import type { DataType, Level, Phase } from '../../shared/index.js';
 
 /** How an image becomes the network's input. */
 export interface ImageInput {
@@ -26,8 +26,10 @@ export interface ImageInput {
 export interface MapSpec {
   readonly dtype: DataType;
   readonly shape: readonly number[];
-  /** Written tile by tile, so its buffer stands before the segment's first step; else it is the output of one run. */
+  /** Written part by part, so its buffer stands before the segment's first step; else it is the output of one run. */
   readonly preallocated: boolean;
+  /** Rows that are kept, of a map that passes from stream to stream; null for a whole map. */
+  readonly ringRows: number | null;
 }
 
 /** Rows [rowFrom, rowTo) and columns [colFrom, colTo) of a map. */
@@ -45,8 +47,12 @@ export interface TileWrite {
   readonly col: number;
 }
 
-/** One run of a segment's session. By feed and by fetch; null means the whole map. */
+/** One run of a session of a segment. By feed and by fetch; null means the whole map. */
 export interface Step {
+  /** Which of the segment's sessions. */
+  readonly session: number;
+  /** Of a stream: which rows are carried in, kept and used. */
+  readonly phase: Phase | null;
   readonly reads: readonly (Region | null)[];
   /** `skip` for a map that an earlier step wrote whole. */
   readonly writes: readonly (TileWrite | 'skip' | null)[];
@@ -58,11 +64,34 @@ export interface MapBinding {
   readonly map: number;
 }
 
-export interface SegmentProgram {
+/** Rows that a stream keeps for one of its operands; inputs and outputs by name. */
+export interface CarrySpec {
+  readonly channels: number;
+  readonly cols: number;
+  /** Value of padding rows. */
+  readonly fill: number;
+  /** Input: before the first step `top` rows of padding, later the `kept` rows of the step before. */
+  readonly carry: { readonly name: string; readonly top: number; readonly kept: number } | null;
+  /** Output: what is kept. */
+  readonly next: string | null;
+  /** Input: `bottom` rows of padding in the last step, none before. */
+  readonly tail: { readonly name: string; readonly bottom: number } | null;
+  /** Input: how many rows are used. */
+  readonly take: { readonly name: string; readonly rows: Readonly<Record<Phase, number>> } | null;
+}
+
+export interface SessionProgram {
   /** ONNX bytes; external weights are files in the program's folder. */
   readonly model: Uint8Array;
   readonly feeds: readonly MapBinding[];
   readonly fetches: readonly MapBinding[];
+  /** Of a stream; else none. */
+  readonly carries: readonly CarrySpec[];
+}
+
+export interface SegmentProgram {
+  /** One, or one for each link of a stream. */
+  readonly sessions: readonly SessionProgram[];
   readonly steps: readonly Step[];
   /** Maps that nothing reads after this segment. */
   readonly frees: readonly number[];

@@ -11,9 +11,9 @@
  */
 import type { Graph, Node } from '../graph/graph.js';
 import { elementCount, tensorAt, tensorsRead } from '../graph/graph.js';
+import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
-import type { Segment } from '../tile/segment.js';
-import type { ShapeOf } from '../tile/tile-shape.js';
+import type { ShapeOf } from '../tile/shape-of.js';
 import { wholeShapes } from '../tile/tile-shape.js';
 
 const BLOCK = 128;
@@ -21,18 +21,19 @@ const SLICE_UNIT = 16;
 const SMALL_SLICE = 64;
 
 export interface ExactnessSettings {
-  readonly steps: readonly ShapeOf[];
+  /** Shapes by step, or the full maps at once. */
+  readonly steps: readonly ShapeOf[] | 'whole';
   readonly threads: number;
   /** Blocked (NCHWc) kernels are in use: ONNX Runtime's levels `layout` and `all`. */
   readonly blocked: boolean;
 }
 
-/** Whether a segment computes the same bits as the untiled run does. */
-export function isBitExact(graph: Graph, segment: Segment, settings: ExactnessSettings): boolean {
+/** Whether a range of nodes, run in a session of its own, computes the same bits as the untiled run does. */
+export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSettings): boolean {
   const { steps, threads, blocked } = settings;
-  if (endsInFusion(graph, segment) || (blocked && isCut(graph, segment))) return false;
-  if (segment.kind === 'whole') return true;
-  const nodes = graph.nodes.slice(segment.from, segment.to);
+  if (endsInFusion(graph, range) || (blocked && isCut(graph, range))) return false;
+  if (steps === 'whole') return true;
+  const nodes = graph.nodes.slice(range.from, range.to);
   if (nodes.some(({ op }) => UNEVEN.has(op))) return false;
   const convolutions = nodes.filter(({ op }) => op === 'Conv');
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
@@ -66,18 +67,18 @@ const MULTIPLYING = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
 const FUSED_AFTER = new Set(['Add', 'Sub', 'Mul', 'Div', 'Sum', 'BatchNormalization']);
 
 /** Whether the end of a segment parts a multiplication from an addition that would be computed with it. */
-function endsInFusion(graph: Graph, segment: Segment): boolean {
-  const leaving = new Set(boundaryOf(graph, segment).outputs);
+function endsInFusion(graph: Graph, range: NodeRange): boolean {
+  const leaving = new Set(boundaryOf(graph, range).outputs);
   const parted = graph.nodes
-    .slice(segment.from, segment.to)
+    .slice(range.from, range.to)
     .filter(({ op }) => MULTIPLYING.has(op))
     .flatMap(({ outputs }) => outputs.filter((index) => leaving.has(index)));
   return graph.nodes
-    .slice(segment.to)
+    .slice(range.to)
     .some((node) => FUSED_AFTER.has(node.op) && tensorsRead(node).some((index) => parted.includes(index)));
 }
 
 /** In blocked layout, which operators are computed as one depends on what stands beside them in the session. */
-function isCut(graph: Graph, { from, to }: Segment): boolean {
+function isCut(graph: Graph, { from, to }: NodeRange): boolean {
   return from > 0 || to < graph.nodes.length;
 }

@@ -1,7 +1,7 @@
 import type { Graph, Node } from '../graph/graph.js';
 import { elementCount, intAttribute, tensorAt } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
-import type { ShapeOf } from '../tile/tile-shape.js';
+import type { ShapeOf } from '../tile/shape-of.js';
 
 /** Multiply-accumulates of one node; operators other than Conv, ConvTranspose, Gemm and MatMul count as none. */
 export function countMacs(graph: Graph, node: Node, shapeOf: ShapeOf): number {

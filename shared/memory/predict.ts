@@ -2,20 +2,23 @@
  * The predictor of working memory.
  *
  * While a segment runs, these are alive: the sessions of all segments; the maps that cross its cuts; its
- * full output maps if it is tiled; the buffers of one step's inputs; what ONNX Runtime holds during the run;
+ * full output maps if it is tiled or streamed; the buffers of one step's inputs, of a stream also the rows it
+ * carries and those between its links; what ONNX Runtime holds during the run;
  * at its end, the outputs twice, once ONNX Runtime's and once JavaScript's copy. Weights are counted apart:
  * they stay mapped below level `layout`, and are copied to the heap from there on.
  */
-import type { DataType, Graph } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
 import { BYTES_PER_ELEMENT, elementCount, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
-import type { ShapeOf } from '../tile/tile-shape.js';
-import { stepShapes, wholeShapes } from '../tile/tile-shape.js';
+import type { ShapeOf } from '../tile/shape-of.js';
+import type { SessionRun } from '../tile/tile-shape.js';
+import { sessionsOf, wholeShapes } from '../tile/tile-shape.js';
 import { isBitExact } from './bit-exact.js';
 import { predictRunPeak } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
+import type { RunStep } from './run-step.js';
 
 /** ONNX Runtime's graph optimisation levels, least first. */
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
@@ -68,29 +71,59 @@ function predictSegment(
   segment: Segment,
   settings: PredictSettings & { readonly fixed: number },
 ): SegmentPrediction {
-  const steps = stepShapes(graph, segment);
-  const macs = countRangeMacs(graph, segment, steps);
+  const sessions = sessionsOf(graph, segment);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
-  const stepBytes = Math.max(
-    ...steps.map((shapeOf) => predictStep(graph, segment, { ...settings, shapeOf })),
-  );
+  // A stream computes nothing twice.
+  const macs =
+    segment.kind === 'tiles' ? countRangeMacs(graph, segment, sessions[0]?.shapes ?? []) : wholeMacs;
   return {
-    workingBytes: Math.round(settings.fixed + mapBytes(graph, segment) + stepBytes),
+    workingBytes: Math.round(
+      settings.fixed + mapBytes(graph, segment) + runBytes(segment, { sessions, settings }),
+    ),
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: isBitExact(graph, segment, {
-      steps,
-      threads: settings.threads,
-      blocked: isBlocked(settings.level),
-    }),
+    bitExact: isExact(graph, segment, { sessions, settings }),
   };
+}
+
+interface Running {
+  readonly sessions: readonly SessionRun[];
+  readonly settings: PredictSettings;
+}
+
+/** Buffers, and the largest step. Those of a stream stand beside each other, since its links run by turns. */
+function runBytes(segment: Segment, { sessions, settings }: Running): number {
+  if (segment.kind !== 'stream') {
+    const steps = sessions.flatMap((session) =>
+      session.shapes.map(
+        (shapeOf) => inputBytes(session, { segment, shapeOf }) + stepBytes(session, { ...settings, shapeOf }),
+      ),
+    );
+    return Math.max(...steps);
+  }
+  const buffers = sessions.reduce((sum, session) => sum + bufferBytes(session) + carryBytes(session), 0);
+  const steps = sessions.flatMap((session) =>
+    session.shapes.map((shapeOf) => stepBytes(session, { ...settings, shapeOf })),
+  );
+  return ringBytes(sessions[0]?.graph, segment) + buffers + Math.max(...steps);
+}
+
+function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running): boolean {
+  const { threads } = settings;
+  const blocked = isBlocked(settings.level);
+  const ranges = segment.kind === 'stream' ? segment.links : [segment];
+  return ranges.every((range, at) => {
+    const steps = segment.kind === 'whole' ? 'whole' : (sessions[at]?.shapes ?? []);
+    return isBitExact(graph, range, { steps, threads, blocked });
+  });
 }
 
 function sessionBytes(graph: Graph, segment: Segment, { level }: PredictSettings): number {
   const nodes = segment.to - segment.from;
+  const sessions = segment.kind === 'stream' ? segment.links.length : 1;
   const copied = isBlocked(level) ? weightsBytes(graph, segment) : 0;
-  return SESSION_BYTES + nodes * NODE_BYTES + copied;
+  return sessions * SESSION_BYTES + nodes * NODE_BYTES + copied;
 }
 
 /** Constants that a range of nodes reads. */
@@ -106,7 +139,7 @@ function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
 function mapBytes(graph: Graph, segment: Segment): number {
   const before = boundaryOf(graph, { from: 0, to: segment.from });
   const image = graph.inputs.filter((index) => tensorAt(graph, index).constant === null);
-  const outputs = segment.kind === 'tiles' ? boundaryOf(graph, segment).outputs : [];
+  const outputs = segment.kind !== 'whole' ? boundaryOf(graph, segment).outputs : [];
   const maps = [...before.outputs, ...outputs].reduce(
     (sum, index) => sum + tensorBytes(tensorAt(graph, index)),
     0,
@@ -119,18 +152,57 @@ function imageBytes(graph: Graph, index: number): number {
   return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }
 
-interface PredictStep extends PredictSettings {
-  readonly shapeOf: ShapeOf;
+/** Bytes of one run: the larger of its peak and its outputs, which are copied at its end. */
+function stepBytes({ graph, range }: SessionRun, step: RunStep): number {
+  const run = predictRunPeak(graph, range, step);
+  return Math.max(run.peakBytes, 2 * run.outputBytes);
 }
 
-/** Bytes of one step: buffers of its inputs, and the larger of the run's peak and its outputs copied. */
-function predictStep(graph: Graph, segment: Segment, { shapeOf, threads }: PredictStep): number {
-  const run = predictRunPeak(graph, segment, { shapeOf, threads });
-  const { inputs } = boundaryOf(graph, segment);
-  const copied = inputs.filter((index) => segment.kind === 'tiles' || graph.inputs.includes(index));
-  const inputBytes = copied.reduce((sum, index) => {
-    const dtype: DataType = tensorAt(graph, index).dtype;
-    return sum + elementCount(shapeOf(index)) * BYTES_PER_ELEMENT[dtype];
+/** What is copied out of the maps for one step. */
+function inputBytes(
+  { graph, range }: SessionRun,
+  { segment, shapeOf }: { readonly segment: Segment; readonly shapeOf: ShapeOf },
+): number {
+  const { inputs } = boundaryOf(graph, range);
+  return inputs
+    .filter((index) => segment.kind === 'tiles' || graph.inputs.includes(index))
+    .reduce((sum, index) => sum + shapedBytes(graph, index, shapeOf), 0);
+}
+
+/** New rows of a stream, as long as its longest step asks. */
+function bufferBytes({ graph, shapes, ports }: SessionRun): number {
+  const carried = new Set(ports.flatMap(({ carry, tail, take }) => [carry, tail, take]));
+  return graph.inputs
+    .filter((index) => !carried.has(index))
+    .reduce(
+      (sum, index) => sum + Math.max(...shapes.map((shapeOf) => shapedBytes(graph, index, shapeOf))),
+      0,
+    );
+}
+
+/** Rows that a stream keeps between steps, and its padding. */
+function carryBytes({ graph, shapes, ports }: SessionRun): number {
+  return ports.reduce((sum, { carry, tail }) => {
+    const held = [carry, tail].filter((index) => index !== undefined);
+    return (
+      sum +
+      held.reduce(
+        (bytes, index) => bytes + Math.max(...shapes.map((shapeOf) => shapedBytes(graph, index, shapeOf))),
+        0,
+      )
+    );
   }, 0);
-  return inputBytes + Math.max(run.peakBytes, 2 * run.outputBytes);
+}
+
+/** Rows that wait between links. */
+function ringBytes(graph: Graph | undefined, segment: Segment): number {
+  if (segment.kind !== 'stream' || graph === undefined) return 0;
+  return [...segment.order.rings].reduce((sum, [tensor, rows]) => {
+    const { shape } = tensorAt(graph, tensor);
+    return sum + (tensorBytes(tensorAt(graph, tensor)) / (shape?.[2] ?? 1)) * rows;
+  }, 0);
+}
+
+function shapedBytes(graph: Graph, index: number, shapeOf: ShapeOf): number {
+  return elementCount(shapeOf(index)) * BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }

@@ -1,6 +1,7 @@
 /**
- * Plans in one line: modes between cuts, such as `5x5 | 8 | 2x2` or `whole`. A number is the first layer
- * after the cut (source layer for Darknet models, node for ONNX).
+ * Plans in one line: modes between cuts, such as `5x5 | 8 | 2x2`, `stream4 > 8 > stream4` or `whole`. A number
+ * is the first layer after the cut (source layer for Darknet models, node for ONNX). `|` cuts with a full map
+ * between, `>` hands rows from stream to stream.
  *
  * Law: parsePlan(formatPlan(p)) = p.
  */
@@ -11,21 +12,29 @@ export interface PlanNotation {
   readonly modes: readonly Mode[];
   /** First layer of each mode after the first: one fewer than modes, increasing. */
   readonly cuts: readonly number[];
+  /** Those of the cuts that hand rows from stream to stream; none if absent. */
+  readonly links?: readonly number[];
 }
 
-export function formatPlan({ modes, cuts }: PlanNotation): string {
-  return modes
-    .map((mode, at) => (at === 0 ? formatMode(mode) : `${cuts[at - 1]} | ${formatMode(mode)}`))
-    .join(' | ');
+export function formatPlan({ modes, cuts, links = [] }: PlanNotation): string {
+  const [first, ...rest] = modes.map(formatMode);
+  return rest.reduce((text, mode, at) => {
+    const cut = cuts[at] ?? 0;
+    const mark = links.includes(cut) ? '>' : '|';
+    return `${text} ${mark} ${cut} ${mark} ${mode}`;
+  }, first ?? '');
 }
 
 /** @throws {SyntaxError} naming the part that can't be read. */
 export function parsePlan(text: string): PlanNotation {
-  const parts = text.split('|').map((part) => part.trim());
+  const parts = text.split(/[|>]/).map((part) => part.trim());
+  const marks = [...text].filter((letter) => letter === '|' || letter === '>');
   const modes = parts.filter((_, at) => at % 2 === 0).map(parseMode);
   const cuts = parts.filter((_, at) => at % 2 === 1).map((part) => parseCut(part, text));
   if (modes.length !== cuts.length + 1) {
-    throw new SyntaxError(`Cannot parse plan "${text}": it ends in a cut, expected MODE | LAYER | MODE ...`);
+    throw new SyntaxError(
+      `Cannot parse plan "${text}": it ends in a cut, expected MODE | LAYER | MODE ... or MODE > LAYER > MODE ...`,
+    );
   }
   const misplaced = cuts.findIndex((cut, at) => cut <= (cuts[at - 1] ?? 0));
   if (misplaced >= 0) {
@@ -33,7 +42,23 @@ export function parsePlan(text: string): PlanNotation {
     const expected = before === undefined ? 'a layer after the first' : `a layer after ${before}`;
     throw new SyntaxError(`Cannot parse plan "${text}": cut ${cuts[misplaced]}, expected ${expected}`);
   }
-  return { modes, cuts };
+  const links = cuts.filter((cut, at) => isLink(text, { cut, marks: marks.slice(2 * at, 2 * at + 2) }));
+  const unlinked = links.find((cut) => !joinsStreams(modes, cuts.indexOf(cut)));
+  if (unlinked !== undefined) {
+    throw new SyntaxError(`Cannot parse plan "${text}": > ${unlinked} >, expected a stream on either side`);
+  }
+  return links.length === 0 ? { modes, cuts } : { modes, cuts, links };
+}
+
+/** Whether a cut stands between `>`. */
+function isLink(text: string, { cut, marks }: { cut: number; marks: readonly string[] }): boolean {
+  if (marks[0] !== marks[1])
+    throw new SyntaxError(`Cannot parse plan "${text}": cut ${cut}, expected | ${cut} | or > ${cut} >`);
+  return marks[0] === '>';
+}
+
+function joinsStreams(modes: readonly Mode[], cutAt: number): boolean {
+  return modes[cutAt]?.kind === 'stream' && modes[cutAt + 1]?.kind === 'stream';
 }
 
 function parseCut(part: string, text: string): number {

@@ -7,7 +7,7 @@ import type { NodeRange } from '../graph/segment-graph.js';
 import type { PredictSettings, SegmentPrediction } from '../memory/predict.js';
 import { predictSegments } from '../memory/predict.js';
 import type { Segment } from '../tile/segment.js';
-import { modeOf, planRange } from '../tile/segment.js';
+import { linkStreams, modesOf, planRange } from '../tile/segment.js';
 import type { PlanNotation } from './notation.js';
 import { formatPlan } from './notation.js';
 
@@ -41,25 +41,47 @@ export function budgetedBytes(predicted: PlanPrediction, weights: WeightsPolicy)
 
 /** @throws {RangeError} if a cut is no layer of the graph. */
 export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
-  const ranges = rangesOf(graph, notation.cuts);
-  const segments = mergeWholes(
-    ranges.flatMap((range, at) => planRange(graph, range, notation.modes[at] ?? { kind: 'whole' })),
-    notation.cuts.map((cut) => positionOf(graph, cut)),
-  );
+  const segments = segmentsOf(graph, notation);
   const predictions = predictSegments(graph, segments, settings);
   const workingBytes = Math.max(...predictions.map((item) => item.workingBytes));
   const weightsBytes = Math.max(...predictions.map((item) => item.weightsBytes));
   return {
-    notation: formatPlan({
-      modes: segments.map(modeOf),
-      cuts: segments.slice(1).map(({ from }) => graph.nodes[from]?.layer ?? 0),
-    }),
+    notation: describeSegments(graph, segments),
     segments: segments.flatMap((segment, at) => {
       const prediction = predictions[at];
       return prediction === undefined ? [] : [{ segment, prediction }];
     }),
     predicted: { workingBytes, weightsBytes, peakBytes: workingBytes + weightsBytes },
   };
+}
+
+/** What really runs, in a notation's words. */
+export function describeSegments(graph: Graph, segments: readonly Segment[]): string {
+  const parts = segments.flatMap(modesOf);
+  const layerOf = ({ from }: NodeRange) => graph.nodes[from]?.layer ?? 0;
+  return formatPlan({
+    modes: parts.map(({ mode }) => mode),
+    cuts: parts.slice(1).map(layerOf),
+    links: parts.filter(({ linked }) => linked).map(layerOf),
+  });
+}
+
+function segmentsOf(graph: Graph, { modes, cuts, links = [] }: PlanNotation): readonly Segment[] {
+  const linked: Segment[] = [];
+  for (const [at, range] of rangesOf(graph, cuts).entries()) {
+    const [next, ...others] = planRange(graph, range, modes[at] ?? { kind: 'whole' });
+    const last = linked.at(-1);
+    const isAsked = links.includes(cuts[at - 1] ?? -1);
+    const joined =
+      isAsked && last?.kind === 'stream' && next?.kind === 'stream' ? linkStreams(graph, last, next) : undefined;
+    if (joined !== undefined) linked[linked.length - 1] = joined;
+    else if (next !== undefined) linked.push(next);
+    linked.push(...others);
+  }
+  return mergeWholes(
+    linked,
+    cuts.map((cut) => positionOf(graph, cut)),
+  );
 }
 
 /** Neighbouring whole segments that nobody cut apart are one: fewer sessions, fewer copies. */

@@ -1,15 +1,20 @@
 /** A segment: a range of nodes and how it is run, with the geometry of its tiles. */
-import type { Graph } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/graph.js';
 import { localityOf } from '../graph/locality.js';
 import type { NodeRange } from '../graph/segment-graph.js';
+import type { LinkOrder } from './link-order.js';
+import { orderLinks } from './link-order.js';
 import type { Mode } from './mode.js';
 import { tilesOf, WHOLE } from './mode.js';
 import type { Axis, Space } from './space.js';
 import { spaceOf } from './space.js';
+import type { StreamLink } from './stream.js';
+import { streamRange } from './stream.js';
+import { streamRuleOf } from './stream-rule.js';
 import type { AxisTile } from './tile-axis.js';
 import { countUnits, tileAxis } from './tile-axis.js';
 
-export type Segment = WholeSegment | TiledSegment;
+export type Segment = WholeSegment | TiledSegment | StreamedSegment;
 
 export interface WholeSegment extends NodeRange {
   readonly kind: 'whole';
@@ -22,9 +27,58 @@ export interface TiledSegment extends NodeRange {
   readonly colTiles: readonly AxisTile[];
 }
 
-/** The mode a segment really runs in. */
-export function modeOf(segment: Segment): Mode {
-  return segment.kind === 'whole' ? WHOLE : tilesOf(segment.rowTiles.length, segment.colTiles.length);
+/** One stream, or several that hand rows to each other without a full map between. */
+export interface StreamedSegment extends NodeRange {
+  readonly kind: 'stream';
+  readonly links: readonly StreamLink[];
+  readonly order: LinkOrder;
+}
+
+/** A range that runs in a session of its own, and the mode it really runs in. */
+export interface RangeMode extends NodeRange {
+  readonly mode: Mode;
+  /** Fed row by row by the range before. */
+  readonly linked: boolean;
+}
+
+export function modesOf(segment: Segment): readonly RangeMode[] {
+  const { from, to } = segment;
+  switch (segment.kind) {
+    case 'whole':
+      return [{ from, to, mode: WHOLE, linked: false }];
+    case 'tiles': {
+      const { rowTiles, colTiles } = segment;
+      return [{ from, to, mode: tilesOf(rowTiles.length, colTiles.length), linked: false }];
+    }
+    case 'stream':
+      return segment.links.map((link, at) => ({
+        from: link.from,
+        to: link.to,
+        mode: { kind: 'stream', rows: link.units },
+        linked: at > 0,
+      }));
+  }
+}
+
+/**
+ * Neighbouring streams as one segment, the first feeding the second; undefined if the second needs a whole map
+ * of the first.
+ */
+export function linkStreams(
+  graph: Graph,
+  first: StreamedSegment,
+  second: StreamedSegment,
+): StreamedSegment | undefined {
+  const made = new Set(first.links.flatMap(({ stream }) => stream.space.boundary.outputs));
+  const flows = second.links.every(({ stream: { space } }) =>
+    space.boundary.inputs.every((input) => !made.has(input) || space.scales.has(input)),
+  );
+  return flows ? streamOf(graph, [...first.links, ...second.links]) : undefined;
+}
+
+function streamOf(graph: Graph, links: readonly StreamLink[]): StreamedSegment {
+  const [from = 0, to = 0] = [links[0]?.from, links.at(-1)?.to];
+  return { kind: 'stream', from, to, links, order: orderLinks(graph, links) };
 }
 
 /**
@@ -32,10 +86,23 @@ export function modeOf(segment: Segment): Mode {
  * the map allows is made coarser. The result says what really runs.
  */
 export function planRange(graph: Graph, range: NodeRange, mode: Mode): readonly Segment[] {
-  if (mode.kind === 'whole') return [wholeOf(range)];
-  return splitAtBarriers(graph, range).map((part) =>
-    part.local ? tileRange(graph, part, mode) : wholeOf(part),
-  );
+  switch (mode.kind) {
+    case 'whole':
+      return [wholeOf(range)];
+    case 'tiles':
+      return splitAtBarriers(graph, range, localityOf).map((part) =>
+        part.local ? tileRange(graph, part, mode) : wholeOf(part),
+      );
+    case 'stream':
+      return splitAtBarriers(graph, range, streamRuleOf).map((part) =>
+        part.local ? streamPart(graph, part, mode.rows) : wholeOf(part),
+      );
+  }
+}
+
+function streamPart(graph: Graph, range: NodeRange, units: number): Segment {
+  const link = streamRange(graph, range, units);
+  return link === undefined ? wholeOf(range) : streamOf(graph, [link]);
 }
 
 function wholeOf({ from, to }: NodeRange): WholeSegment {
@@ -58,12 +125,15 @@ function tileRange(graph: Graph, range: NodeRange, mode: Extract<Mode, { kind: '
 
 type Run = NodeRange & { readonly local: boolean };
 
+/** What tells whether a node is a barrier. */
+type Rule = (graph: Graph, node: Node) => { readonly kind: string };
+
 /** Maximal runs of layers that are all local or hold a barrier; layers are never torn, plans cut between them. */
-function splitAtBarriers(graph: Graph, { from, to }: NodeRange): readonly Run[] {
+function splitAtBarriers(graph: Graph, { from, to }: NodeRange, ruleOf: Rule): readonly Run[] {
   const runs: Run[] = [];
   for (let at = from; at < to; ) {
     const end = endOfLayer(graph, { from: at, to });
-    const local = graph.nodes.slice(at, end).every((node) => localityOf(graph, node).kind === 'local');
+    const local = graph.nodes.slice(at, end).every((node) => ruleOf(graph, node).kind !== 'barrier');
     const last = runs.at(-1);
     if (last?.local === local) runs[runs.length - 1] = { ...last, to: end };
     else runs.push({ from: at, to: end, local });

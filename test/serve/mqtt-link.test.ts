@@ -1,17 +1,16 @@
-/** The line to a real broker: embedded (MQTT 3.1.1) and Mosquitto (5). */
+/** The link to a real broker: embedded (MQTT 3.1.1) and Mosquitto (5). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LinkMessage } from '../../agent/serve/mqtt-link.js';
-import { MqttLink } from '../../agent/serve/mqtt-link.js';
 import { BROKERS, freePort } from './brokers.js';
+import { openLink, textsOf, until } from './mqtt-link-client.js';
 
 for (const broker of BROKERS) {
   test(`MqttLink over ${broker.name}: retained state, messages, last will`, {
     skip: broker.skip,
   }, async () => {
     const { url, stop } = await broker.start(await freePort());
-    const node = openLink(url, 'node', { topic: 'mafat/node/status', payload: 'offline' });
+    const node = openLink(url, 'node', { will: { topic: 'mafat/node/status', payload: 'offline' } });
     node.link.retain('mafat/node/status', 'online');
     node.link.subscribe('mafat/node/v2/models/+/infer');
     await node.ready;
@@ -89,40 +88,3 @@ test('EmbeddedBroker lets nobody read the answers of another client', async () =
   await node.link.stop();
   await started.stop();
 });
-
-function openLink(server: string, clientId: string, will?: { topic: string; payload: string }) {
-  const messages: LinkMessage[] = [];
-  const offline: string[] = [];
-  let connected: () => void = () => undefined;
-  const ready = new Promise<void>((resolve) => {
-    connected = resolve;
-  });
-  const link = new MqttLink(
-    {
-      server,
-      clientId,
-      keepaliveSeconds: 30,
-      maxPayloadBytes: 100_000,
-      ...(will === undefined ? {} : { will }),
-    },
-    {
-      onMessage: (message) => messages.push(message),
-      onConnect: () => connected(),
-      onOffline: (reason) => offline.push(reason),
-    },
-  );
-  link.start();
-  return { link, messages, offline, ready };
-}
-
-function textsOf(messages: readonly LinkMessage[]): readonly string[] {
-  return messages.map(({ payload }) => Buffer.from(payload).toString());
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (holds()) return;
-    await sleep(25);
-  }
-  throw new Error('it did not come about within 10 s');
-}

@@ -1,0 +1,82 @@
+/**
+ * What a stream keeps between its steps: for each operand the rows that it will need again.
+ *
+ * Rows are copied out of the session's outputs into buffers of our own and the outputs let go: held across a
+ * minor collection they would be promoted and stay until a full one.
+ */
+import type { Phase } from '../../shared/index.js';
+import type { TensorData } from './onnx-runtime.js';
+import type { CarrySpec } from './protocol.js';
+
+export class StreamState {
+  readonly #carries: readonly CarryState[];
+
+  constructor(specs: readonly CarrySpec[]) {
+    this.#carries = specs.map((spec) => new CarryState(spec));
+  }
+
+  /** Inputs of the session beside the new rows. */
+  feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
+    return this.#carries.flatMap((carry) => carry.feeds(phase));
+  }
+
+  /** Outputs that have to be asked for. */
+  nextNames(phase: Phase): readonly string[] {
+    return phase === 'last' ? [] : this.#carries.flatMap(({ spec }) => spec.next ?? []);
+  }
+
+  /** Keeps what the next step needs. */
+  keep(results: Readonly<Record<string, TensorData>>): void {
+    for (const carry of this.#carries) carry.keep(results);
+  }
+}
+
+class CarryState {
+  readonly spec: CarrySpec;
+  readonly #rowLength: number;
+  readonly #rows: Float32Array;
+  #tail: Float32Array = NO_ROWS;
+
+  constructor(spec: CarrySpec) {
+    const { channels, cols, carry, fill } = spec;
+    this.spec = spec;
+    this.#rowLength = channels * cols;
+    this.#rows = new Float32Array(Math.max(carry?.top ?? 0, carry?.kept ?? 0) * this.#rowLength).fill(fill);
+  }
+
+  feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
+    const { carry, tail, take, fill } = this.spec;
+    const feeds: (readonly [string, TensorData])[] = [];
+    if (carry !== null) {
+      const count = phase === 'first' ? carry.top : carry.kept;
+      feeds.push([carry.name, this.#tensor(this.#rows, count)]);
+    }
+    if (tail !== null) {
+      const count = phase === 'last' ? tail.bottom : 0;
+      if (count > 0) this.#tail = new Float32Array(count * this.#rowLength).fill(fill);
+      feeds.push([tail.name, this.#tensor(this.#tail, count)]);
+    }
+    if (take !== null) {
+      const data = BigInt64Array.of(BigInt(take.rows[phase]));
+      feeds.push([take.name, { dtype: 'int64', shape: [1], data }]);
+    }
+    return feeds;
+  }
+
+  keep(results: Readonly<Record<string, TensorData>>): void {
+    const { next } = this.spec;
+    const kept = next === null ? undefined : results[next];
+    if (kept !== undefined) this.#rows.set(kept.data as Float32Array);
+  }
+
+  #tensor(rows: Float32Array, count: number): TensorData {
+    const { channels, cols } = this.spec;
+    return {
+      dtype: 'float32',
+      shape: [1, channels, count, cols],
+      data: rows.subarray(0, count * this.#rowLength),
+    };
+  }
+}
+
+const NO_ROWS = new Float32Array(0);

@@ -1,0 +1,203 @@
+/**
+ * One connection to a broker, from the attempt to its end. The only file that touches MQTT.js.
+ *
+ * MQTT.js' own reconnecting isn't used. It ends for good at the first refusal, and it sends a QoS 1 packet
+ * again even where the broker cuts the line for just that packet. Here what is in flight is lost with its line.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
+import { connect, ReasonCodes } from 'mqtt';
+import type { LineEnd, MqttVersion } from './retry-policy.js';
+
+export interface LineOptions {
+  readonly server: string;
+  readonly clientId: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly keepaliveSeconds: number;
+  /** Largest payload that is sent or read, in bytes. */
+  readonly maxPayloadBytes: number;
+  /** Said for us, retained, when the line breaks. */
+  readonly will?: Retained;
+}
+
+export interface Retained {
+  readonly topic: string;
+  readonly payload: string;
+}
+
+export interface LinkMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** MQTT 5 only. */
+  readonly responseTopic?: string;
+  /** MQTT 5 only. */
+  readonly correlationData?: Uint8Array;
+}
+
+export interface LineEvents {
+  readonly onOpen: () => void;
+  readonly onMessage: (message: LinkMessage) => void;
+  /** The broker acknowledged a subscription or a QoS 1 publish, with a refusal. */
+  readonly onRefused: (topic: string, reason: string) => void;
+  /** Once, however it came about. */
+  readonly onEnd: (end: LineEnd, reason: string) => void;
+}
+
+export interface Publish {
+  readonly qos: 0 | 1;
+  readonly retain?: boolean;
+  /** MQTT 5 only. */
+  readonly correlationData?: Uint8Array;
+}
+
+/** MQTT's own limit. */
+const MAX_PACKET_BYTES = 2 ** 28 - 1;
+
+/** Of a packet that is received: topic, properties and framing beside the payload. */
+const OVERHEAD_BYTES = 4096;
+
+/** For the last word and the broker's goodbye together. */
+const CLOSE_MS = 1500;
+
+/** Return codes and reason codes of CONNACK, in MQTT 3.1.1 and 5. */
+const WRONG_VERSION: readonly unknown[] = [1, 132];
+
+/** Of a socket that the other side closed. */
+const HUNG_UP: readonly unknown[] = ['ECONNRESET', 'EPIPE'];
+
+export class MqttLine {
+  readonly #client: MqttClient;
+  readonly #events: LineEvents;
+  readonly version: MqttVersion;
+  /** Announced by the broker; MQTT 3.1.1 has no such thing. */
+  #maxPacketBytes = MAX_PACKET_BYTES;
+  #openedAtMs: number | undefined;
+  /** The first one says why. */
+  #fault: Error | undefined;
+
+  /** Opens it: a line is one attempt. */
+  constructor(options: LineOptions, version: MqttVersion, events: LineEvents) {
+    this.version = version;
+    this.#events = events;
+    const client = connect(options.server, clientOptions(options, version));
+    client.on('connect', ({ properties }) => {
+      this.#maxPacketBytes = properties?.maximumPacketSize ?? MAX_PACKET_BYTES;
+      this.#openedAtMs = performance.now();
+      events.onOpen();
+    });
+    client.on('message', (_topic, _payload, packet) => events.onMessage(messageOf(packet)));
+    client.on('disconnect', ({ reasonCode = 0 }) => this.#fail(new Error(reasonOf(reasonCode))));
+    client.on('error', (error) => this.#fail(error));
+    client.on('close', () => events.onEnd(this.#end(), describeFault(this.#fault)));
+    this.#client = client;
+  }
+
+  /** Not by MQTT.js' word alone, which comes before the broker's limit is taken over. */
+  get isOpen(): boolean {
+    return this.#openedAtMs !== undefined && this.#client.connected;
+  }
+
+  /** Largest packet that the broker takes, as far as it is known. */
+  get maxPacketBytes(): number {
+    return this.isOpen ? this.#maxPacketBytes : MAX_PACKET_BYTES;
+  }
+
+  subscribe(filter: string): void {
+    this.#client.subscribe(filter, { qos: 1 }, (error, _granted, ack) =>
+      this.#acknowledge(filter, error, ack),
+    );
+  }
+
+  /** The caller has checked its size: the broker would cut the line. */
+  publish(topic: string, payload: string, { correlationData, ...options }: Publish): void {
+    const properties =
+      correlationData === undefined ? {} : { properties: { correlationData: Buffer.from(correlationData) } };
+    this.#client.publish(topic, payload, { ...options, ...properties }, (error, ack) =>
+      this.#acknowledge(topic, error, ack),
+    );
+  }
+
+  /** Says a last word, retained, and closes; in CLOSE_MS, whether or not the broker still answers. */
+  async close(last?: Retained): Promise<void> {
+    if (this.isOpen) await within(CLOSE_MS, this.#sayGoodbye(last));
+    // Not end(true), which does nothing while an end() still waits for the broker.
+    this.#client.stream.destroy();
+  }
+
+  /** A broker that refuses the last word gets its DISCONNECT all the same: without, it would say the will. */
+  async #sayGoodbye(last: Retained | undefined): Promise<void> {
+    const options = { qos: 1, retain: true } as const;
+    if (last !== undefined)
+      await this.#client.publishAsync(last.topic, last.payload, options).catch(() => undefined);
+    await this.#client.endAsync();
+  }
+
+  #acknowledge(topic: string, error: Error | null | undefined, ack: object | undefined): void {
+    // Without an acknowledgement it was the line that broke: that is onEnd's.
+    if (error && ack !== undefined) this.#events.onRefused(topic, error.message);
+  }
+
+  #fail(error: Error): void {
+    this.#fault ??= error;
+    this.#client.stream.destroy();
+  }
+
+  #end(): LineEnd {
+    if (this.#openedAtMs !== undefined) return { kind: 'lost', heldMs: performance.now() - this.#openedAtMs };
+    const code = codeOf(this.#fault);
+    if (WRONG_VERSION.includes(code)) return { kind: 'wrong-version' };
+    return { kind: code === undefined || HUNG_UP.includes(code) ? 'unanswered' : 'failed' };
+  }
+}
+
+function clientOptions(options: LineOptions, protocolVersion: MqttVersion): IClientOptions {
+  const { clientId, username, password, keepaliveSeconds, will, maxPayloadBytes } = options;
+  return {
+    clientId,
+    protocolVersion,
+    clean: true,
+    keepalive: keepaliveSeconds,
+    reconnectPeriod: 0,
+    queueQoSZero: false,
+    resubscribe: false,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(will === undefined
+      ? {}
+      : { will: { ...will, payload: Buffer.from(will.payload), qos: 1, retain: true } }),
+    ...(protocolVersion === 5 ? { properties: { maximumPacketSize: maxPayloadBytes + OVERHEAD_BYTES } } : {}),
+  };
+}
+
+function messageOf({ topic, payload, properties }: IPublishPacket): LinkMessage {
+  const { responseTopic, correlationData } = properties ?? {};
+  return {
+    topic,
+    payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+    ...(responseTopic === undefined ? {} : { responseTopic }),
+    ...(correlationData === undefined ? {} : { correlationData }),
+  };
+}
+
+/** Waits for work to end, but not longer; leaves no timer behind. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const deadline = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined);
+  await Promise.race([work, deadline]);
+  ended.abort();
+}
+
+function reasonOf(code: number): string {
+  return `the broker ended the connection: ${ReasonCodes[code as keyof typeof ReasonCodes] || code}`;
+}
+
+/** Of several addresses that can't be reached Node.js gives an error with a code but without a message. */
+function describeFault(fault: Error | undefined): string {
+  return fault === undefined ? 'the broker closed the connection' : fault.message || String(codeOf(fault));
+}
+
+/** MQTT's number, or the name of a system error. */
+function codeOf(fault: Error | undefined): unknown {
+  return fault !== undefined && 'code' in fault ? fault.code : undefined;
+}
