@@ -1,7 +1,8 @@
 /** What `infer` and `status` share: where the agent is, and waiting for what it says over MQTT. */
 import type { Command } from 'commander';
+import type { LinkMessage } from '../serve/mqtt-link.js';
 import { MqttLink } from '../serve/mqtt-link.js';
-import { parseCount } from './parse-options.js';
+import { parseBase, parseCount, parseNode, parseServer } from './parse-options.js';
 
 export interface ServerFlags {
   readonly server: string;
@@ -13,9 +14,9 @@ export interface ServerFlags {
 
 export function withServerOptions(command: Command): Command {
   return command
-    .requiredOption('--server <url>', 'broker, such as mqtt://127.0.0.1:1883')
-    .requiredOption('--node <name>', 'node of the agent')
-    .option('--base <topic>', 'first levels of all topics', 'mafat')
+    .requiredOption('--server <url>', 'broker, such as mqtt://127.0.0.1:1883', parseServer)
+    .requiredOption('--node <name>', 'node of the agent', parseNode)
+    .option('--base <topic>', 'first levels of all topics', parseBase, 'mafat')
     .option('--timeout <seconds>', 'how long to wait for the answer', parseCount, 30)
     .option('--json', 'print the answer as JSON');
 }
@@ -34,39 +35,54 @@ export interface Exchange {
   readonly ask?: (link: MqttLink) => void;
 }
 
-/** Connects, subscribes, asks, and gives the first message of each topic. @throws {Error} if one doesn't come in time. */
+/**
+ * Connects, subscribes, asks, and gives the first message of each topic.
+ * @throws {Error} if one doesn't come in time, if the broker refuses it, or what `ask` throws.
+ */
 export function askAgent(
   { server, timeout, node }: ServerFlags,
   { client, topics, maxBytes = 0, ask }: Exchange,
 ): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
-    const answers = new Map<string, string>();
-    let reason = `no answer from node "${node}" within ${timeout} s`;
+    const maxPayloadBytes = Math.max(maxBytes, MAX_ANSWER_BYTES);
+    const noAnswer = `no answer from node "${node}" within ${timeout} s`;
+    let reason = noAnswer;
     const end = (settle: () => void) => {
       clearTimeout(timer);
-      void link.stop().then(settle);
+      link.stop().then(settle, reject);
     };
+    const fail = (error: unknown) => end(() => reject(error));
     const link = new MqttLink(
+      { server, clientId: client, keepaliveSeconds: 30, maxPayloadBytes },
       {
-        server,
-        clientId: client,
-        keepaliveSeconds: 30,
-        maxPayloadBytes: Math.max(maxBytes, MAX_ANSWER_BYTES),
-      },
-      {
-        onConnect: () => ask?.(link),
+        onConnect: () => {
+          reason = noAnswer;
+          // An error must not pass through the events of the line, where nobody would catch it.
+          try {
+            ask?.(link);
+          } catch (error) {
+            fail(error);
+          }
+        },
         onOffline: (why) => {
-          reason = `no connection to ${server}: ${why}`;
+          reason = `no connection to ${new URL(server).host}: ${why}`;
         },
-        onMessage: ({ topic, payload }) => {
-          answers.set(topic, Buffer.from(payload).toString('utf8'));
-          const all = topics.map((expected) => answers.get(expected));
-          if (all.every((answer) => answer !== undefined)) end(() => resolve(all));
-        },
+        onRefused: (topic, why) => fail(new Error(`Cannot ask: the broker refuses ${topic}: ${why}`)),
+        onMessage: gather(topics, (answers) => end(() => resolve(answers))),
       },
     );
-    const timer = setTimeout(() => end(() => reject(new Error(`Cannot ask: ${reason}`))), timeout * 1000);
     for (const topic of topics) link.subscribe(topic);
     link.start();
+    const timer = setTimeout(() => fail(new Error(`Cannot ask: ${reason}`)), timeout * 1000);
   });
+}
+
+/** Takes messages until there is one of each topic; the last one counts. */
+function gather(topics: readonly string[], onAll: (payloads: readonly string[]) => void) {
+  const found = new Map<string, string>();
+  return ({ topic, payload }: LinkMessage): void => {
+    found.set(topic, Buffer.from(payload).toString('utf8'));
+    const all = topics.map((expected) => found.get(expected));
+    if (all.every((text) => text !== undefined)) onAll(all);
+  };
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { ErrorResponse, InferenceResponse } from '../../shared/index.js';
 import { inferTopic } from '../../shared/index.js';
+import { readInputFile } from '../models/read-input.js';
 import type { ServerFlags } from './ask-agent.js';
 import { askAgent, withServerOptions } from './ask-agent.js';
-import { parseRatio } from './parse-options.js';
+import { parseModel, parseRatio } from './parse-options.js';
 import { formatTable, printJson, printLine } from './print.js';
 
 interface InferFlags extends ServerFlags {
@@ -17,11 +17,11 @@ interface InferFlags extends ServerFlags {
 export function inferCommand(): Command {
   return withServerOptions(new Command('infer'))
     .description('send an image to a running agent and print what it finds')
-    .requiredOption('--model <name>', 'model to ask')
+    .requiredOption('--model <name>', 'model to ask', parseModel)
     .requiredOption('--image <file>', 'a JPEG, PNG or WebP image')
     .option('--threshold <ratio>', 'least confidence of a detection', parseRatio)
     .action(async (flags: InferFlags) => {
-      const bytes = await readFile(flags.image);
+      const bytes = await readImage(flags.image);
       const client = `mafat-infer-${randomUUID().slice(0, 8)}`;
       const replyTo = `${flags.base}/clients/${client}/answers`;
       const request = {
@@ -36,11 +36,21 @@ export function inferCommand(): Command {
       const [answer = ''] = await askAgent(flags, {
         client,
         topics: [replyTo],
-        maxBytes: payload.length,
+        maxBytes: Buffer.byteLength(payload),
         ask: (link) => link.publish(inferTopic(flags.base, flags.node, flags.model), payload, { qos: 1 }),
       });
       printAnswer(JSON.parse(answer) as InferenceResponse | ErrorResponse, flags);
     });
+}
+
+/** Whether it is an image is the agent's to say. */
+async function readImage(file: string): Promise<Buffer> {
+  try {
+    return await readInputFile(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RangeError(`--image: ${reason}; expected a JPEG, PNG or WebP image`);
+  }
 }
 
 function printAnswer(answer: InferenceResponse | ErrorResponse, { json }: InferFlags): void {

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Level, WeightsPolicy } from '../../shared/index.js';
 import { LEVELS, parsePlan } from '../../shared/index.js';
 import { parseByteSize } from '../config/byte-size.js';
+import { configSchema } from '../config/config-schema.js';
 
 /** A size, by the configuration's rule: `64M`, `1.5G`, `50000000`. */
 export function parseBytes(text: string): number {
@@ -70,6 +71,34 @@ export function parseWeights(text: string): WeightsPolicy {
 /** A plan's notation, checked as far as it can be without the model. */
 export function parseNotation(text: string): string {
   asArgument(() => parsePlan(text));
+  return text;
+}
+
+/** A broker other than the agent's own. User name and password may stand in it: here they have no other place. */
+export function parseServer(text: string): string {
+  const bare = text.replace(/^(mqtts?:\/\/)[^/@]*@/, '$1');
+  if (text === 'embedded' || !configSchema.safeParse({ mqtt: { server: bare } }).success) {
+    throw new InvalidArgumentError('Expected mqtt://host:port or mqtts://host:port.');
+  }
+  return text;
+}
+
+export function parseNode(text: string): string {
+  return asConfigured(text, { node: text });
+}
+
+export function parseBase(text: string): string {
+  return asConfigured(text, { mqtt: { base: text } });
+}
+
+export function parseModel(text: string): string {
+  return asConfigured(text, { models: [{ name: text }] });
+}
+
+/** By the configuration's rule for the same value, so that no other can have an agent that answers. */
+function asConfigured(text: string, config: object): string {
+  const issue = configSchema.safeParse(config).error?.issues[0];
+  if (issue !== undefined) throw new InvalidArgumentError(`Expected ${issue.message}.`);
   return text;
 }
 

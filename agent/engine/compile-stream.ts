@@ -1,5 +1,5 @@
 /** A streamed segment -> the sessions of its links, and the steps of all of them in the order they run. */
-import type { CarryPorts, Graph, LinkStep, Phase, StreamedSegment, StreamLink } from '../../shared/index.js';
+import type { Graph, LinkStep, MadeOperand, Phase, StreamedSegment, StreamLink } from '../../shared/index.js';
 import {
   buildLinkGraph,
   compactGraph,
@@ -34,7 +34,7 @@ function compileLink({ graph, mapOf }: NumberedMaps, link: StreamLink): SessionP
   };
 }
 
-function carryOf(graph: Graph, { operand, carry, next, tail, take }: CarryPorts): CarrySpec {
+function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
   const nameOf = (index: number) => tensorAt(graph, index).name;
   const [, channels = 1, , cols = 1] = knownShape(tensorAt(graph, operand.tensor));
   const { top, kept, bottom, fill, takes } = operand;

@@ -12,6 +12,7 @@ import { POINTWISE, windowRule } from './axis-rule.js';
 import { constantNumbers } from './constant-values.js';
 import type { Graph, Node } from './graph.js';
 import { intAttribute, intsAttribute, stringAttribute, tensorAt } from './graph.js';
+import { memoByGraph } from './memo.js';
 import { resizeRule } from './resize-rule.js';
 
 export interface SpatialRule {
@@ -27,6 +28,17 @@ const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 
 /** Classifies one node of a normalised graph. Barriers say why, for `mafat model show` and error messages. */
 export function localityOf(graph: Graph, node: Node): Locality {
+  const known = localities(graph);
+  const before = known.get(node);
+  if (before !== undefined) return before;
+  const locality = classifyNode(graph, node);
+  known.set(node, locality);
+  return locality;
+}
+
+const localities = memoByGraph(() => new WeakMap<Node, Locality>());
+
+function classifyNode(graph: Graph, node: Node): Locality {
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
   const classify = CLASSIFIERS.get(node.op);
   if (classify === undefined) return barrier(`${node.op} isn't spatially local`);

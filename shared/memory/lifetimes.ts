@@ -1,5 +1,5 @@
 /**
- * Peak of the tensors that ONNX Runtime holds during one run of a subgraph, without an arena.
+ * Peak of the tensors that ONNX Runtime holds during one run of a session, without an arena.
  *
  * A node's outputs are allocated before it runs and live until their last reader has run; outputs of the
  * subgraph live to the end. An elementwise node takes over the buffer of an input of the same size that dies
@@ -8,12 +8,10 @@
  * Source: onnxruntime/core/framework/allocation_planner.cc (kReuse from MayInplace, kAlias).
  * Not modelled: reuse of dead buffers of the same symbolic shape, which can only make it smaller.
  */
-import type { Graph, Node } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount, tensorAt, tensorsRead, tensorsWritten } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
+import type { Graph } from '../graph/graph.js';
 import { convScratchBytes } from './conv-scratch.js';
 import type { RunStep } from './run-step.js';
+import type { Operation, SessionRun } from './session-run.js';
 
 const IN_PLACE_OPERATORS = new Set(
   `
@@ -30,56 +28,53 @@ export interface RunPeak {
   readonly outputBytes: number;
 }
 
-/** @returns bytes for one run of nodes [from, to) at the shapes of one step. */
-export function predictRunPeak(graph: Graph, range: NodeRange, step: RunStep): RunPeak {
-  const { outputs } = boundaryOf(graph, range);
-  const bytesOf = (index: number) =>
-    elementCount(step.shapeOf(index)) * BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
-  const nodes = graph.nodes.slice(range.from, range.to);
-  const lastRead = lastReads(nodes, outputs);
+/** @returns bytes for one run of a session at the shapes of one step. */
+export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): RunPeak {
+  const { operations, outputs } = run;
+  const bytesOf = (value: number) => run.bytesOf(value, step.shapeOf);
+  const lastRead = lastReads(run);
   const owned = new Set<number>();
   let alive = 0;
   let peak = 0;
-  for (const [at, node] of nodes.entries()) {
-    const dying = [...new Set(tensorsRead(node))].filter(
-      (index) => owned.has(index) && lastRead.get(index) === at,
-    );
-    const reused = reusedInput(node, dying, bytesOf);
-    for (const index of tensorsWritten(node)) {
-      owned.add(index);
-      alive += bytesOf(index);
+  for (const [at, operation] of operations.entries()) {
+    const { node, reads, writes } = operation;
+    const dying = [...new Set(reads)].filter((value) => owned.has(value) && lastRead.get(value) === at);
+    const reused = reusedInput(operation, dying, bytesOf);
+    for (const value of writes) {
+      owned.add(value);
+      alive += bytesOf(value);
     }
     if (reused !== undefined) alive -= bytesOf(reused);
-    peak = Math.max(peak, alive + convScratchBytes(graph, node, step));
-    for (const index of dying) {
-      if (index !== reused) alive -= bytesOf(index);
-      owned.delete(index);
+    peak = Math.max(peak, alive + (node === undefined ? 0 : convScratchBytes(graph, node, step)));
+    for (const value of dying) {
+      if (value !== reused) alive -= bytesOf(value);
+      owned.delete(value);
     }
-    for (const index of tensorsWritten(node)) {
-      if (lastRead.has(index)) continue;
-      alive -= bytesOf(index);
-      owned.delete(index);
+    for (const value of writes) {
+      if (lastRead.has(value)) continue;
+      alive -= bytesOf(value);
+      owned.delete(value);
     }
   }
-  return { peakBytes: peak, outputBytes: outputs.reduce((sum, index) => sum + bytesOf(index), 0) };
+  return { peakBytes: peak, outputBytes: outputs.reduce((sum, value) => sum + bytesOf(value), 0) };
 }
 
-/** Position of the last reader of each tensor; outputs of the range are read at its end. */
-function lastReads(nodes: readonly Node[], outputs: readonly number[]): ReadonlyMap<number, number> {
+/** Position of the last reader of each value; outputs of the session are read at its end. */
+function lastReads({ operations, outputs }: SessionRun): ReadonlyMap<number, number> {
   const last = new Map<number, number>();
-  for (const [at, node] of nodes.entries()) {
-    for (const index of tensorsRead(node)) last.set(index, at);
+  for (const [at, { reads }] of operations.entries()) {
+    for (const value of reads) last.set(value, at);
   }
-  for (const index of outputs) last.set(index, nodes.length);
+  for (const value of outputs) last.set(value, operations.length);
   return last;
 }
 
 function reusedInput(
-  node: Node,
+  { node, reads, writes }: Operation,
   dying: readonly number[],
-  bytesOf: (index: number) => number,
+  bytesOf: (value: number) => number,
 ): number | undefined {
-  if (!IN_PLACE_OPERATORS.has(node.op) || node.domain !== '') return undefined;
-  const size = bytesOf(node.outputs[0] ?? -1);
-  return dying.find((index) => node.inputs.slice(0, 2).includes(index) && bytesOf(index) === size);
+  if (node === undefined || !IN_PLACE_OPERATORS.has(node.op) || node.domain !== '') return undefined;
+  const size = bytesOf(writes[0] ?? -1);
+  return dying.find((value) => reads.slice(0, 2).includes(value) && bytesOf(value) === size);
 }

@@ -8,17 +8,16 @@
  * they stay mapped below level `layout`, and are copied to the heap from there on.
  */
 import type { Graph } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
+import { BYTES_PER_ELEMENT, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
-import type { ShapeOf } from '../tile/shape-of.js';
-import type { SessionRun } from '../tile/tile-shape.js';
-import { sessionsOf, wholeShapes } from '../tile/tile-shape.js';
+import { wholeShapes } from '../tile/tile-shape.js';
 import { isBitExact } from './bit-exact.js';
 import { predictRunPeak } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
-import type { RunStep } from './run-step.js';
+import type { SessionRun } from './session-run.js';
+import { sessionsOf } from './session-run.js';
 
 /** ONNX Runtime's graph optimisation levels, least first. */
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
@@ -74,11 +73,11 @@ function predictSegment(
   const sessions = sessionsOf(graph, segment);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
   // A stream computes nothing twice.
-  const macs =
-    segment.kind === 'tiles' ? countRangeMacs(graph, segment, sessions[0]?.shapes ?? []) : wholeMacs;
+  const tiles = sessions[0]?.steps.map(({ shapeOf }) => shapeOf) ?? [];
+  const macs = segment.kind === 'tiles' ? countRangeMacs(graph, segment, tiles) : wholeMacs;
   return {
     workingBytes: Math.round(
-      settings.fixed + mapBytes(graph, segment) + runBytes(segment, { sessions, settings }),
+      settings.fixed + mapBytes(graph, segment) + runBytes(graph, segment, { sessions, settings }),
     ),
     weightsBytes: weightsBytes(graph, segment),
     macs,
@@ -93,20 +92,12 @@ interface Running {
 }
 
 /** Buffers, and the largest step. Those of a stream stand beside each other, since its links run by turns. */
-function runBytes(segment: Segment, { sessions, settings }: Running): number {
-  if (segment.kind !== 'stream') {
-    const steps = sessions.flatMap((session) =>
-      session.shapes.map(
-        (shapeOf) => inputBytes(session, { segment, shapeOf }) + stepBytes(session, { ...settings, shapeOf }),
-      ),
-    );
-    return Math.max(...steps);
-  }
-  const buffers = sessions.reduce((sum, session) => sum + bufferBytes(session) + carryBytes(session), 0);
-  const steps = sessions.flatMap((session) =>
-    session.shapes.map((shapeOf) => stepBytes(session, { ...settings, shapeOf })),
-  );
-  return ringBytes(sessions[0]?.graph, segment) + buffers + Math.max(...steps);
+function runBytes(graph: Graph, segment: Segment, { sessions, settings }: Running): number {
+  const buffers = (session: SessionRun) =>
+    segment.kind === 'whole' ? imageBuffer(graph, session) : inputBuffers(session);
+  const largest = Math.max(...sessions.map((session) => stepBytes(graph, session, settings)));
+  const held = sessions.map((session) => buffers(session) + carriedBytes(session));
+  return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
 }
 
 function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running): boolean {
@@ -114,7 +105,8 @@ function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running
   const blocked = isBlocked(settings.level);
   const ranges = segment.kind === 'stream' ? segment.links : [segment];
   return ranges.every((range, at) => {
-    const steps = segment.kind === 'whole' ? 'whole' : (sessions[at]?.shapes ?? []);
+    const steps =
+      segment.kind === 'whole' ? 'whole' : (sessions[at]?.steps.map(({ shapeOf }) => shapeOf) ?? []);
     return isBitExact(graph, range, { steps, threads, blocked });
   });
 }
@@ -152,57 +144,44 @@ function imageBytes(graph: Graph, index: number): number {
   return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }
 
-/** Bytes of one run: the larger of its peak and its outputs, which are copied at its end. */
-function stepBytes({ graph, range }: SessionRun, step: RunStep): number {
-  const run = predictRunPeak(graph, range, step);
-  return Math.max(run.peakBytes, 2 * run.outputBytes);
+/** The largest step: its run's peak, or its outputs, which are copied at its end. */
+function stepBytes(graph: Graph, session: SessionRun, { threads }: PredictSettings): number {
+  const steps = session.steps.map(({ shapeOf }) => {
+    const run = predictRunPeak(graph, session, { shapeOf, threads });
+    return Math.max(run.peakBytes, 2 * run.outputBytes);
+  });
+  return Math.max(...steps);
 }
 
-/** What is copied out of the maps for one step. */
-function inputBytes(
-  { graph, range }: SessionRun,
-  { segment, shapeOf }: { readonly segment: Segment; readonly shapeOf: ShapeOf },
-): number {
-  const { inputs } = boundaryOf(graph, range);
+/** An image is converted to floats where a segment reads it whole; other maps are read where they are. */
+function imageBuffer(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
+  const [{ shapeOf } = { shapeOf: wholeShapes(graph) }] = steps;
   return inputs
-    .filter((index) => segment.kind === 'tiles' || graph.inputs.includes(index))
-    .reduce((sum, index) => sum + shapedBytes(graph, index, shapeOf), 0);
+    .filter((index) => graph.inputs.includes(index))
+    .reduce((sum, index) => sum + bytesOf(index, shapeOf), 0);
 }
 
-/** New rows of a stream, as long as its longest step asks. */
-function bufferBytes({ graph, shapes, ports }: SessionRun): number {
-  const carried = new Set(ports.flatMap(({ carry, tail, take }) => [carry, tail, take]));
-  return graph.inputs
-    .filter((index) => !carried.has(index))
-    .reduce(
-      (sum, index) => sum + Math.max(...shapes.map((shapeOf) => shapedBytes(graph, index, shapeOf))),
-      0,
-    );
+/** What is copied out of maps for a step, as large as the largest asks. */
+function inputBuffers({ inputs, steps, bytesOf }: SessionRun): number {
+  return inputs.reduce(
+    (sum, index) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(index, shapeOf))),
+    0,
+  );
 }
 
 /** Rows that a stream keeps between steps, and its padding. */
-function carryBytes({ graph, shapes, ports }: SessionRun): number {
-  return ports.reduce((sum, { carry, tail }) => {
-    const held = [carry, tail].filter((index) => index !== undefined);
-    return (
-      sum +
-      held.reduce(
-        (bytes, index) => bytes + Math.max(...shapes.map((shapeOf) => shapedBytes(graph, index, shapeOf))),
-        0,
-      )
-    );
-  }, 0);
+function carriedBytes({ carried, steps, bytesOf }: SessionRun): number {
+  return carried.reduce(
+    (sum, value) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf))),
+    0,
+  );
 }
 
 /** Rows that wait between links. */
-function ringBytes(graph: Graph | undefined, segment: Segment): number {
-  if (segment.kind !== 'stream' || graph === undefined) return 0;
+function ringBytes(graph: Graph, segment: Segment): number {
+  if (segment.kind !== 'stream') return 0;
   return [...segment.order.rings].reduce((sum, [tensor, rows]) => {
     const { shape } = tensorAt(graph, tensor);
     return sum + (tensorBytes(tensorAt(graph, tensor)) / (shape?.[2] ?? 1)) * rows;
   }, 0);
-}
-
-function shapedBytes(graph: Graph, index: number, shapeOf: ShapeOf): number {
-  return elementCount(shapeOf(index)) * BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }

@@ -73,7 +73,9 @@ function segmentsOf(graph: Graph, { modes, cuts, links = [] }: PlanNotation): re
     const last = linked.at(-1);
     const isAsked = links.includes(cuts[at - 1] ?? -1);
     const joined =
-      isAsked && last?.kind === 'stream' && next?.kind === 'stream' ? linkStreams(graph, last, next) : undefined;
+      isAsked && last?.kind === 'stream' && next?.kind === 'stream'
+        ? linkStreams(graph, last, next)
+        : undefined;
     if (joined !== undefined) linked[linked.length - 1] = joined;
     else if (next !== undefined) linked.push(next);
     linked.push(...others);

@@ -66,7 +66,7 @@ export function phasesOf({ middleSteps }: Stream): readonly Phase[] {
 }
 
 /** One dependence of a node on a map: the law of its rows. */
-interface Edge {
+export interface Edge {
   readonly node: number;
   readonly input: number;
   readonly tensor: number;
@@ -76,18 +76,38 @@ interface Edge {
   readonly exact: boolean;
 }
 
-/**
- * The stream of nodes [from, to) that moves `units` total strides a step: `units` rows of an output of that
- * stride. Undefined if an operator can't be streamed, or the first step would be the whole map.
- */
-export function streamRange(graph: Graph, range: NodeRange, units: number): StreamLink | undefined {
+/** What the streams of a range have in common, whatever their step. */
+export interface Flow {
+  readonly graph: Graph;
+  readonly range: NodeRange;
+  readonly space: Space;
+  readonly edges: readonly Edge[];
+}
+
+/** @returns undefined if an operator of nodes [from, to) can't be streamed. */
+export function flowOf(graph: Graph, range: NodeRange): Flow | undefined {
   const edges = edgesOf(graph, range);
-  const result = spaceOf(graph, range);
-  if (edges === undefined || result.kind === 'barrier') return undefined;
+  const result = edges === undefined ? undefined : spaceOf(graph, range);
+  if (edges === undefined || result?.kind !== 'space') return undefined;
   const { space } = result;
-  const flow: Flow = { graph, space, edges: edges.filter(({ tensor }) => space.scales.has(tensor)) };
+  return { graph, range, space, edges: edges.filter(({ tensor }) => space.scales.has(tensor)) };
+}
+
+/** The stream of a range; undefined if it can't be streamed so. */
+export function streamRange(graph: Graph, range: NodeRange, units: number): StreamLink | undefined {
+  const flow = flowOf(graph, range);
+  return flow === undefined ? undefined : streamBy(flow, units);
+}
+
+/**
+ * The stream that moves `units` total strides a step: `units` rows of an output of that stride. Undefined if the
+ * first step would be the whole map.
+ */
+export function streamBy(flow: Flow, units: number): StreamLink | undefined {
+  const { range, space } = flow;
   const step = units * space.totalStride.rows;
   const first = firstEnds(flow, step);
+  if (first === undefined) return undefined;
   const moves = rowsPerStep(flow, step);
   const regular = countRegular(flow, { first, moves });
   if (regular < 1) return undefined;
@@ -97,18 +117,8 @@ export function streamRange(graph: Graph, range: NodeRange, units: number): Stre
   const total = lastEnds(flow);
   const last = new Map([...total].map(([tensor, end]) => [tensor, end - (before.get(tensor) ?? 0)]));
   const schedule: Schedule = { first, before, total, rows: { first, middle: moves, last } };
-  const operands = flow.edges.map((edge) => operandOf(edge, { flow, schedule }));
-  return {
-    ...range,
-    units,
-    stream: { space, rows: schedule.rows, middleSteps: regular - 1, operands: operands.filter(isChanged) },
-  };
-}
-
-interface Flow {
-  readonly graph: Graph;
-  readonly space: Space;
-  readonly edges: readonly Edge[];
+  const operands = flow.edges.map((edge) => operandOf(edge, { flow, schedule })).filter(isChanged);
+  return { ...range, units, stream: { space, rows: schedule.rows, middleSteps: regular - 1, operands } };
 }
 
 interface Schedule {
@@ -168,12 +178,14 @@ function outputsAt(flow: Flow, referenceRows: number): Map<number, number> {
   return new Map(outputs.map((index) => [index, times(referenceRows, index, flow)]));
 }
 
-/** The first step goes on until every operator has a row to give. */
-function firstEnds(flow: Flow, step: number): RowsOf {
-  for (let rows = step; ; rows += step) {
+/** The first step goes on until every operator has a row to give; undefined if that is the whole map. */
+function firstEnds(flow: Flow, step: number): RowsOf | undefined {
+  const reference = sizeAlong(flow.graph, flow.space.reference, 'rows');
+  for (let rows = step; rows < reference; rows += step) {
     const ends = endsFor(flow, outputsAt(flow, rows));
     if ([...ends.values()].every((end) => end >= 1)) return ends;
   }
+  return undefined;
 }
 
 function rowsPerStep(flow: Flow, step: number): RowsOf {

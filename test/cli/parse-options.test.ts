@@ -3,12 +3,16 @@ import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
 import {
   collect,
+  parseBase,
   parseBytes,
   parseCount,
   parseLayers,
   parseLevel,
+  parseModel,
+  parseNode,
   parseRatio,
   parseSeed,
+  parseServer,
   parseSize,
   parseThreads,
   parseWeights,
@@ -99,6 +103,47 @@ test('parseWeights() reads what a budget bounds', () => {
   assert.equal(parseWeights('resident'), 'resident');
   assert.equal(parseWeights('evictable'), 'evictable');
   refuses(parseWeights, ['', 'Resident', 'none']);
+});
+
+test('parseServer() reads where a broker is, with a password if it must be', () => {
+  const servers = [
+    'mqtt://127.0.0.1:1883',
+    'mqtts://broker.local',
+    'mqtt://[::1]:1883/',
+    'mqtt://user:a%23b@host:1',
+  ];
+  for (const text of servers) assert.equal(parseServer(text), text);
+  const others = [
+    'localhost',
+    'localhost:1883',
+    'http://localhost',
+    'mqtt:',
+    'mqtt://',
+    'mqtt://a b',
+    'mqtt://h:99999',
+  ];
+  refuses(parseServer, [
+    ...others,
+    '',
+    'embedded',
+    'mqtt://host/path',
+    'mqtt://host?clientId=x',
+    'mqtt://u@v@host',
+  ]);
+  assert.throws(() => parseServer('localhost'), /Expected mqtt:\/\/host:port or mqtts:\/\/host:port\./);
+});
+
+test('parseNode(), parseModel() and parseBase() read what a configuration could have', () => {
+  assert.equal(parseNode('cam-1'), 'cam-1');
+  refuses(parseNode, ['', 'a/#', 'a/b', '+', 'clients', 'a b', 'x'.repeat(65)]);
+  assert.equal(parseModel('yolo-1.1'), 'yolo-1.1');
+  refuses(parseModel, ['', '+', '#', 'a/b', '../a', 'a b', 'x'.repeat(65)]);
+  assert.equal(parseBase('site/mafat'), 'site/mafat');
+  refuses(parseBase, ['', '/', 'a/', 'a//b', '+/a', '#', '$SYS', 'a b', 'x'.repeat(257)]);
+  assert.throws(
+    () => parseBase('#'),
+    /Expected a topic such as site\/mafat: no \+, #, blanks or empty levels\./,
+  );
 });
 
 test('collect() appends to what was given before', () => {

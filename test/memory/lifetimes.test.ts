@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph } from '../../shared/index.js';
-import { predictRunPeak, tensorAt, tensorBytes, tensorsRead, wholeShapes } from '../../shared/index.js';
+import type { Graph, SessionRun } from '../../shared/index.js';
+import {
+  predictRunPeak,
+  sessionsOf,
+  tensorAt,
+  tensorBytes,
+  tensorsRead,
+  wholeShapes,
+} from '../../shared/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 
@@ -28,8 +35,7 @@ test('predictRunPeak() counts a slice of scratch a thread, or the whole im2col m
 
 test('predictRunPeak() gives the bytes of all outputs', () => {
   const graph = graphOf('3x32x32: c8k1 ! m2s2');
-  const range = { from: 0, to: graph.nodes.length };
-  const { outputBytes } = predictRunPeak(graph, range, { shapeOf: wholeShapes(graph), threads: 1 });
+  const { outputBytes } = predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), threads: 1 });
   assert.equal(outputBytes, (32 + 8) * 1024);
 });
 
@@ -46,10 +52,15 @@ test('predictRunPeak() is never above a naive twin that reuses no buffer, and ne
   );
 });
 
+function wholeRun(graph: Graph): SessionRun {
+  const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
+  assert.ok(session !== undefined);
+  return session;
+}
+
 function peakOf(notation: string, threads = 1): number {
   const graph = graphOf(notation);
-  const range = { from: 0, to: graph.nodes.length };
-  return predictRunPeak(graph, range, { shapeOf: wholeShapes(graph), threads }).peakBytes;
+  return predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), threads }).peakBytes;
 }
 
 /** Lifetimes found by asking, at every node, which tensors are made by then and still needed. */
