@@ -28,6 +28,7 @@ import { answerRequest, errorBody } from './serve/answer-request.js';
 import { EmbeddedBroker } from './serve/embedded-broker.js';
 import type { LinkMessage } from './serve/mqtt-link.js';
 import { MqttLink } from './serve/mqtt-link.js';
+import { MAX_PACKET_BYTES } from './serve/packet-limit.js';
 import { Store } from './store/store.js';
 
 export interface AgentOptions {
@@ -137,21 +138,36 @@ export class Agent {
 
   async #startServing(): Promise<void> {
     const { base, server, listen, clientId, username, password, keepalive, maxPayload } = this.#config.mqtt;
-    if (server === 'embedded') this.#broker = new EmbeddedBroker({ ...listen, base });
-    this.server = (await this.#broker?.start()) ?? server;
     const { log } = this.#options;
+    const login = {
+      ...(username === null ? {} : { username }),
+      ...(password === null ? {} : { password }),
+    };
+    if (server === 'embedded') {
+      this.#broker = new EmbeddedBroker({
+        ...listen,
+        ...(username === null || password === null ? {} : { credentials: { username, password } }),
+        base,
+        maxPacketBytes: Math.max(MAX_PACKET_BYTES, 2 * maxPayload),
+        onRefused: (address, reason) => log.warn({ address, reason }, 'client refused'),
+      });
+    }
+    const access = await this.#broker?.start();
+    this.server = access?.url ?? server;
+    const { url: _, ...own } = access ?? { url: server };
     const link = new MqttLink(
       {
         server: this.server,
         clientId: clientId ?? `mafat-${this.#config.node}`,
-        ...(username === null ? {} : { username }),
-        ...(password === null ? {} : { password }),
+        ...login,
+        ...own,
         keepaliveSeconds: keepalive,
         maxPayloadBytes: maxPayload,
         will: { topic: this.#topics.status, payload: 'offline' },
       },
       {
         onConnect: () => log.info({ server: this.server }, 'connected to the broker'),
+        onRefused: (topic, reason) => log.warn({ topic, reason }, 'not said, or not heard'),
         onOffline: (reason, retryMs) => log.warn({ reason, retryMs, server: this.server }, 'no broker'),
         onMessage: (message) => {
           this.#handle(message).catch((error: unknown) =>

@@ -36,7 +36,7 @@ export interface Exchange {
 }
 
 /**
- * Connects, subscribes, asks, and gives the first message of each topic.
+ * Connects, subscribes, asks, and gives a message of each topic.
  * @throws {Error} if one doesn't come in time, if the broker refuses it, or what `ask` throws.
  */
 export function askAgent(

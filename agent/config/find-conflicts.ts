@@ -12,6 +12,7 @@ export function findConflicts(root: unknown): readonly Problem[] {
     ...findTwins(root, 'cameras'),
     ...findLost(root),
     ...findCrossed(root),
+    ...findHalfLogin(root),
   ];
 }
 
@@ -52,6 +53,18 @@ function findCrossed(root: unknown): readonly Problem[] {
       ? ['minInterval', `cannot be ${least}, expected at most maxInterval, ${most}`]
       : ['maxInterval', `cannot be ${most}, expected at least minInterval, ${least}`];
   return [{ path: ['memory', key], message }];
+}
+
+/** The embedded broker asks for both, or for neither. */
+function findHalfLogin(root: unknown): readonly Problem[] {
+  const read = (key: string) => valueAt(root, ['mqtt', key]) ?? undefined;
+  const isEmbedded = (read('server') ?? 'embedded') === 'embedded';
+  const missing = ['username', 'password'].filter((key) => read(key) === undefined);
+  if (!isEmbedded || missing.length !== 1) return [];
+  const path = ['mqtt', missing[0] ?? ''];
+  return [
+    { path, message: 'is missing, expected username and password, or neither, with the embedded broker' },
+  ];
 }
 
 function valuesOf(root: unknown, key: string, field: string): readonly unknown[] {

@@ -8,7 +8,7 @@ import { decodeImage } from './image.js';
 import { InputError } from './input-error.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
-import { Session } from './onnx-runtime.js';
+import { Session, saveOptimized } from './onnx-runtime.js';
 import type { CollectGarbage } from './program-runner.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
 import type {
@@ -41,6 +41,9 @@ class Executor {
         return inspectModel(request);
       case 'evaluate':
         return evaluateModel(request);
+      case 'optimize':
+        await saveOptimized(request);
+        return null;
     }
   }
 

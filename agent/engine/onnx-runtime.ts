@@ -2,8 +2,16 @@
  * The only file that touches onnxruntime-node. Runs in the executor process: `create` and `run` block the
  * event loop. Facts and their sources: docs/ARCHITECTURE.md, "The runtime".
  */
+import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DataType, Level } from '../../shared/index.js';
+import {
+  DISABLED_OPTIMIZERS,
+  MIN_MAPPED_BYTES,
+  OPTIMIZED_DATA,
+  OPTIMIZED_MODEL,
+} from './optimizer-settings.js';
+import type { OptimizeRequest } from './protocol.js';
 import type { TypedArray } from './typed-array.js';
 
 export interface TensorData {
@@ -26,9 +34,6 @@ export interface TensorInfo {
   readonly shape: readonly number[] | null;
 }
 
-/** Fuses zero padding into MaxPool, which pads with -infinity: another result. `normalize.ts` does it for Conv. */
-const DISABLED_OPTIMIZERS = 'Pad_Fusion';
-
 /** Errors are thrown, and need not be printed as well. */
 const FATAL = 4;
 
@@ -40,28 +45,8 @@ export class Session {
   }
 
   /** @param model ONNX bytes. @throws {Error} with ONNX Runtime's reason. */
-  static async create(model: Uint8Array, { folder, level, threads }: SessionOptions): Promise<Session> {
-    const session = await plainErrors(() =>
-      InferenceSession.create(model, {
-        executionProviders: ['cpu'],
-        graphOptimizationLevel: level,
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        enableCpuMemArena: false,
-        enableMemPattern: false,
-        logSeverityLevel: FATAL,
-        extra: {
-          session: {
-            model_external_initializers_file_folder_path: folder,
-            force_spinning_stop: '1',
-            disable_prepacking: '1',
-          },
-          optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
-        },
-      }),
-    );
-    return new Session(session);
+  static async create(model: Uint8Array, options: SessionOptions): Promise<Session> {
+    return new Session(await plainErrors(() => InferenceSession.create(model, nativeOptions(options))));
   }
 
   get inputs(): readonly TensorInfo[] {
@@ -101,6 +86,44 @@ export class Session {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** A session's graph and reordered weights as files, not yet flushed. Takes about twice the weights meanwhile. */
+export async function saveOptimized({ model, folder, level, into }: OptimizeRequest): Promise<void> {
+  const options = nativeOptions({ folder, level, threads: 1 });
+  const saving = {
+    optimized_model_external_initializers_file_name: OPTIMIZED_DATA,
+    optimized_model_external_initializers_min_size_in_bytes: String(MIN_MAPPED_BYTES),
+  };
+  const session = await plainErrors(() =>
+    InferenceSession.create(model, {
+      ...options,
+      optimizedModelFilePath: join(into, OPTIMIZED_MODEL),
+      extra: { ...options.extra, session: { ...options.extra.session, ...saving } },
+    }),
+  );
+  await session.release();
+}
+
+function nativeOptions({ folder, level, threads }: SessionOptions) {
+  return {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: level,
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    enableCpuMemArena: false,
+    enableMemPattern: false,
+    logSeverityLevel: FATAL,
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: folder,
+        force_spinning_stop: '1',
+        disable_prepacking: '1',
+      },
+      optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
+    },
+  } as const satisfies InferenceSession.SessionOptions;
 }
 
 /** Where JavaScript has a Float16Array, halves come as one; here they are bits, as in a file. */

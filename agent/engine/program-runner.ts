@@ -58,7 +58,7 @@ export class ProgramRunner {
     const sessions: Session[][] = program.segments.map(() => []);
     try {
       for (const [at, segment] of program.segments.entries()) {
-        for (const { model } of segment.sessions) sessions[at]?.push(await Session.create(model, program));
+        for (const session of segment.sessions) sessions[at]?.push(await createSession(session, program));
       }
     } catch (error) {
       for (const session of sessions.flat()) await session.release();
@@ -177,6 +177,16 @@ export class ProgramRunner {
     }
     if (bytes > COLLECT_BYTES) this.#options.collect();
   }
+}
+
+/** What was optimised may have been removed since it was found; nothing but memory is lost without it. */
+async function createSession({ model, optimized }: SessionProgram, program: Program): Promise<Session> {
+  if (optimized === undefined) return Session.create(model, program);
+  const { folder } = optimized;
+  const { threads } = program;
+  return Session.create(optimized.model, { folder, level: 'disabled', threads }).catch(() =>
+    Session.create(model, program),
+  );
 }
 
 interface SessionPlace {

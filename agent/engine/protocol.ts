@@ -80,9 +80,18 @@ export interface CarrySpec {
   readonly take: { readonly name: string; readonly rows: Readonly<Record<Phase, number>> } | null;
 }
 
+/** A model that ONNX Runtime has optimised for this machine before, to be loaded as it is. */
+export interface OptimizedModel {
+  readonly model: Uint8Array;
+  /** Folder of its external weights. */
+  readonly folder: string;
+}
+
 export interface SessionProgram {
   /** ONNX bytes; external weights are files in the program's folder. */
   readonly model: Uint8Array;
+  /** The same at the program's level, so that weights stay mapped; absent where there is none. */
+  readonly optimized?: OptimizedModel;
   readonly feeds: readonly MapBinding[];
   readonly fetches: readonly MapBinding[];
   /** Of a stream; else none. */
@@ -136,7 +145,17 @@ export type Request =
       readonly outputs: 'values' | 'shapes';
     }
   | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
-  | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string };
+  | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
+  | OptimizeRequest;
+
+/** Saves the model, optimised at a level, to the folder `into`. */
+export interface OptimizeRequest {
+  readonly kind: 'optimize';
+  readonly model: Uint8Array;
+  readonly folder: string;
+  readonly level: Level;
+  readonly into: string;
+}
 
 export interface OutputTensor {
   readonly name: string;
@@ -167,6 +186,7 @@ export interface Answers {
   readonly run: RunResult;
   readonly inspect: readonly InspectedTensor[];
   readonly evaluate: readonly OutputTensor[];
+  readonly optimize: null;
 }
 
 export type ExecutorMessage =

@@ -81,6 +81,7 @@ export class MqttLine {
     this.version = version;
     this.#events = events;
     const client = connect(options.server, clientOptions(options, version));
+    this.#client = client;
     client.on('connect', ({ properties }) => {
       this.#maxPacketBytes = properties?.maximumPacketSize ?? MAX_PACKET_BYTES;
       this.#openedAtMs = performance.now();
@@ -90,7 +91,6 @@ export class MqttLine {
     client.on('disconnect', ({ reasonCode = 0 }) => this.#fail(new Error(reasonOf(reasonCode))));
     client.on('error', (error) => this.#fail(error));
     client.on('close', () => events.onEnd(this.#end(), describeFault(this.#fault)));
-    this.#client = client;
   }
 
   /** Not by MQTT.js' word alone, which comes before the broker's limit is taken over. */

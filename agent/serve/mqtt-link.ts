@@ -6,7 +6,8 @@
  * - What is retained is published again on every connect: a broker may have lost it. Anything else is
  *   published once at most: nothing is queued while there is no line, and what is in flight ends with it.
  * - Every publish is checked against the limit that the broker announces. MQTT 3.1.1 has no announcement:
- *   there a packet that is too large costs the line, once.
+ *   there a packet that is too large costs the line, once; so keep small what is retained, which would cost
+ *   it on every connect.
  */
 import type { LineOptions, LinkMessage, Publish, Retained } from './mqtt-line.js';
 import { MqttLine } from './mqtt-line.js';

@@ -30,7 +30,14 @@ export interface RunPeak {
 
 /** @returns bytes for one run of a session at the shapes of one step. */
 export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): RunPeak {
-  const { operations, outputs } = run;
+  const outputBytes = run.outputs.reduce((sum, value) => sum + run.bytesOf(value, step.shapeOf), 0);
+  return { peakBytes: predictRunPeaks(graph, run, step).at(-1) ?? 0, outputBytes };
+}
+
+/** @returns the peak by the end of each operation, in bytes. */
+export function predictRunPeaks(graph: Graph, run: SessionRun, step: RunStep): Float64Array {
+  const { operations } = run;
+  const peaks = new Float64Array(operations.length);
   const bytesOf = (value: number) => run.bytesOf(value, step.shapeOf);
   const lastRead = lastReads(run);
   const owned = new Set<number>();
@@ -46,6 +53,7 @@ export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): Ru
     }
     if (reused !== undefined) alive -= bytesOf(reused);
     peak = Math.max(peak, alive + (node === undefined ? 0 : convScratchBytes(graph, node, step)));
+    peaks[at] = peak;
     for (const value of dying) {
       if (value !== reused) alive -= bytesOf(value);
       owned.delete(value);
@@ -56,7 +64,7 @@ export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): Ru
       owned.delete(value);
     }
   }
-  return { peakBytes: peak, outputBytes: outputs.reduce((sum, value) => sum + bytesOf(value), 0) };
+  return peaks;
 }
 
 /** Position of the last reader of each value; outputs of the session are read at its end. */

@@ -14,6 +14,10 @@ import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
 import { wholeShapes } from '../tile/tile-shape.js';
 import { isBitExact } from './bit-exact.js';
+import { BUILT_IN_PROFILE } from './built-in-profile.js';
+import type { DeviceProfile } from './device-profile.js';
+import { costsFor, latencyOf } from './device-profile.js';
+import { countWork } from './latency.js';
 import { predictRunPeak } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
 import type { SessionRun } from './session-run.js';
@@ -32,9 +36,12 @@ export interface PredictSettings {
   /** Threads of one operator. */
   readonly threads: number;
   readonly level: Level;
+  /** Costs of this device; those we know of another if absent. */
+  readonly profile?: DeviceProfile;
 }
 
 export interface SegmentPrediction {
+  readonly latencyMs: number;
   /** Peak of private memory above idle while the segment runs, other segments' share included. */
   readonly workingBytes: number;
   /** Weights the segment reads. */
@@ -60,8 +67,11 @@ export function predictSegments(
   segments: readonly Segment[],
   settings: PredictSettings,
 ): readonly SegmentPrediction[] {
-  const fixed =
-    RUN_BYTES + segments.reduce((sum, segment) => sum + sessionBytes(graph, segment, settings), 0);
+  const sessions = segments.reduce(
+    (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
+    0,
+  );
+  const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -75,7 +85,9 @@ function predictSegment(
   // A stream computes nothing twice.
   const tiles = sessions[0]?.steps.map(({ shapeOf }) => shapeOf) ?? [];
   const macs = segment.kind === 'tiles' ? countRangeMacs(graph, segment, tiles) : wholeMacs;
+  const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings.threads);
   return {
+    latencyMs: sessions.reduce((sum, session) => sum + latencyOf(countWork(graph, session), cost), 0),
     workingBytes: Math.round(
       settings.fixed + mapBytes(graph, segment) + runBytes(graph, segment, { sessions, settings }),
     ),
@@ -111,15 +123,19 @@ function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running
   });
 }
 
-function sessionBytes(graph: Graph, segment: Segment, { level }: PredictSettings): number {
-  const nodes = segment.to - segment.from;
-  const sessions = segment.kind === 'stream' ? segment.links.length : 1;
-  const copied = isBlocked(level) ? weightsBytes(graph, segment) : 0;
-  return sessions * SESSION_BYTES + nodes * NODE_BYTES + copied;
+/** What stands for any plan: the executor's own share, kernels, and weights where they are copied. */
+export function fixedBytes(graph: Graph, { level }: PredictSettings): number {
+  const all = { from: 0, to: graph.nodes.length };
+  return RUN_BYTES + graph.nodes.length * NODE_BYTES + (isBlocked(level) ? weightsBytes(graph, all) : 0);
+}
+
+/** Bytes of each session, its kernels apart. */
+export function sessionShare(): number {
+  return SESSION_BYTES;
 }
 
 /** Constants that a range of nodes reads. */
-function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
+export function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
   const read = new Set(graph.nodes.slice(from, to).flatMap(tensorsRead));
   return [...read]
     .map((index) => tensorAt(graph, index))
@@ -144,8 +160,8 @@ function imageBytes(graph: Graph, index: number): number {
   return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }
 
-/** The largest step: its run's peak, or its outputs, which are copied at its end. */
-function stepBytes(graph: Graph, session: SessionRun, { threads }: PredictSettings): number {
+/** The largest step of a session: its run's peak, or its outputs, which are copied at its end. */
+export function stepBytes(graph: Graph, session: SessionRun, { threads }: PredictSettings): number {
   const steps = session.steps.map(({ shapeOf }) => {
     const run = predictRunPeak(graph, session, { shapeOf, threads });
     return Math.max(run.peakBytes, 2 * run.outputBytes);
@@ -154,7 +170,7 @@ function stepBytes(graph: Graph, session: SessionRun, { threads }: PredictSettin
 }
 
 /** An image is converted to floats where a segment reads it whole; other maps are read where they are. */
-function imageBuffer(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
+export function imageBuffer(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
   const [{ shapeOf } = { shapeOf: wholeShapes(graph) }] = steps;
   return inputs
     .filter((index) => graph.inputs.includes(index))
@@ -162,7 +178,7 @@ function imageBuffer(graph: Graph, { inputs, steps, bytesOf }: SessionRun): numb
 }
 
 /** What is copied out of maps for a step, as large as the largest asks. */
-function inputBuffers({ inputs, steps, bytesOf }: SessionRun): number {
+export function inputBuffers({ inputs, steps, bytesOf }: SessionRun): number {
   return inputs.reduce(
     (sum, index) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(index, shapeOf))),
     0,
@@ -170,7 +186,7 @@ function inputBuffers({ inputs, steps, bytesOf }: SessionRun): number {
 }
 
 /** Rows that a stream keeps between steps, and its padding. */
-function carriedBytes({ carried, steps, bytesOf }: SessionRun): number {
+export function carriedBytes({ carried, steps, bytesOf }: SessionRun): number {
   return carried.reduce(
     (sum, value) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf))),
     0,

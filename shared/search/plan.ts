@@ -30,6 +30,8 @@ export interface PlanPrediction {
   readonly workingBytes: number;
   readonly weightsBytes: number;
   readonly peakBytes: number;
+  /** By the device's profile, or the built-in one. */
+  readonly latencyMs: number;
 }
 
 /** How much of `peakBytes` a budget bounds: with evictable weights, these come and go with the page cache. */
@@ -51,7 +53,12 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
       const prediction = predictions[at];
       return prediction === undefined ? [] : [{ segment, prediction }];
     }),
-    predicted: { workingBytes, weightsBytes, peakBytes: workingBytes + weightsBytes },
+    predicted: {
+      workingBytes,
+      weightsBytes,
+      peakBytes: workingBytes + weightsBytes,
+      latencyMs: predictions.reduce((sum, item) => sum + item.latencyMs, 0),
+    },
   };
 }
 

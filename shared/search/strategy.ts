@@ -13,7 +13,7 @@ export interface SearchOptions extends PredictSettings {
  * A strategy gives candidates in the order in which it would take them. How a candidate is judged is not its
  * business, so that all strategies stand on the same predictor.
  */
-export type Strategy = (graph: Graph) => Iterable<PlanNotation>;
+export type Strategy = (graph: Graph, options: SearchOptions) => Iterable<PlanNotation>;
 
 /** No candidate of the strategy fits; `smallestBytes` is the least budget that one of them would meet. */
 export class BudgetError extends RangeError {
@@ -36,7 +36,7 @@ export class BudgetError extends RangeError {
 export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOptions): Plan {
   let smallest: Plan | undefined;
   const need = (plan: Plan) => budgetedBytes(plan.predicted, options.weights);
-  for (const notation of strategy(graph)) {
+  for (const notation of strategy(graph, options)) {
     const plan = buildPlan(graph, notation, options);
     if (need(plan) <= options.budgetBytes) return plan;
     if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;

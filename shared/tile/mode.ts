@@ -39,7 +39,7 @@ export function parseMode(text: string): Mode {
   const [rows, cols] = [Number(match?.[1]), Number(match?.[2])];
   if (match === null || rows < 1 || cols < 1 || rows > MAX_GRID || cols > MAX_GRID) {
     throw new SyntaxError(
-      `Cannot parse mode "${text}": expected whole, ROWSxCOLS such as 3x3, up to ${MAX_GRID}x${MAX_GRID}, or streamROWS such as stream4`,
+      `Cannot parse mode "${text}": expected whole or ROWSxCOLS such as 3x3, up to ${MAX_GRID}x${MAX_GRID}, or streamROWS such as stream4`,
     );
   }
   return tilesOf(rows, cols);

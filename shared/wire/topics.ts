@@ -44,7 +44,7 @@ export function modelOfInferTopic(base: string, node: string, topic: string): st
 
 /** One level of a topic that can be published to: no separator, no wildcard, no control character. */
 export function isTopicLevel(text: string): boolean {
-  return text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}]/u.test(text);
+  return text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}\p{Noncharacter_Code_Point}]/u.test(text);
 }
 
 /** Whether an answer may go to a topic: `<base>/clients/<client>/...`, at most 256 characters. */

@@ -124,7 +124,7 @@ test('parseConfig() refuses values at the edge of what is allowed', () => {
     'mqtt: {maxPayload: %}': ['1023', '256M', '-1'],
     'mqtt: {keepalive: %}': ['65536', '1.5', '30s'],
     'mqtt: {listen: {host: %}}': ['"a b"', '"1::2::3"', '-a'],
-    'mqtt: {username: %}': ['5', '""', 'true'],
+    'mqtt: {server: "mqtt://b", username: %}': ['5', '""', 'true'],
     'health: {interval: %}': ['0', '86401'],
     'events: {keepDays: %}': ['0', '0.5'],
     'log: {level: %}': ['INFO', 'off'],

@@ -7,11 +7,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedBroker } from '../../agent/serve/embedded-broker.js';
 
+export interface StartedBroker {
+  readonly url: string;
+  /** For the node's own connection. */
+  readonly login: { readonly username?: string; readonly password?: string };
+  stop(): Promise<void>;
+}
+
 export interface TestBroker {
   readonly name: string;
   /** For `test(name, { skip })`. */
   readonly skip: string | false;
-  start(port: number): Promise<{ readonly url: string; stop(): Promise<void> }>;
+  start(port: number): Promise<StartedBroker>;
 }
 
 const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'].find(existsSync);
@@ -25,13 +32,13 @@ export const BROKERS: readonly TestBroker[] = [
   },
 ];
 
-async function startEmbedded(port: number) {
+async function startEmbedded(port: number): Promise<StartedBroker> {
   const broker = new EmbeddedBroker({ host: '127.0.0.1', port, base: 'mafat' });
-  const url = await broker.start();
-  return { url, stop: () => broker.stop() };
+  const { url, ...login } = await broker.start();
+  return { url, login, stop: () => broker.stop() };
 }
 
-async function startMosquitto(port: number) {
+async function startMosquitto(port: number): Promise<StartedBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'mafat-mosquitto-'));
   const config = join(folder, 'mosquitto.conf');
   writeFileSync(config, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n`);
@@ -43,7 +50,7 @@ async function startMosquitto(port: number) {
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url: `mqtt://127.0.0.1:${port}`, stop };
+  return { url: `mqtt://127.0.0.1:${port}`, login: {}, stop };
 }
 
 async function listening(port: number): Promise<void> {

@@ -44,9 +44,9 @@ export async function startEmbedded(
   options: { readonly maxPacketBytes?: number } = {},
 ) {
   const broker = new EmbeddedBroker({ host: '127.0.0.1', port: 0, base: 'mafat', ...options });
-  const url = await broker.start();
+  const { url, ...login } = await broker.start();
   context.after(() => broker.stop());
-  return { url, port: Number(new URL(url).port) };
+  return { url, login, port: Number(new URL(url).port) };
 }
 
 /** What is done with an attempt to connect; an answer takes the place of the broker's, and the line is cut. */

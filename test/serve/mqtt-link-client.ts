@@ -1,9 +1,16 @@
 /** A link that keeps what it is told, for tests. */
+import { afterEach } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LinkMessage, LinkOptions } from '../../agent/serve/mqtt-link.js';
 import { MqttLink } from '../../agent/serve/mqtt-link.js';
 
-export type TestLink = ReturnType<typeof openLink>;
+const open = new Set<MqttLink>();
+
+// Those of a test that failed, too: an open line keeps the process from ending.
+afterEach(async () => {
+  await Promise.all([...open].map((link) => link.stop()));
+  open.clear();
+});
 
 export function openLink(
   server: string,
@@ -28,6 +35,7 @@ export function openLink(
   );
   for (const [topic, payload] of Object.entries(retain)) link.retain(topic, payload);
   link.start();
+  open.add(link);
   return { link, messages, offline, refused, ready };
 }
 

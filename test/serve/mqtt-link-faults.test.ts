@@ -114,8 +114,8 @@ test('MqttLink drops messages whose correlation data is too long to be echoed', 
 });
 
 test('MqttLink loses its line once, not for good, to a packet over a limit that 3.1.1 does not announce', async (context) => {
-  const { url } = await startEmbedded(context, { maxPacketBytes: KB });
-  const { link, messages, offline, ready } = openLink(url, 'node');
+  const { url, login } = await startEmbedded(context, { maxPacketBytes: KB });
+  const { link, messages, offline, ready } = openLink(url, 'node', login);
   link.subscribe('mafat/x');
   await ready;
   link.publish('mafat/x', 'x'.repeat(2 * KB), { qos: 1 });

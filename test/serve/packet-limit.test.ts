@@ -14,6 +14,10 @@ import { limitPackets, MAX_PACKET_BYTES, PacketLimit } from '../../agent/serve/p
 
 const MB = 2 ** 20;
 
+/** Requests: all that a client may publish. */
+const LARGE = 'mafat/node/v2/models/large/infer';
+const SMALL = 'mafat/node/v2/models/small/infer';
+
 /** CONNECT of MQTT 3.1.1 with a clean session and the client id `raw`. */
 const CONNECT = Buffer.from([
   0x10,
@@ -96,27 +100,27 @@ test('EmbeddedBroker cuts a publish of 40 MB and goes on serving the others', as
   const { refused, open } = await startBroker(t);
   const reader = await open('reader');
   const bystander = await open('bystander');
-  await reader.subscribeAsync(['mafat/large', 'mafat/small']);
+  await reader.subscribeAsync([LARGE, SMALL]);
   const sender = await open('sender');
   const closed = new Promise<void>((resolve) => sender.once('close', () => resolve()));
-  sender.publish('mafat/large', Buffer.alloc(40 * MB));
+  sender.publish(LARGE, Buffer.alloc(40 * MB));
   await closed;
   assert.equal(refused.length, 1);
-  assert.match(refused[0] ?? '', /^127\.0\.0\.1:\d+: a packet of 41943058 bytes, expected at most 33554432$/);
+  assert.match(refused[0] ?? '', /^127\.0\.0\.1:\d+: a packet of 41943079 bytes, expected at most 33554432$/);
   const received = nextMessage(reader);
-  await bystander.publishAsync('mafat/small', 'still here', { qos: 1 });
+  await bystander.publishAsync(SMALL, 'still here', { qos: 1 });
   const { topic, payload } = await received;
-  assert.deepEqual([topic, String(payload)], ['mafat/small', 'still here']);
+  assert.deepEqual([topic, String(payload)], [SMALL, 'still here']);
 });
 
 test('EmbeddedBroker passes a publish of 20 MB on as it is', async (t) => {
   const { refused, open } = await startBroker(t);
   const reader = await open('reader');
-  await reader.subscribeAsync('mafat/large');
+  await reader.subscribeAsync(LARGE);
   const sent = Buffer.alloc(20 * MB, 'every byte of it');
   const received = nextMessage(reader);
   const sender = await open('sender');
-  await sender.publishAsync('mafat/large', sent, { qos: 1 });
+  await sender.publishAsync(LARGE, sent, { qos: 1 });
   const { payload } = await received;
   assert.equal(digest(payload), digest(sent));
   assert.deepEqual(refused, []);
@@ -215,7 +219,7 @@ async function startBroker(
     onRefused: (address, reason) => refused.push(`${address}: ${reason}`),
     ...options,
   });
-  const url = await broker.start();
+  const { url } = await broker.start();
   const clients: MqttClient[] = [];
   t.after(async () => {
     await Promise.all(clients.map((client) => client.endAsync(true)));

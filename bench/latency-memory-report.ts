@@ -1,0 +1,70 @@
+/** What bench/latency-memory says: a table and a panel for each network and number of threads. */
+import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
+import type { Panel, Point } from './chart.js';
+import type { Party } from './contestant.js';
+
+export interface Result {
+  readonly network: string;
+  readonly threads: number;
+  readonly rows: readonly Row[];
+}
+
+export interface Row {
+  readonly party: Party;
+  readonly contestant: string;
+  /** The median over turns, and the most. */
+  readonly workingBytes: number;
+  readonly workingBytesMost: number;
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly latencyMs: readonly number[];
+  /** Both to the fastest stock setting's. */
+  readonly memoryRatio: number;
+  readonly latencyRatio: number;
+  /** From the untiled run: absent for those that aren't compared. */
+  readonly difference?: { readonly relative: number; readonly exact: boolean };
+}
+
+const HEADER = ['party', 'contestant', 'working', 'median', 'min', 'memory', 'latency', 'difference'];
+
+export function printResult({ network, threads, rows }: Result): void {
+  printLine();
+  printLine(`${network}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`);
+  printLine(formatTable(HEADER, rows.map(cellsOf)));
+}
+
+function cellsOf(row: Row): readonly string[] {
+  return [
+    row.party,
+    row.contestant,
+    formatBytes(row.workingBytes),
+    formatMs(row.medianMs),
+    formatMs(row.minMs),
+    `${row.memoryRatio.toFixed(2)} x`,
+    `${row.latencyRatio.toFixed(2)} x`,
+    formatDifference(row),
+  ];
+}
+
+function formatDifference({ difference }: Row): string {
+  if (difference === undefined) return '';
+  const { relative, exact } = difference;
+  return `${relative === 0 ? '0' : relative.toExponential(0)}${exact ? '' : ' !'}`;
+}
+
+/** Nearer to the lower left corner is better. */
+export function panelOf({ network, threads, rows }: Result): Panel {
+  const parties = [...new Set(rows.map(({ party }) => party))];
+  const series = parties.map((party) => ({
+    name: party,
+    joined: false,
+    points: rows.filter((row) => row.party === party).map(pointOf),
+  }));
+  const title = `${network}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return { title, xLabel: 'working memory, MB', yLabel: 'median latency, ms', series };
+}
+
+function pointOf(row: Row): Point {
+  const label = `${row.contestant}: ${formatBytes(row.workingBytes)}, ${formatMs(row.medianMs)}`;
+  return { x: row.workingBytes / 2 ** 20, y: row.medianMs, label };
+}

@@ -1,0 +1,90 @@
+/** Who takes part in bench/limits. */
+import type { CommandContext } from '../agent/cli/context.js';
+import { median } from '../agent/cli/print.js';
+import { planNetwork, STRATEGIES } from '../agent/open-model.js';
+import type { Plan } from '../shared/index.js';
+import { BudgetError } from '../shared/index.js';
+import type { Contestant, Party } from './contestant.js';
+import { takeTurn } from './latency-memory-turn.js';
+import { planContestant } from './plan-contestants.js';
+import type { PreparedNetwork } from './prepare-network.js';
+
+export interface Contender {
+  readonly party: Party;
+  readonly name: string;
+  /** What it runs under a limit. */
+  readonly at: (limitBytes: number | undefined) => Contestant;
+}
+
+export interface ContenderOptions {
+  readonly context: CommandContext;
+  readonly threads: number;
+  readonly notations: readonly string[];
+}
+
+/** The level of all plans: it leaves weights mapped, which short memory calls for. */
+const LEVEL = 'extended';
+
+export async function findContenders(
+  prepared: PreparedNetwork,
+  options: ContenderOptions,
+): Promise<readonly Contender[]> {
+  const { threads, notations, context } = options;
+  const settings = { threads, level: LEVEL, weights: 'resident', strategy: 'mafat' } as const;
+  const byHand = notations.map((notation) =>
+    planNetwork(prepared.network, { ...settings, notation, budgetBytes: Number.POSITIVE_INFINITY }),
+  );
+  return [
+    ...(await findStock(prepared.stock(threads), context)).map(always),
+    ...[...STRATEGIES.keys()].map((strategy) => planner(prepared, { strategy, threads })),
+    ...byHand.map((plan) => always(planContestant(prepared.network, { ...settings, party: 'ours', plan }))),
+  ];
+}
+
+function always(contestant: Contestant): Contender {
+  return { party: contestant.party, name: contestant.name, at: () => contestant };
+}
+
+/** The fastest and the leanest stock setting, without a limit; and OpenCV, if it is there. */
+async function findStock(
+  contestants: readonly Contestant[],
+  context: CommandContext,
+): Promise<readonly Contestant[]> {
+  const measured: { contestant: Contestant; medianMs: number; workingBytes: number }[] = [];
+  for (const contestant of contestants) {
+    context.progress.show(`looking for the fastest and the leanest: ${contestant.name}`);
+    const { latencyMs, workingBytes } = await takeTurn(contestant, { runs: 3, check: false });
+    measured.push({ contestant, medianMs: median(latencyMs), workingBytes });
+  }
+  const stock = measured.filter(({ contestant }) => contestant.party === 'stock');
+  const fastest = stock.toSorted((a, b) => a.medianMs - b.medianMs)[0]?.contestant;
+  const leanest = stock.toSorted((a, b) => a.workingBytes - b.workingBytes)[0]?.contestant;
+  const others = contestants.filter(({ party }) => party !== 'stock');
+  return [...new Set([fastest, leanest, ...others])].filter((one) => one !== undefined);
+}
+
+interface PlannerOptions {
+  readonly strategy: string;
+  readonly threads: number;
+}
+
+/** Plans for each limit as its budget, weights and all; without a limit as if memory had no end. */
+function planner({ network }: PreparedNetwork, { strategy, threads }: PlannerOptions): Contender {
+  const party = strategy === 'mafat' ? 'MAFAT' : 'ours';
+  const settings = { strategy, threads, level: LEVEL, weights: 'resident' } as const;
+  const at = (budgetBytes = Number.POSITIVE_INFINITY) => {
+    const plan = orSmallest(() => planNetwork(network, { ...settings, budgetBytes }));
+    return planContestant(network, { ...settings, party, plan });
+  };
+  return { party, name: `${strategy}, planned for the limit`, at };
+}
+
+/** Where nothing fits the smallest plan is the best that can be done. */
+function orSmallest(search: () => Plan): Plan {
+  try {
+    return search();
+  } catch (error) {
+    if (error instanceof BudgetError) return error.smallest;
+    throw error;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The networks that bench/latency-memory and bench/limits run, with synthetic weights: the architecture
+ * decides memory and time, the values of the weights do not.
+ */
+
+import { DEFINITIONS } from '../agent/models/definitions.js';
+import { synthesizeDarknet } from '../agent/models/import-darknet.js';
+import type { ImportOptions } from '../agent/models/import-model.js';
+import { storeNetwork } from '../agent/models/import-model.js';
+import type { Graph } from '../shared/index.js';
+import { knownShape, tensorAt } from '../shared/index.js';
+import { mobileNetV2, resNet18 } from './networks-graphs.js';
+import { YOLO_FASTEST } from './networks-yolo-fastest.js';
+
+/** A seed for all weights, so that OpenCV's file has the same ones. */
+export const SEED = 1;
+
+export interface DarknetNetworkSpec {
+  readonly text: string;
+  /** First and last layer, inclusive; all of them if absent. */
+  readonly layers?: { readonly from: number; readonly to: number };
+  readonly size: number;
+}
+
+export interface BenchNetwork {
+  readonly name: string;
+  /** Plans by hand, as long as there is no search to find them. */
+  readonly plans: readonly string[];
+  readonly save: (options: ImportOptions) => Promise<unknown>;
+  /** What other programs can read, too. */
+  readonly darknet?: DarknetNetworkSpec;
+}
+
+const MOBILE_PLANS = ['stream4 | 11 | whole', 'stream4 | 22 | whole'];
+
+export const NETWORKS: readonly BenchNetwork[] = [
+  darknet('yolov2-0-15-608', { ...yolo('yolov2', 608), layers: { from: 0, to: 15 } }, [
+    'stream4',
+    'stream8',
+    'stream4 > 8 > stream4',
+    'stream4 > 4 > stream4 > 8 > stream4 > 12 > stream4',
+  ]),
+  darknet('yolov2-608', yolo('yolov2', 608), ['stream4', 'stream4 > 8 > stream4 | 17 | whole']),
+  darknet('yolov2-416', yolo('yolov2', 416), ['stream4', 'stream4 > 8 > stream4 | 17 | whole']),
+  darknet('yolov2-tiny-416', yolo('yolov2-tiny', 416), ['stream4', 'stream4 > 4 > stream4 | 9 | whole']),
+  darknet('yolo-fastest-320', { text: YOLO_FASTEST, size: 320 }, [
+    'stream4 | 20 | whole',
+    'stream4 > 9 > stream4 | 50 | whole',
+  ]),
+  built('mobilenetv2-0.35-144', () => mobileNetV2(0.35, { size: 144, seed: SEED }), MOBILE_PLANS),
+  built('mobilenetv2-1.0-224', () => mobileNetV2(1, { size: 224, seed: SEED }), MOBILE_PLANS),
+  built('resnet18-224', () => resNet18({ size: 224, seed: SEED }), [
+    'stream4 | 8 | whole',
+    'stream4 > 8 > stream4 | 15 | whole',
+  ]),
+];
+
+/** @throws {RangeError} if there is none of this name. */
+export function findNetwork(name: string): BenchNetwork {
+  const network = NETWORKS.find((one) => one.name === name);
+  const known = NETWORKS.map((one) => one.name).join(', ');
+  if (network === undefined) throw new RangeError(`Cannot run network "${name}": expected ${known}`);
+  return network;
+}
+
+function yolo(definition: string, size: number): DarknetNetworkSpec {
+  return { text: DEFINITIONS.get(definition) ?? '', size };
+}
+
+function darknet(name: string, spec: DarknetNetworkSpec, plans: readonly string[]): BenchNetwork {
+  const { text, size, layers } = spec;
+  const choice = { seed: SEED, ...(layers === undefined ? {} : { layers }) };
+  const save = (options: ImportOptions) =>
+    synthesizeDarknet({ name, text }, choice, { ...options, size: { width: size, height: size } });
+  return { name, plans, save, darknet: spec };
+}
+
+function built(name: string, build: () => Graph, plans: readonly string[]): BenchNetwork {
+  const save = (options: ImportOptions) => {
+    const graph = build();
+    const source = { kind: 'synthetic' as const, files: [name] };
+    return storeNetwork(
+      { graph, input: inputOf(graph), source, decoderOf: () => ({ kind: 'raw' }) },
+      options,
+    );
+  };
+  return { name, plans, save };
+}
+
+function inputOf(graph: Graph) {
+  const image = tensorAt(graph, graph.inputs[0] ?? -1);
+  const [, , height = 0, width = 0] = knownShape(image);
+  const format = {
+    channels: 3,
+    layout: 'nchw',
+    dtype: 'float32',
+    resize: 'stretch',
+    colorOrder: 'rgb',
+  } as const;
+  return { name: image.name, width, height, ...format, scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
+}

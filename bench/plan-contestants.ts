@@ -1,0 +1,116 @@
+/** Contestants that run in our executor, by a plan. */
+import { compilePlan } from '../agent/engine/compile.js';
+import { Executor } from '../agent/engine/executor-client.js';
+import type { OutputTensor, Program } from '../agent/engine/protocol.js';
+import { inputShape } from '../agent/models/specialize.js';
+import type { Network, PlanRequest } from '../agent/open-model.js';
+import { planNetwork, STRATEGIES } from '../agent/open-model.js';
+import type { Level, Plan } from '../shared/index.js';
+import { BudgetError } from '../shared/index.js';
+import type { Contestant, ContestantProcess } from './contestant.js';
+import { DEADLINE_MS } from './contestant.js';
+import { noiseInput } from './stock-input.js';
+
+export interface PlanSetting {
+  readonly party: 'MAFAT' | 'ours';
+  readonly plan: Plan;
+  readonly level: Level;
+  readonly threads: number;
+}
+
+export function planContestant(network: Network, { party, plan, level, threads }: PlanSetting): Contestant {
+  const start = async () => {
+    const { folder, graph, input } = network;
+    const program = compilePlan(graph, plan, { folder, input, level, threads });
+    const executor = new Executor();
+    await executor.start();
+    return new ExecutorProcess(executor, { network, program });
+  };
+  return { party, name: `${plan.notation}, ${level}`, start, level, plan };
+}
+
+interface ExecutorJob {
+  readonly network: Network;
+  readonly program: Program;
+}
+
+/** Runs on bytes of an image at the network's size, as a camera gives them; decoding isn't timed, but measured. */
+class ExecutorProcess implements ContestantProcess {
+  readonly pid: number;
+  readonly idleBytes: number;
+  readonly #executor: Executor;
+  readonly #job: ExecutorJob;
+  readonly #pixels: Uint8Array;
+
+  constructor(executor: Executor, job: ExecutorJob) {
+    const { width, height } = job.network.input;
+    this.#pixels = Uint8Array.from(noiseInput([width, height, 3]), (value) => value * 255);
+    this.pid = executor.pid;
+    this.idleBytes = executor.idleBytes;
+    this.#executor = executor;
+    this.#job = job;
+  }
+
+  load = async (): Promise<void> => {
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    await this.#executor.ask({ kind: 'load', program: this.#job.program }, { signal });
+  };
+
+  run = async (): Promise<number> => {
+    const { width, height } = this.#job.network.input;
+    const image = { kind: 'pixels', name: 'noise', width, height, bytes: this.#pixels } as const;
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    return (await this.#executor.ask({ kind: 'run', image, outputs: 'shapes' }, { signal })).latencyMs;
+  };
+
+  check = async (): Promise<readonly OutputTensor[]> => {
+    const shape = inputShape(this.#job.network.input);
+    const bytes = new Uint8Array(noiseInput(shape).buffer);
+    const image = { kind: 'tensor', dtype: 'float32', shape, bytes } as const;
+    return (await this.#executor.ask({ kind: 'run', image, outputs: 'values' })).outputs;
+  };
+
+  stop = (): Promise<void> => this.#executor.stop();
+}
+
+export interface PlanChoice {
+  readonly threads: number;
+  /** In bytes of working memory: weights are evictable, as they are for stock ONNX Runtime. */
+  readonly budgets: readonly number[];
+  readonly notations: readonly string[];
+  /** Told why a plan isn't run. */
+  readonly onSkip: (reason: string) => void;
+}
+
+const LEVELS_RUN: readonly Level[] = ['extended', 'all'];
+
+/** MAFAT's search at each budget, ours where there is one, and the plans by hand; at each level, each plan once. */
+export function choosePlans(network: Network, choice: PlanChoice): readonly Contestant[] {
+  const searched = [...STRATEGIES.keys()].flatMap((strategy) =>
+    choice.budgets.map((budgetBytes) => ({ strategy, budgetBytes })),
+  );
+  const byHand = choice.notations.map((notation) => ({ strategy: 'mafat', notation, budgetBytes: 0 }));
+  const contestants = LEVELS_RUN.flatMap((level) =>
+    [...searched, ...byHand].flatMap((wish) => contestantFor(network, { ...wish, level }, choice) ?? []),
+  );
+  return [...new Map(contestants.map((one) => [`${one.party} ${one.name}`, one])).values()];
+}
+
+type PlanWish = Pick<PlanRequest, 'strategy' | 'notation' | 'budgetBytes' | 'level'>;
+
+function contestantFor(
+  network: Network,
+  wish: PlanWish,
+  { threads, onSkip }: PlanChoice,
+): Contestant | undefined {
+  const party = wish.strategy === 'mafat' && wish.notation === undefined ? 'MAFAT' : 'ours';
+  try {
+    const plan = planNetwork(network, { ...wish, threads, weights: 'evictable' });
+    return planContestant(network, { party, plan, level: wish.level, threads });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const budget = error instanceof BudgetError ? ` by ${wish.strategy}` : '';
+    onSkip(`${network.name}, ${wish.level}: ${error.message}${budget}`);
+    return undefined;
+  }
+}

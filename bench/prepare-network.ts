@@ -1,0 +1,63 @@
+/** A network of the benches, stored and opened, with those who can run it without us. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CommandContext } from '../agent/cli/context.js';
+import { printLine } from '../agent/cli/print.js';
+import { ModelStore } from '../agent/models/model-store.js';
+import type { Network } from '../agent/open-model.js';
+import { openModel } from '../agent/open-model.js';
+import type { Contestant } from './contestant.js';
+import type { BenchNetwork } from './networks.js';
+import { SEED } from './networks.js';
+import { openCvContestant, STOCK_SETTINGS, stockContestant } from './stock-contestants.js';
+import type { OpenCvFiles } from './stock-opencv.js';
+import { findOpenCv, openCvProgram, writeDarknetFiles } from './stock-opencv.js';
+
+export interface PreparedNetwork {
+  readonly network: Network;
+  readonly stock: (threads: number) => readonly Contestant[];
+  /** Models can be large: each goes before the next comes. */
+  readonly remove: () => Promise<void>;
+}
+
+interface Place {
+  readonly context: CommandContext;
+  readonly folder: string;
+}
+
+export async function prepareNetwork(
+  bench: BenchNetwork,
+  { context, folder }: Place,
+): Promise<PreparedNetwork> {
+  context.progress.show(`${bench.name}: storing`);
+  const store = new ModelStore(join(folder, 'models'));
+  const { executor } = context;
+  await bench.save({ store, executor, name: bench.name, force: true });
+  const network = await openModel(store, bench.name, { executor });
+  await context.releaseExecutor();
+  const darknetFolder = join(folder, 'darknet');
+  const openCv = await prepareOpenCv(bench, darknetFolder);
+  const stock = (threads: number) => [
+    ...STOCK_SETTINGS.map((setting) => stockContestant(network, setting, threads)),
+    ...(openCv === undefined ? [] : [openCvContestant(openCvProgram(openCv, threads))]),
+  ];
+  const remove = async () => {
+    await store.remove(bench.name);
+    await rm(darknetFolder, { recursive: true, force: true });
+  };
+  return { network, stock, remove };
+}
+
+/** Says so where there is no OpenCV; it reads no network but Darknet's here. */
+async function prepareOpenCv(
+  { name, darknet }: BenchNetwork,
+  folder: string,
+): Promise<OpenCvFiles | undefined> {
+  if (darknet === undefined) return undefined;
+  if ((await findOpenCv()) === undefined) {
+    printLine(`${name}: without OpenCV, for which Debian's python3-opencv would be needed`);
+    return undefined;
+  }
+  await mkdir(folder, { recursive: true });
+  return writeDarknetFiles(darknet, { folder, seed: SEED });
+}

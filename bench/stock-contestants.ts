@@ -1,0 +1,73 @@
+/** Contestants that are programs of their own: stock ONNX Runtime (stock-process.ts), OpenCV (stock-opencv.ts). */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MODEL_FILE } from '../agent/models/model-store.js';
+import { inputShape } from '../agent/models/specialize.js';
+import type { Network } from '../agent/open-model.js';
+import type { Level } from '../shared/index.js';
+import type { Contestant, ContestantProcess } from './contestant.js';
+import { DEADLINE_MS } from './contestant.js';
+import type { LineRequest, ProgramSpec } from './stock-client.js';
+import { LineProgram } from './stock-client.js';
+import type { StockJob } from './stock-process.js';
+
+export interface StockSetting {
+  readonly level: Level;
+  readonly memory: 'arena' | 'no arena' | 'trimmed malloc';
+}
+
+export const STOCK_SETTINGS: readonly StockSetting[] = (['extended', 'all'] as const).flatMap((level) =>
+  (['arena', 'no arena', 'trimmed malloc'] as const).map((memory) => ({ level, memory })),
+);
+
+/** What is freed goes back to the system at once: the usual advice to those who lack memory. */
+const TRIMMED_MALLOC = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/** Without it ONNX Runtime reports to its maker. */
+const PRIVACY = { ORT_DISABLE_TELEMETRY: '1' };
+
+export function stockContestant(
+  network: Network,
+  { level, memory }: StockSetting,
+  threads: number,
+): Contestant {
+  const shape = inputShape(network.input);
+  const modelFile = join(network.folder, MODEL_FILE);
+  const input = { name: network.input.name, shape };
+  const job: StockJob = { modelFile, input, level, threads, arena: memory === 'arena' };
+  const program: ProgramSpec = {
+    command: process.execPath,
+    args: [fileURLToPath(new URL('./stock-process.js', import.meta.url)), JSON.stringify(job)],
+    env: memory === 'trimmed malloc' ? { ...TRIMMED_MALLOC, ...PRIVACY } : PRIVACY,
+  };
+  return { party: 'stock', name: `stock ${level}, ${memory}`, level, start: () => startProgram(program) };
+}
+
+export function openCvContestant(program: ProgramSpec): Contestant {
+  return { party: 'OpenCV', name: 'OpenCV dnn', start: () => startProgram(program) };
+}
+
+async function startProgram(spec: ProgramSpec): Promise<ContestantProcess> {
+  const program = await LineProgram.start(spec);
+  const ask = (what: LineRequest['ask']) => program.ask({ ask: what }, DEADLINE_MS);
+  return {
+    pid: program.pid,
+    idleBytes: program.idleBytes,
+    load: async () => void (await ask('load')),
+    run: async () => (await ask('run')).latencyMs ?? Number.NaN,
+    check: async () =>
+      (await ask('check')).outputs?.map(({ name, shape, base64 }) => {
+        return {
+          name,
+          shape,
+          dtype: 'float32' as const,
+          bytes: new Uint8Array(Buffer.from(base64, 'base64')),
+        };
+      }),
+    stop: () => program.stop(),
+  };
+}

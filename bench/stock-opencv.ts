@@ -1,0 +1,111 @@
+/**
+ * OpenCV's dnn module on the same Darknet network: Debian's python3-opencv, asked by the line as
+ * stock-process.ts is. Not there: `findOpenCv` says so, and the benches go on without it.
+ */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ConvolutionShape, ConvolutionWeights, WeightSource } from '../shared/index.js';
+import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/index.js';
+import type { DarknetNetworkSpec } from './networks.js';
+import type { ProgramSpec } from './stock-client.js';
+
+/** Debian's, which sees Debian's packages; another python3 may stand before it in the path. */
+const PYTHON = '/usr/bin/python3';
+
+/** Blobs and outputs are numpy's; idle is after the first use of cv2. */
+const PROGRAM = `
+import base64, json, sys, time
+import cv2, numpy
+config, weights, size, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+cv2.setNumThreads(threads)
+cv2.dnn.blobFromImage(numpy.zeros((8, 8, 3), numpy.uint8))
+net = blob = None
+def answer(ask):
+    global net, blob
+    if ask == 'load':
+        net = cv2.dnn.readNetFromDarknet(config, weights)
+        net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+        net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)
+        blob = numpy.random.default_rng(7).random((1, 3, size, size), numpy.float32)
+        return {}
+    start = time.perf_counter()
+    net.setInput(blob)
+    net.forward(net.getUnconnectedOutLayersNames())
+    return {'latencyMs': (time.perf_counter() - start) * 1000}
+print('{}', flush=True)
+for line in sys.stdin:
+    try:
+        said = answer(json.loads(line)['ask'])
+    except Exception as error:
+        said = {'error': str(error)}
+    print(json.dumps(said), flush=True)
+`;
+
+/** OpenCV's version, or undefined where it isn't installed. */
+export async function findOpenCv(): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(PYTHON, ['-c', 'import cv2; print(cv2.__version__)']);
+    return stdout.trim();
+  } catch {
+    // No python3, or none with cv2.
+    return undefined;
+  }
+}
+
+export interface OpenCvFiles {
+  readonly config: string;
+  readonly weights: string;
+  readonly size: number;
+}
+
+export function openCvProgram({ config, weights, size }: OpenCvFiles, threads: number): ProgramSpec {
+  return { command: PYTHON, args: ['-c', PROGRAM, config, weights, String(size), String(threads)], env: {} };
+}
+
+/** The network's .cfg and .weights in `folder`, the weights being those of the stored model of this seed. */
+export async function writeDarknetFiles(
+  { text, layers, size }: DarknetNetworkSpec,
+  { folder, seed }: { readonly folder: string; readonly seed: number },
+): Promise<OpenCvFiles> {
+  const to = layers?.to ?? Number.POSITIVE_INFINITY;
+  const recorder = new RecordingWeights(seed);
+  const sections = parseDarknetConfig(text).filter(({ layer }) => layer <= to);
+  buildDarknet(sections, { weights: recorder, size: { width: size, height: size } });
+  const files = { config: join(folder, 'net.cfg'), weights: join(folder, 'net.weights'), size };
+  await writeFile(files.config, sizedText(text, { size, sections: sections.length }));
+  await writeFile(files.weights, recorder.chunks);
+  return files;
+}
+
+/** The first sections of a config, at this size. */
+function sizedText(text: string, { size, sections }: { size: number; sections: number }): string {
+  const parts = text.split(/^(?=\[)/m).slice(0, sections);
+  return parts.join('').replace(/^(width|height)=\d+/gm, `$1=${size}`);
+}
+
+/** Passes random weights on and keeps them as Darknet's file has them, normalised by mean 0 and variance 1. */
+class RecordingWeights implements WeightSource {
+  readonly chunks: Uint8Array[] = [new Uint8Array(Int32Array.of(0, 2, 0, 0, 0).buffer)];
+  readonly #source: SyntheticWeights;
+
+  constructor(seed: number) {
+    this.#source = new SyntheticWeights(seed);
+  }
+
+  take(shape: ConvolutionShape): ConvolutionWeights {
+    const taken = this.#source.take(shape);
+    const { filters, batchNormalize } = shape;
+    const constant = (value: number) => new Float32Array(filters).fill(value);
+    const norm = batchNormalize ? [constant(1), constant(0), constant(1)] : [];
+    for (const values of [taken.biases, ...norm, taken.weights]) {
+      this.chunks.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    }
+    return taken;
+  }
+
+  end(): void {
+    this.#source.end();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Stock ONNX Runtime as anybody would use it from Node, as the child process of a bench: one session over the
+ * whole stored model, loaded by path so that external weights are mapped where the level allows it, all other
+ * options as they come. Requests and answers are lines of JSON on stdin and stdout; see stock-client.ts.
+ *
+ *     node dist/bench/stock-process.js JOB        (JOB: StockJob as JSON)
+ *
+ * Before it says that it is ready it has run a model of one node: what ONNX Runtime takes for itself is idle.
+ */
+import { createInterface } from 'node:readline';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { writeTrivialModel } from '../agent/engine/trivial-model.js';
+import type { Level } from '../shared/index.js';
+import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
+import { noiseInput } from './stock-input.js';
+
+export interface StockJob {
+  readonly modelFile: string;
+  readonly input: { readonly name: string; readonly shape: readonly number[] };
+  readonly level: Level;
+  readonly threads: number;
+  readonly arena: boolean;
+}
+
+type Outputs = InferenceSession.OnnxValueMapType;
+
+class StockRunner {
+  readonly #job: StockJob;
+  #session: InferenceSession | undefined;
+  #feeds: InferenceSession.FeedsType = {};
+
+  constructor(job: StockJob) {
+    this.#job = job;
+  }
+
+  async load(): Promise<void> {
+    const { modelFile, input, level, threads, arena } = this.#job;
+    this.#session = await InferenceSession.create(modelFile, {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: level,
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      enableCpuMemArena: arena,
+      enableMemPattern: arena,
+    });
+    this.#feeds = { [input.name]: new Tensor('float32', noiseInput(input.shape), [...input.shape]) };
+  }
+
+  async run(): Promise<Outputs> {
+    if (this.#session === undefined) throw new RangeError('Cannot run: no model is loaded');
+    return this.#session.run(this.#feeds);
+  }
+}
+
+async function handle(runner: StockRunner, { ask }: LineRequest): Promise<LineAnswer> {
+  if (ask === 'load') {
+    await runner.load();
+    return {};
+  }
+  const start = performance.now();
+  const outputs = await runner.run();
+  const latencyMs = performance.now() - start;
+  return ask === 'run' ? { latencyMs } : { latencyMs, outputs: Object.entries(outputs).map(packOutput) };
+}
+
+function packOutput([name, value]: readonly [string, InferenceSession.OnnxValueMapType[string]]): LineOutput {
+  const { dims, data } = value as Tensor;
+  const { buffer, byteOffset, byteLength } = data as Float32Array;
+  return { name, shape: dims, base64: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
+}
+
+function say(answer: LineAnswer): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+async function startRuntime(): Promise<void> {
+  const session = await InferenceSession.create(writeTrivialModel());
+  await session.run({ x: new Tensor('float32', new Float32Array(1), [1]) });
+  await session.release();
+}
+
+const runner = new StockRunner(JSON.parse(process.argv[2] ?? '{}') as StockJob);
+await startRuntime();
+say({});
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    say(await handle(runner, JSON.parse(line) as LineRequest));
+  } catch (error) {
+    say({ error: error instanceof Error ? error.message : String(error) });
+  }
+}

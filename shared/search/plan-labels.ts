@@ -1,0 +1,198 @@
+/** The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for. */
+import type { Graph } from '../graph/graph.js';
+import { tensorAt, tensorBytes } from '../graph/graph.js';
+import { boundaryOf } from '../graph/segment-graph.js';
+import type { PlanNotation } from './notation.js';
+import type { RangeOption } from './range-option.js';
+import { ringRows, rowBytes } from './range-option.js';
+import type { RangeTable } from './range-table.js';
+
+/** What is assumed of the whole plan. */
+export interface LabelLimits {
+  /** Of one segment, without sessions and weights. */
+  readonly workingBytes: number;
+  /** Of one segment's weights. */
+  readonly weightsCap: number;
+  readonly sessions: number;
+}
+
+export interface Solution {
+  readonly notation: PlanNotation;
+  readonly latencyMs: number;
+  /** No plan was given up for having too many sessions. */
+  readonly isFree: boolean;
+}
+
+interface Label {
+  readonly latencyMs: number;
+  readonly sessions: number;
+  /** Bytes that stand, and the largest step, of the links so far; none where the label is closed. */
+  readonly heldBytes: number;
+  readonly stepBytes: number;
+  /** First cut of the links. */
+  readonly start: number;
+  readonly option: RangeOption | undefined;
+  readonly linked: boolean;
+  readonly before: Label | undefined;
+}
+
+const START: Label = {
+  latencyMs: 0,
+  sessions: 0,
+  heldBytes: 0,
+  stepBytes: 0,
+  start: 0,
+  option: undefined,
+  linked: false,
+  before: undefined,
+};
+
+/** @returns undefined if no plan keeps the limits. */
+export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
+  const last = table.cuts.length - 1;
+  const solver = new Solver(table, limits);
+  for (let at = 0; at < last; at += 1) solver.extend(at);
+  const best = solver.best(last);
+  return best === undefined
+    ? undefined
+    : { notation: notationOf(table.graph, best), latencyMs: best.latencyMs, isFree: solver.isFree };
+}
+
+class Solver {
+  /** Whether the limit of sessions cost nothing. */
+  isFree = true;
+  readonly #table: RangeTable;
+  readonly #limits: LabelLimits;
+  readonly #closed: Label[][];
+  readonly #open: Label[][];
+
+  constructor(table: RangeTable, limits: LabelLimits) {
+    this.#table = table;
+    this.#limits = limits;
+    this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
+    this.#open = table.cuts.map(() => []);
+  }
+
+  best(at: number): Label | undefined {
+    return [...(this.#closed[at] ?? [])].sort((a, b) => a.latencyMs - b.latencyMs)[0];
+  }
+
+  /** All segments and links that begin at a cut. */
+  extend(at: number): void {
+    const closed = this.#closed[at] ?? [];
+    const open = this.#open[at] ?? [];
+    if (closed.length + open.length === 0) return;
+    const baseBytes = this.#table.baseBytes(at);
+    for (let end = at + 1; end < this.#table.cuts.length; end += 1) {
+      for (const option of this.#table.optionsOf(at, end)) {
+        for (const label of closed) this.#begin(label, { option, at, end, baseBytes });
+        if (option.flow !== undefined) for (const label of open) this.#link(label, { option, at, end });
+      }
+    }
+  }
+
+  #begin(before: Label, { option, at, end, baseBytes }: Begin): void {
+    this.#add(end, {
+      latencyMs: before.latencyMs + option.latencyMs,
+      sessions: before.sessions + 1,
+      heldBytes: baseBytes + option.heldBytes,
+      stepBytes: option.stepBytes,
+      start: at,
+      option,
+      linked: false,
+      before,
+    });
+  }
+
+  #link(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): void {
+    const between = this.#betweenBytes(before, { option, at, end });
+    this.#add(end, {
+      latencyMs: before.latencyMs + option.latencyMs,
+      sessions: before.sessions + 1,
+      heldBytes: before.heldBytes + between + option.heldBytes,
+      stepBytes: Math.max(before.stepBytes, option.stepBytes),
+      start: before.start,
+      option,
+      linked: true,
+      before,
+    });
+  }
+
+  /** Rows between the last link and this one; a tensor that others read as well is counted as a full map. */
+  #betweenBytes(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): number {
+    const { graph, cuts } = this.#table;
+    const left = boundaryOf(graph, { from: cuts[before.start] ?? 0, to: cuts[end] ?? 0 }).outputs;
+    const made = boundaryOf(graph, { from: cuts[before.start] ?? 0, to: cuts[at] ?? 0 }).outputs;
+    let bytes = 0;
+    for (const tensor of made) {
+      const [gives, takes] = [before.option?.flow?.gives.get(tensor), option.flow?.takes.get(tensor)];
+      // What outlives the segment is counted when it closes.
+      if (left.includes(tensor)) continue;
+      const isRing = gives !== undefined && takes !== undefined;
+      bytes += isRing
+        ? ringRows(graph, tensor, { gives, takes }) * rowBytes(graph, tensor)
+        : tensorBytes(tensorAt(graph, tensor));
+    }
+    return bytes;
+  }
+
+  /** As the end of a segment, if it fits so, and as one that goes on. */
+  #add(end: number, label: Label): void {
+    const { workingBytes, weightsCap, sessions } = this.#limits;
+    if (label.sessions > sessions) {
+      this.isFree = false;
+      return;
+    }
+    if (this.#table.weightsOf(label.start, end) > weightsCap) return;
+    const need = label.heldBytes + label.stepBytes;
+    if (need > workingBytes) return;
+    const left = label.option?.parted === true ? this.#table.leftBytes(label.start, end) : 0;
+    if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isCloserBeaten);
+    if (label.option?.flow !== undefined && end < this.#table.cuts.length - 1) {
+      insert(this.#open[end] ?? [], label, isOpenBeaten);
+    }
+  }
+}
+
+interface Begin {
+  readonly option: RangeOption;
+  readonly at: number;
+  readonly end: number;
+  readonly baseBytes: number;
+}
+
+type IsBeaten = (label: Label, by: Label) => boolean;
+
+function isCloserBeaten(label: Label, by: Label): boolean {
+  return by.latencyMs <= label.latencyMs && by.sessions <= label.sessions;
+}
+
+function isOpenBeaten(label: Label, by: Label): boolean {
+  if (by.latencyMs > label.latencyMs || by.sessions > label.sessions) return false;
+  if (by.heldBytes > label.heldBytes || by.stepBytes > label.stepBytes || by.start > label.start)
+    return false;
+  const [gives, others] = [by.option?.flow?.gives, label.option?.flow?.gives];
+  return [...(others ?? [])].every(
+    ([tensor, rows]) => (gives?.get(tensor) ?? Number.POSITIVE_INFINITY) <= rows,
+  );
+}
+
+/** Keeps the labels that no other one beats. */
+function insert(labels: Label[], label: Label, isBeaten: IsBeaten): void {
+  if (labels.some((other) => isBeaten(label, other))) return;
+  const kept = labels.filter((other) => !isBeaten(other, label));
+  labels.splice(0, labels.length, ...kept, label);
+}
+
+function notationOf(graph: Graph, end: Label): PlanNotation {
+  const path: Label[] = [];
+  for (let label: Label | undefined = end; label?.option !== undefined; label = label.before)
+    path.unshift(label);
+  const layerOf = ({ option }: Label) => graph.nodes[option?.from ?? 0]?.layer ?? 0;
+  const links = path.filter(({ linked }) => linked).map(layerOf);
+  return {
+    modes: path.flatMap(({ option }) => option?.mode ?? []),
+    cuts: path.slice(1).map(layerOf),
+    ...(links.length === 0 ? {} : { links }),
+  };
+}

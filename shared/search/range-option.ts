@@ -1,0 +1,114 @@
+/**
+ * Ways to run a range of layers, each with what the search needs to know of it and nothing more: another way to
+ * run a convolution, or another mode, is one more entry in ALTERNATIVES.
+ */
+import type { Graph } from '../graph/graph.js';
+import { tensorAt } from '../graph/graph.js';
+import type { NodeRange } from '../graph/segment-graph.js';
+import type { Work } from '../memory/device-profile.js';
+import { latencyOf } from '../memory/device-profile.js';
+import { countWork } from '../memory/latency.js';
+import type { PredictSettings } from '../memory/predict.js';
+import { carriedBytes, inputBuffers, stepBytes } from '../memory/predict.js';
+import { linkRun } from '../memory/session-run.js';
+import type { Mode } from '../tile/mode.js';
+import { WHOLE } from '../tile/mode.js';
+import { sizeAlong } from '../tile/space.js';
+import type { StreamLink } from '../tile/stream.js';
+import { flowOf, PHASES, streamBy } from '../tile/stream.js';
+import { WholeRanges } from './whole-ranges.js';
+
+export interface RangeOption extends NodeRange {
+  readonly mode: Mode;
+  readonly latencyMs: number;
+  /** Bytes that stand as long as the segment runs, and those of its largest step. */
+  readonly heldBytes: number;
+  readonly stepBytes: number;
+  /** Its outputs are written part by part, so they stand as full maps before it is over. */
+  readonly parted: boolean;
+  /** How it takes and gives rows; undefined if it can't be linked. */
+  readonly flow: RowFlow | undefined;
+}
+
+/** Most new rows in any step, of inputs and outputs with space; and bytes of a row. */
+export interface RowFlow {
+  readonly takes: ReadonlyMap<number, number>;
+  readonly gives: ReadonlyMap<number, number>;
+}
+
+export interface OptionContext {
+  readonly graph: Graph;
+  readonly settings: PredictSettings;
+  /** Nanoseconds a unit of work. */
+  readonly cost: Work;
+  readonly wholes: WholeRanges;
+}
+
+export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
+  return { graph, settings, cost, wholes: new WholeRanges(graph, settings, cost) };
+}
+
+/** Lists the options of one range. */
+export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
+
+const whole: Alternative = (range, { wholes }) => {
+  const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
+  return [{ ...range, mode: WHOLE, latencyMs, heldBytes, stepBytes: bytes, parted: false, flow: undefined }];
+};
+
+/** Steps that are tried: finer ones differ by less than the predictor knows. */
+const STREAM_ROWS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
+
+const streams: Alternative = (range, context) => {
+  const { graph } = context;
+  const flow = flowOf(graph, range);
+  if (flow === undefined) return [];
+  const options: RangeOption[] = [];
+  for (const rows of STREAM_ROWS) {
+    const link = streamBy(flow, rows);
+    if (link === undefined) break;
+    options.push(streamOption(link, context));
+  }
+  return options;
+};
+
+function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext): RangeOption {
+  const session = linkRun(graph, link);
+  const { boundary, scales } = link.stream.space;
+  const most = (tensors: readonly number[]) =>
+    new Map(tensors.map((tensor) => [tensor, mostRows(link, tensor)]));
+  const hasSpace = (tensors: readonly number[]) => tensors.every((tensor) => scales.has(tensor));
+  return {
+    from: link.from,
+    to: link.to,
+    mode: { kind: 'stream', rows: link.units },
+    latencyMs: latencyOf(countWork(graph, session), cost),
+    heldBytes: inputBuffers(session) + carriedBytes(session),
+    stepBytes: stepBytes(graph, session, settings),
+    parted: true,
+    flow: hasSpace(boundary.inputs)
+      ? { takes: most(boundary.inputs), gives: most(boundary.outputs) }
+      : undefined,
+  };
+}
+
+function mostRows({ stream }: StreamLink, tensor: number): number {
+  return Math.max(...PHASES.map((phase) => stream.rows[phase].get(tensor) ?? 0));
+}
+
+export const ALTERNATIVES: readonly Alternative[] = [whole, streams];
+
+/** Bytes of one row of a map. */
+export function rowBytes(graph: Graph, tensor: number): number {
+  const [, channels = 1, , cols = 1] = tensorAt(graph, tensor).shape ?? [];
+  return 4 * channels * cols;
+}
+
+/** Rows of a map that wait between two links, at most. */
+export function ringRows(
+  graph: Graph,
+  tensor: number,
+  rows: { readonly gives: number; readonly takes: number },
+): number {
+  return Math.min(sizeAlong(graph, tensor, 'rows'), rows.gives + rows.takes - 1);
+}
