@@ -39,8 +39,8 @@ export interface AgentOptions {
   readonly version: string;
 }
 
-/** Requests that may wait for the executor. */
-const MAX_WAITING = 16;
+/** Requests that may wait for the executor: a few seconds of it, and a few copies of `maxPayload`. */
+const MAX_WAITING = 8;
 
 const DAY_MS = 24 * 60 * 60_000;
 

@@ -17,6 +17,8 @@ export interface Contestant {
   readonly level?: Level;
   /** The plan it runs by; stock has none. */
   readonly plan?: Plan;
+  /** Budgets at which a search chose this plan; none for one by hand. */
+  readonly budgets?: readonly number[];
 }
 
 export interface ContestantProcess {

@@ -16,8 +16,8 @@ export const DEMO_NODE = 'demo';
 
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 
-/** As in the first line of agent/main.ts. */
-const NODE_FLAGS = ['--max-semi-space-size=1'];
+/** As of `npm start`. */
+const NODE_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=1'];
 
 const USUAL_PORT = 1883;
 const TAIL_LINES = 10;
@@ -27,6 +27,7 @@ const STOP_MS = 5000;
 
 export class DemoAgent {
   readonly #folder: string;
+  readonly #options: { readonly fps: number };
   readonly #lost = new AbortController();
   readonly #tail: string[] = [];
   #port = 0;
@@ -34,8 +35,9 @@ export class DemoAgent {
   #closed: Promise<void> = Promise.resolve();
   #isStopping = false;
 
-  constructor(folder: string) {
+  constructor(folder: string, options: { readonly fps: number } = { fps: 2 }) {
     this.#folder = folder;
+    this.#options = options;
   }
 
   /** Aborted when the agent ends unasked. */
@@ -121,13 +123,14 @@ export class DemoAgent {
 
   /** The payload has room for photographs. */
   #writeConfig(budget: string): void {
+    const { fps } = this.#options;
     writeFileSync(
       this.#config,
       `node: ${DEMO_NODE}
 models: [{ name: ${DEMO_MODEL}, threads: ${DEMO_THREADS} }]
 memory: { budget: ${budget} }
 mqtt: { listen: { port: ${this.#port} }, maxPayload: 16M }
-cameras: [{ kind: synthetic, name: camera, model: ${DEMO_MODEL}, fps: 2 }]
+cameras: [{ kind: synthetic, name: camera, model: ${DEMO_MODEL}, fps: ${fps} }]
 health: { interval: 1 }
 `,
     );

@@ -38,6 +38,7 @@ function summarize(turns: ReadonlyMap<Contestant, readonly CheckedTurn[]>): read
     return {
       party: contestant.party,
       contestant: contestant.name,
+      budgets: contestant.budgets ?? [],
       workingBytes: median(workings),
       workingBytesMost: Math.max(...workings),
       medianMs: median(latencies),

@@ -12,6 +12,8 @@ export interface Result {
 export interface Row {
   readonly party: Party;
   readonly contestant: string;
+  /** At which a search chose it. */
+  readonly budgets: readonly number[];
   /** The median over turns, and the most. */
   readonly workingBytes: number;
   readonly workingBytesMost: number;
@@ -25,7 +27,17 @@ export interface Row {
   readonly difference?: { readonly relative: number; readonly exact: boolean };
 }
 
-const HEADER = ['party', 'contestant', 'working', 'median', 'min', 'memory', 'latency', 'difference'];
+const HEADER = [
+  'party',
+  'contestant',
+  'working',
+  'median',
+  'min',
+  'memory',
+  'latency',
+  'difference',
+  'budgets',
+];
 
 export function printResult({ network, threads, rows }: Result): void {
   printLine();
@@ -43,6 +55,7 @@ function cellsOf(row: Row): readonly string[] {
     `${row.memoryRatio.toFixed(2)} x`,
     `${row.latencyRatio.toFixed(2)} x`,
     formatDifference(row),
+    row.budgets.map((bytes) => `${bytes / 2 ** 20}M`).join(' '),
   ];
 }
 

@@ -32,6 +32,7 @@ import type { BenchNetwork } from './networks.js';
 import { findNetwork, NETWORKS } from './networks.js';
 import { choosePlans } from './plan-contestants.js';
 import { prepareNetwork } from './prepare-network.js';
+import { runBench } from './run-bench.js';
 
 interface Flags {
   readonly networks: readonly BenchNetwork[];
@@ -111,4 +112,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+await runBench(main);

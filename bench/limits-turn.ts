@@ -31,15 +31,13 @@ export interface LimitedOptions {
 
 export async function takeLimitedTurn(contestant: Contestant, options: LimitedOptions): Promise<LimitedTurn> {
   let kills = 0;
-  let failure: string | undefined;
-  for (let tries = 1; tries <= TRIES; tries += 1) {
+  for (let tries = 1; ; tries += 1) {
     const before = options.group?.oomKills() ?? 0;
     const attempt = await tryTurn(contestant, options);
-    kills += Math.min(1, (options.group?.oomKills() ?? 0) - before);
-    if (attempt.failure === undefined) return { ...attempt, tries, kills };
-    failure = attempt.failure;
+    const wasKilled = (options.group?.oomKills() ?? 0) > before;
+    if (wasKilled) kills += 1;
+    if (attempt.failure === undefined || !wasKilled || tries === TRIES) return { ...attempt, tries, kills };
   }
-  return { latencyMs: [], faults: undefined, tries: TRIES, kills, failure };
 }
 
 type Attempt = Pick<LimitedTurn, 'latencyMs' | 'faults' | 'failure'>;

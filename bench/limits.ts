@@ -35,6 +35,7 @@ import { takeLimitedTurn } from './limits-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
 import { prepareNetwork } from './prepare-network.js';
+import { runBench } from './run-bench.js';
 
 const SWAP_BYTES = 2 ** 30;
 const MEGA = 2 ** 20;
@@ -149,4 +150,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+await runBench(main);

@@ -93,7 +93,18 @@ export function choosePlans(network: Network, choice: PlanChoice): readonly Cont
   const contestants = LEVELS_RUN.flatMap((level) =>
     [...searched, ...byHand].flatMap((wish) => contestantFor(network, { ...wish, level }, choice) ?? []),
   );
-  return [...new Map(contestants.map((one) => [`${one.party} ${one.name}`, one])).values()];
+  return mergeSame(contestants);
+}
+
+/** A plan chosen at several budgets runs once. */
+function mergeSame(contestants: readonly Contestant[]): readonly Contestant[] {
+  const merged = new Map<string, Contestant>();
+  for (const contestant of contestants) {
+    const key = `${contestant.party} ${contestant.name}`;
+    const budgets = [...(merged.get(key)?.budgets ?? []), ...(contestant.budgets ?? [])];
+    merged.set(key, { ...contestant, budgets });
+  }
+  return [...merged.values()];
 }
 
 type PlanWish = Pick<PlanRequest, 'strategy' | 'notation' | 'budgetBytes' | 'level'>;
@@ -106,7 +117,8 @@ function contestantFor(
   const party = wish.strategy === 'mafat' && wish.notation === undefined ? 'MAFAT' : 'ours';
   try {
     const plan = planNetwork(network, { ...wish, threads, weights: 'evictable' });
-    return planContestant(network, { party, plan, level: wish.level, threads });
+    const contestant = planContestant(network, { party, plan, level: wish.level, threads });
+    return wish.notation === undefined ? { ...contestant, budgets: [wish.budgetBytes] } : contestant;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const budget = error instanceof BudgetError ? ` by ${wish.strategy}` : '';

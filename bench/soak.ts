@@ -3,7 +3,7 @@
  *
  *     node dist/bench/soak.js [--minutes 60] [--json FILE]
  *
- * The demo's model and budget, a synthetic camera at 2 frames a second, one request a second with a PNG over
+ * The demo's model and budget, a synthetic camera at 1 frame a second, one request every 2 s with a PNG over
  * MQTT. Private memory (RssAnon + VmSwap) of the agent and its executor is sampled every 2 s; a row is the
  * median and the maximum of one twelfth of the time. The agent runs with the flags of `npm start`.
  */
@@ -27,7 +27,7 @@ import { drawImage } from './draw-image.js';
 const BUDGET = '40M';
 const WINDOWS = 12;
 const SAMPLE_MS = 2000;
-const REQUEST_MS = 1000;
+const REQUEST_MS = 2000;
 
 interface Sample {
   readonly agentBytes: number;
@@ -98,7 +98,7 @@ interface Soak {
 async function soak(folder: string, minutes: number): Promise<Soak> {
   await makeDemoModel(join(folder, 'models'));
   const image = readFileSync(await drawImage(join(folder, 'shapes.png')));
-  const agent = new DemoAgent(folder);
+  const agent = new DemoAgent(folder, { fps: 1 });
   const client = new SoakClient(await agent.start(BUDGET, new AbortController().signal));
   const progress = startProgress('soaking');
   const samples: Sample[] = [];

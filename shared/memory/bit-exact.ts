@@ -35,10 +35,18 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
   if (steps === 'whole') return true;
   const nodes = graph.nodes.slice(range.from, range.to);
   if (nodes.some(({ op }) => UNEVEN.has(op))) return false;
+  if (nodes.some((node) => becomesGlobal(graph, node, steps))) return false;
   const convolutions = nodes.filter(({ op }) => op === 'Conv');
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
     convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
   );
+}
+
+/** An average over all of a step's map, a single pixel, may be computed by other code than one over windows. */
+function becomesGlobal(graph: Graph, node: Node, steps: readonly ShapeOf[]): boolean {
+  if (node.op !== 'AveragePool') return false;
+  const isPixel = (shapeOf: ShapeOf) => elementCount(shapeOf(node.outputs[0] ?? -1).slice(2)) === 1;
+  return !isPixel(wholeShapes(graph)) && steps.some(isPixel);
 }
 
 /** Computed by vector code with a scalar remainder that rounds differently: where an element stands matters. */

@@ -18,13 +18,13 @@ import { BUILT_IN_PROFILE } from '../memory/built-in-profile.js';
 import { costsFor } from '../memory/device-profile.js';
 import { fixedBytes, sessionShare, weightsBytes } from '../memory/predict.js';
 import type { PlanNotation } from './notation.js';
-import type { LabelLimits } from './plan-labels.js';
+import type { LabelLimits, Solution } from './plan-labels.js';
 import { solveLabels } from './plan-labels.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
 
 /** Most sessions of a plan: each costs memory, and threads that have to be started. */
-const SESSIONS = [1, 2, 3, 4, 6, 8, 12, 16];
+const SESSIONS = [2, 4, 8, 16];
 
 /** Sizes of the largest segment's weights that are tried. */
 const WEIGHT_CAPS = 12;
@@ -52,8 +52,9 @@ export class OptimalSearch {
     let best: Found | undefined;
     for (const weightsCap of this.#weightCaps()) {
       for (const sessions of SESSIONS) {
-        const found = this.#solve(budgetBytes, { weightsCap, sessions });
-        if (found !== undefined && (best === undefined || found.latencyMs < best.latencyMs)) best = found;
+        const latencyMs = best?.latencyMs ?? Number.POSITIVE_INFINITY;
+        const found = this.#solve(budgetBytes, { weightsCap, sessions, latencyMs });
+        best = found ?? best;
         // With more sessions there is only less room.
         if (found?.isFree === true) break;
       }
@@ -61,14 +62,11 @@ export class OptimalSearch {
     return best;
   }
 
-  #solve(
-    budgetBytes: number,
-    { weightsCap, sessions }: Omit<LabelLimits, 'workingBytes'>,
-  ): (Found & { readonly isFree: boolean }) | undefined {
-    const resident = this.#options.weights === 'resident' ? weightsCap : 0;
-    const fixed = fixedBytes(this.#graph, this.#options) + sessions * sessionShare();
+  #solve(budgetBytes: number, limits: Omit<LabelLimits, 'workingBytes'>): Solution | undefined {
+    const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
+    const fixed = fixedBytes(this.#graph, this.#options) + limits.sessions * sessionShare();
     const workingBytes = budgetBytes - resident - fixed;
-    return workingBytes <= 0 ? undefined : solveLabels(this.#table, { workingBytes, weightsCap, sessions });
+    return workingBytes <= 0 ? undefined : solveLabels(this.#table, { ...limits, workingBytes });
   }
 
   #weightCaps(): readonly number[] {

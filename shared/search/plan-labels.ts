@@ -1,11 +1,16 @@
 /** The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for. */
 import type { Graph } from '../graph/graph.js';
 import { tensorAt, tensorBytes } from '../graph/graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
 import type { PlanNotation } from './notation.js';
 import type { RangeOption } from './range-option.js';
 import { ringRows, rowBytes } from './range-option.js';
 import type { RangeTable } from './range-table.js';
+
+/**
+ * Labels that are this close are taken for equal, which keeps their number small: of latency a thousandth, of bytes
+ * a two-hundredth of the limit. So the plan found is that close to the best one.
+ */
+const TOLERANCE = { latency: 1e-3, bytes: 5e-3 } as const;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -14,6 +19,8 @@ export interface LabelLimits {
   /** Of one segment's weights. */
   readonly weightsCap: number;
   readonly sessions: number;
+  /** Only plans that are faster are of interest. */
+  readonly latencyMs: number;
 }
 
 export interface Solution {
@@ -29,6 +36,8 @@ interface Label {
   /** Bytes that stand, and the largest step, of the links so far; none where the label is closed. */
   readonly heldBytes: number;
   readonly stepBytes: number;
+  /** Of the rows that the last link gives in its largest step. */
+  readonly givenBytes: number;
   /** First cut of the links. */
   readonly start: number;
   readonly option: RangeOption | undefined;
@@ -41,6 +50,7 @@ const START: Label = {
   sessions: 0,
   heldBytes: 0,
   stepBytes: 0,
+  givenBytes: 0,
   start: 0,
   option: undefined,
   linked: false,
@@ -74,7 +84,10 @@ class Solver {
   }
 
   best(at: number): Label | undefined {
-    return [...(this.#closed[at] ?? [])].sort((a, b) => a.latencyMs - b.latencyMs)[0];
+    return (this.#closed[at] ?? []).reduce<Label | undefined>(
+      (best, label) => (best === undefined || label.latencyMs < best.latencyMs ? label : best),
+      undefined,
+    );
   }
 
   /** All segments and links that begin at a cut. */
@@ -97,6 +110,7 @@ class Solver {
       sessions: before.sessions + 1,
       heldBytes: baseBytes + option.heldBytes,
       stepBytes: option.stepBytes,
+      givenBytes: option.givenBytes,
       start: at,
       option,
       linked: false,
@@ -111,6 +125,7 @@ class Solver {
       sessions: before.sessions + 1,
       heldBytes: before.heldBytes + between + option.heldBytes,
       stepBytes: Math.max(before.stepBytes, option.stepBytes),
+      givenBytes: option.givenBytes,
       start: before.start,
       option,
       linked: true,
@@ -120,14 +135,11 @@ class Solver {
 
   /** Rows between the last link and this one; a tensor that others read as well is counted as a full map. */
   #betweenBytes(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): number {
-    const { graph, cuts } = this.#table;
-    const left = boundaryOf(graph, { from: cuts[before.start] ?? 0, to: cuts[end] ?? 0 }).outputs;
-    const made = boundaryOf(graph, { from: cuts[before.start] ?? 0, to: cuts[at] ?? 0 }).outputs;
+    const { graph } = this.#table;
     let bytes = 0;
-    for (const tensor of made) {
+    // What outlives the segment is counted when it closes.
+    for (const tensor of this.#table.passedOn(before.start, at, end)) {
       const [gives, takes] = [before.option?.flow?.gives.get(tensor), option.flow?.takes.get(tensor)];
-      // What outlives the segment is counted when it closes.
-      if (left.includes(tensor)) continue;
       const isRing = gives !== undefined && takes !== undefined;
       bytes += isRing
         ? ringRows(graph, tensor, { gives, takes }) * rowBytes(graph, tensor)
@@ -143,13 +155,13 @@ class Solver {
       this.isFree = false;
       return;
     }
-    if (this.#table.weightsOf(label.start, end) > weightsCap) return;
+    if (label.latencyMs + this.#table.leastLatency(end) >= this.#limits.latencyMs) return;
     const need = label.heldBytes + label.stepBytes;
-    if (need > workingBytes) return;
+    if (need > workingBytes || this.#table.weightsOf(label.start, end) > weightsCap) return;
     const left = label.option?.parted === true ? this.#table.leftBytes(label.start, end) : 0;
-    if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isCloserBeaten);
+    if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isClosedBeaten);
     if (label.option?.flow !== undefined && end < this.#table.cuts.length - 1) {
-      insert(this.#open[end] ?? [], label, isOpenBeaten);
+      insert(this.#open[end] ?? [], label, (other, by) => isOpenBeaten(other, by, workingBytes));
     }
   }
 }
@@ -163,17 +175,19 @@ interface Begin {
 
 type IsBeaten = (label: Label, by: Label) => boolean;
 
-function isCloserBeaten(label: Label, by: Label): boolean {
+function isClosedBeaten(label: Label, by: Label): boolean {
   return by.latencyMs <= label.latencyMs && by.sessions <= label.sessions;
 }
 
-function isOpenBeaten(label: Label, by: Label): boolean {
-  if (by.latencyMs > label.latencyMs || by.sessions > label.sessions) return false;
-  if (by.heldBytes > label.heldBytes || by.stepBytes > label.stepBytes || by.start > label.start)
-    return false;
-  const [gives, others] = [by.option?.flow?.gives, label.option?.flow?.gives];
-  return [...(others ?? [])].every(
-    ([tensor, rows]) => (gives?.get(tensor) ?? Number.POSITIVE_INFINITY) <= rows,
+/** What a label gives counts by the ring that it will need. */
+function isOpenBeaten(label: Label, by: Label, limitBytes: number): boolean {
+  const slack = limitBytes * TOLERANCE.bytes;
+  return (
+    by.latencyMs <= label.latencyMs * (1 + TOLERANCE.latency) &&
+    by.sessions <= label.sessions &&
+    by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
+    by.stepBytes <= label.stepBytes + slack &&
+    by.start <= label.start
   );
 }
 

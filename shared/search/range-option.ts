@@ -24,6 +24,8 @@ export interface RangeOption extends NodeRange {
   /** Bytes that stand as long as the segment runs, and those of its largest step. */
   readonly heldBytes: number;
   readonly stepBytes: number;
+  /** Bytes of the rows that its largest step gives. */
+  readonly givenBytes: number;
   /** Its outputs are written part by part, so they stand as full maps before it is over. */
   readonly parted: boolean;
   /** How it takes and gives rows; undefined if it can't be linked. */
@@ -53,7 +55,18 @@ export type Alternative = (range: NodeRange, context: OptionContext) => readonly
 
 const whole: Alternative = (range, { wholes }) => {
   const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
-  return [{ ...range, mode: WHOLE, latencyMs, heldBytes, stepBytes: bytes, parted: false, flow: undefined }];
+  return [
+    {
+      ...range,
+      mode: WHOLE,
+      latencyMs,
+      heldBytes,
+      stepBytes: bytes,
+      givenBytes: 0,
+      parted: false,
+      flow: undefined,
+    },
+  ];
 };
 
 /** Steps that are tried: finer ones differ by less than the predictor knows. */
@@ -85,6 +98,10 @@ function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext
     latencyMs: latencyOf(countWork(graph, session), cost),
     heldBytes: inputBuffers(session) + carriedBytes(session),
     stepBytes: stepBytes(graph, session, settings),
+    givenBytes: boundary.outputs.reduce(
+      (sum, tensor) => sum + mostRows(link, tensor) * rowBytes(graph, tensor),
+      0,
+    ),
     parted: true,
     flow: hasSpace(boundary.inputs)
       ? { takes: most(boundary.inputs), gives: most(boundary.outputs) }

@@ -15,6 +15,9 @@ export class RangeTable {
   readonly #context: OptionContext;
   readonly #options = new Map<number, readonly RangeOption[]>();
   readonly #weights = new Map<number, number>();
+  readonly #passed = new Map<number, readonly number[]>();
+  readonly #left = new Map<number, number>();
+  readonly #least: number[] = [];
   readonly #imageBytes: number;
 
   constructor(graph: Graph, settings: PredictSettings, cost: Work) {
@@ -59,10 +62,43 @@ export class RangeTable {
     return this.#imageBytes + this.#sumBytes(outputs);
   }
 
+  /** Least latency from a cut to the end, whatever memory that takes. */
+  leastLatency(start: number): number {
+    if (this.#least.length === 0) {
+      const last = this.cuts.length - 1;
+      this.#least[last] = 0;
+      for (let at = last - 1; at >= 0; at -= 1) {
+        let least = Number.POSITIVE_INFINITY;
+        for (let end = at + 1; end <= last; end += 1) {
+          for (const { latencyMs } of this.optionsOf(at, end)) {
+            least = Math.min(least, latencyMs + (this.#least[end] ?? 0));
+          }
+        }
+        this.#least[at] = least;
+      }
+    }
+    return this.#least[start] ?? 0;
+  }
+
+  /** Tensors made between `start` and `at` that are read between `at` and `end`, and not behind it. */
+  passedOn(start: number, at: number, end: number): readonly number[] {
+    const key = this.#key(start, at) * this.cuts.length + end;
+    const known = this.#passed.get(key);
+    if (known !== undefined) return known;
+    const range = (to: number) => ({ from: this.cuts[start] ?? 0, to: this.cuts[to] ?? 0 });
+    const behind = new Set(boundaryOf(this.graph, range(end)).outputs);
+    const passed = boundaryOf(this.graph, range(at)).outputs.filter((tensor) => !behind.has(tensor));
+    this.#passed.set(key, passed);
+    return passed;
+  }
+
   /** Full maps that a range leaves behind. */
   leftBytes(start: number, end: number): number {
+    const key = this.#key(start, end);
     const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-    return this.#sumBytes(boundaryOf(this.graph, range).outputs);
+    const bytes = this.#left.get(key) ?? this.#sumBytes(boundaryOf(this.graph, range).outputs);
+    this.#left.set(key, bytes);
+    return bytes;
   }
 
   #sumBytes(tensors: readonly number[]): number {

@@ -27,7 +27,10 @@ export function orderLinks(graph: Graph, links: readonly StreamLink[]): LinkOrde
   for (let link = links.length - 1; link >= 0; link -= 1) run.finish(link);
   const range = { from: links[0]?.from ?? 0, to: links.at(-1)?.to ?? 0 };
   const lasting = new Set(boundaryOf(graph, range).outputs);
-  return { steps: run.steps, rings: new Map([...run.most].filter(([tensor]) => !lasting.has(tensor))) };
+  return {
+    steps: run.steps,
+    rings: new Map([...run.most].filter(([tensor, rows]) => rows > 0 && !lasting.has(tensor))),
+  };
 }
 
 class LinkRun {

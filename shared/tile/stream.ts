@@ -90,7 +90,17 @@ export function flowOf(graph: Graph, range: NodeRange): Flow | undefined {
   const result = edges === undefined ? undefined : spaceOf(graph, range);
   if (edges === undefined || result?.kind !== 'space') return undefined;
   const { space } = result;
+  if (hasMapOffFrame(graph, range, space)) return undefined;
   return { graph, range, space, edges: edges.filter(({ tensor }) => space.scales.has(tensor)) };
+}
+
+/** A branch that meets the others outside of the range only has no rows in step with theirs. */
+function hasMapOffFrame(graph: Graph, { from, to }: NodeRange, { scales }: Space): boolean {
+  return graph.nodes.slice(from, to).some(({ outputs: [output = -1] }) => {
+    if (output < 0 || scales.has(output)) return false;
+    const [, , rows = 1, cols = 1] = tensorAt(graph, output).shape ?? [];
+    return rows * cols > 1;
+  });
 }
 
 /** The stream of a range; undefined if it can't be streamed so. */
@@ -109,15 +119,17 @@ export function streamBy(flow: Flow, units: number): StreamLink | undefined {
   const first = firstEnds(flow, step);
   if (first === undefined) return undefined;
   const moves = rowsPerStep(flow, step);
-  const regular = countRegular(flow, { first, moves });
+  const total = lastEnds(flow);
+  const regular = countRegular({ first, moves, total });
   if (regular < 1) return undefined;
   const before = new Map(
     [...first].map(([tensor, end]) => [tensor, end + (regular - 1) * (moves.get(tensor) ?? 0)]),
   );
-  const total = lastEnds(flow);
   const last = new Map([...total].map(([tensor, end]) => [tensor, end - (before.get(tensor) ?? 0)]));
   const schedule: Schedule = { first, before, total, rows: { first, middle: moves, last } };
   const operands = flow.edges.map((edge) => operandOf(edge, { flow, schedule })).filter(isChanged);
+  // Rows are kept as float32.
+  if (operands.some(({ tensor }) => tensorAt(flow.graph, tensor).dtype !== 'float32')) return undefined;
   return { ...range, units, stream: { space, rows: schedule.rows, middleSteps: regular - 1, operands } };
 }
 
@@ -193,9 +205,13 @@ function rowsPerStep(flow: Flow, step: number): RowsOf {
 }
 
 /** Steps before one would reach the bottom padding, or leave nothing of a tensor to the last step. */
-function countRegular({ graph }: Flow, { first, moves }: { first: RowsOf; moves: RowsOf }): number {
+function countRegular({
+  first,
+  moves,
+  total,
+}: Pick<Schedule, 'first' | 'total'> & { readonly moves: RowsOf }): number {
   const steps = [...first].map(([tensor, end]) => {
-    const room = sizeAlong(graph, tensor, 'rows') - 1 - end;
+    const room = (total.get(tensor) ?? 0) - 1 - end;
     return Math.floor(room / (moves.get(tensor) ?? 1)) + 1;
   });
   return Math.min(...steps);

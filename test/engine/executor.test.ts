@@ -68,7 +68,10 @@ test('Executor refuses a run before a load and stays usable', async () => {
 test('Executor passes on why a model cannot be loaded', async () => {
   await withExecutor(async (executor) => {
     const program = programOf('3x16x16: c4k3p1', 'whole');
-    const broken = program.segments.map((segment) => ({ ...segment, model: new Uint8Array(3) }));
+    const broken = program.segments.map((segment) => ({
+      ...segment,
+      sessions: segment.sessions.map((session) => ({ ...session, model: new Uint8Array(3) })),
+    }));
     await assert.rejects(
       executor.ask({ kind: 'load', program: { ...program, segments: broken } }),
       /protobuf|model/i,

@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { OutputTensor } from '../../agent/engine/protocol.js';
-import { verifyOutputs } from '../../agent/verify-outputs.js';
-import type { Graph, Level, PredictSettings } from '../../shared/index.js';
-import { buildPlan, float32Values, foldChannelAffine, foldPads, parsePlan } from '../../shared/index.js';
-import { graphOf } from '../notation.js';
+import type { Graph, Level } from '../../shared/index.js';
+import { buildPlan, parsePlan } from '../../shared/index.js';
 import { randomGraph } from '../random-graph.js';
-import { runInProcess } from '../run-in-process.js';
+import { assertExact, readyGraph } from './assert-exact.js';
 
 test('a tiled run equals the whole run', async (context) => {
   const cases = [
@@ -22,9 +19,9 @@ test('a tiled run equals the whole run', async (context) => {
     ['3x26x26: c4k2s2p1.0.0.1 m2s2p0.0.1.1 c4k6p2.3.3.2', '2x2'],
   ] as const;
   for (const [notation, plan] of cases) {
-    await context.test(`${notation} as ${plan}`, async () =>
-      assertExact(notation, plan, { threads: 1, level: 'extended' }),
-    );
+    await context.test(`${notation} as ${plan}`, async () => {
+      await assertExact(notation, plan, { threads: 1, level: 'extended' });
+    });
   }
 });
 
@@ -88,27 +85,4 @@ function planOf(graph: Graph, modes: readonly string[], choices: readonly number
     const mark = before.startsWith('stream') && after.startsWith('stream') ? '>' : '|';
     return `${text} ${mark} ${cut} ${mark} ${after}`;
   }, modes[0] ?? 'whole');
-}
-
-async function assertExact(notation: string, planText: string, settings: PredictSettings): Promise<void> {
-  const graph = readyGraph(notation);
-  const plan = buildPlan(graph, parsePlan(planText), settings);
-  const whole = buildPlan(graph, parsePlan('whole'), settings);
-  const tiled = await runInProcess(graph, plan, settings);
-  const reference = await runInProcess(graph, whole, settings);
-  const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
-  if (reference.some(isConstant)) return;
-  const result = verifyOutputs(tiled, reference, { bitExact });
-  assert.ok(result.exact, `${notation} as ${plan.notation}: ${JSON.stringify(result)}`);
-}
-
-/** As imports make it: what ONNX Runtime would fuse across a cut is folded. */
-function readyGraph(notation: string): Graph {
-  return foldPads(foldChannelAffine(graphOf(notation)));
-}
-
-/** Random graphs may end in nothing but zeros, which verifyOutputs() refuses to call verified. */
-function isConstant({ bytes }: OutputTensor): boolean {
-  const values = float32Values(bytes ?? new Uint8Array());
-  return values.length > 1 && values.every((value) => value === values[0]);
 }
