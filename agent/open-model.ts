@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Graph, Level, Plan, PredictSettings, Strategy, WeightsPolicy } from '../shared/index.js';
-import { buildPlan, mafatCandidates, parsePlan, searchPlan } from '../shared/index.js';
+import { buildPlan, mafatCandidates, optimalCandidates, parsePlan, searchPlan } from '../shared/index.js';
 import type { InputSpec, Manifest } from './models/manifest.js';
 import type { ModelStore } from './models/model-store.js';
 import { DATA_FILE } from './models/model-store.js';
@@ -52,8 +52,11 @@ function watchFiles(name: string, folder: string): () => void {
   };
 }
 
-export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([['mafat', mafatCandidates]]);
-export const DEFAULT_STRATEGY = 'mafat';
+export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([
+  ['optimal', optimalCandidates],
+  ['mafat', mafatCandidates],
+]);
+export const DEFAULT_STRATEGY = 'optimal';
 export const DEFAULT_LEVEL: Level = 'extended';
 
 /** All cores: what one inference may use. */

@@ -83,8 +83,7 @@ function predictSegment(
   const sessions = sessionsOf(graph, segment);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
   // A stream computes nothing twice.
-  const tiles = sessions[0]?.steps.map(({ shapeOf }) => shapeOf) ?? [];
-  const macs = segment.kind === 'tiles' ? countRangeMacs(graph, segment, tiles) : wholeMacs;
+  const macs = segment.kind === 'tiles' ? countTileMacs(graph, segment, sessions) : wholeMacs;
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings.threads);
   return {
     latencyMs: sessions.reduce((sum, session) => sum + latencyOf(countWork(graph, session), cost), 0),
@@ -96,6 +95,11 @@ function predictSegment(
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
     bitExact: isExact(graph, segment, { sessions, settings }),
   };
+}
+
+function countTileMacs(graph: Graph, range: NodeRange, sessions: readonly SessionRun[]): number {
+  const kinds = sessions.flatMap(({ steps }) => steps);
+  return kinds.reduce((sum, { shapeOf, count }) => sum + count * countRangeMacs(graph, range, [shapeOf]), 0);
 }
 
 interface Running {

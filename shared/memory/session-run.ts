@@ -13,7 +13,8 @@ import {
 } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
-import type { Segment } from '../tile/segment.js';
+import type { Interval } from '../tile/interval.js';
+import type { Segment, TiledSegment } from '../tile/segment.js';
 import type { ShapeOf } from '../tile/shape-of.js';
 import type { StreamLink } from '../tile/stream.js';
 import { PHASES } from '../tile/stream.js';
@@ -54,12 +55,28 @@ export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[
     case 'whole':
       return [rangeRun(graph, segment, [{ shapeOf: wholeShapes(graph), count: 1 }])];
     case 'tiles': {
-      const steps = tilesOfGrid(segment).map((tile) => ({ shapeOf: tileShapes(graph, tile), count: 1 }));
-      return [rangeRun(graph, segment, steps)];
+      return [rangeRun(graph, segment, tileKinds(graph, segment))];
     }
     case 'stream':
       return segment.links.map((link) => linkRun(graph, link));
   }
+}
+
+/** Tiles whose spans of the reference map are as long have the same shapes throughout. */
+function tileKinds(graph: Graph, segment: TiledSegment): readonly StepKind[] {
+  const { reference } = segment.space;
+  const lengthOf = (spans: ReadonlyMap<number, Interval>) => {
+    const { from, to } = spans.get(reference) ?? { from: 0, to: 0 };
+    return to - from;
+  };
+  const kinds = new Map<string, { shapeOf: ShapeOf; count: number }>();
+  for (const tile of tilesOfGrid(segment)) {
+    const key = `${lengthOf(tile.rows.spans)}x${lengthOf(tile.cols.spans)}`;
+    const known = kinds.get(key);
+    if (known === undefined) kinds.set(key, { shapeOf: tileShapes(graph, tile), count: 1 });
+    else known.count += 1;
+  }
+  return [...kinds.values()];
 }
 
 function rangeRun(graph: Graph, range: NodeRange, steps: readonly StepKind[]): SessionRun {
@@ -124,7 +141,7 @@ function shapesIn(graph: Graph, { rows, sources }: LinkLayout, phase: (typeof PH
   return (value) => {
     const shape = knownShape(tensorAt(graph, value < count ? value : (sources[value - count] ?? -1)));
     const known = rows[phase].get(value);
-    return known === undefined ? shape : [...shape.slice(0, 2), known, ...shape.slice(3)];
+    return known === undefined ? shape : [shape[0] ?? 1, shape[1] ?? 1, known, shape[3] ?? 1];
   };
 }
 

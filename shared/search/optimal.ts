@@ -14,17 +14,24 @@
  * ends were at their worst, and largest weights are tried at WEIGHT_CAPS sizes.
  */
 import type { Graph } from '../graph/graph.js';
+import { memoByGraph } from '../graph/memo.js';
 import { BUILT_IN_PROFILE } from '../memory/built-in-profile.js';
 import { costsFor } from '../memory/device-profile.js';
 import { fixedBytes, sessionShare, weightsBytes } from '../memory/predict.js';
+import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
+import { budgetedBytes, buildPlan } from './plan.js';
 import type { LabelLimits, Solution } from './plan-labels.js';
 import { solveLabels } from './plan-labels.js';
+import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
 
 /** Most sessions of a plan: each costs memory, and threads that have to be started. */
-const SESSIONS = [2, 4, 8, 16];
+const SESSIONS = [1, 2, 4, 8, 16];
+
+/** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
+const TILES_FROM = 1.1;
 
 /** Sizes of the largest segment's weights that are tried. */
 const WEIGHT_CAPS = 12;
@@ -34,26 +41,61 @@ export interface Found {
   readonly latencyMs: number;
 }
 
+/** The plan for the budget; behind it, for whoever can't have that, the smallest one. */
+export function* optimalCandidates(graph: Graph, options: SearchOptions): Generator<PlanNotation> {
+  const search = searchOf(graph, options);
+  const found = search.within(options.budgetBytes);
+  if (found !== undefined) yield found.notation;
+  yield search.smallest();
+}
+
+/** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
+function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
+  const { threads, level, weights, profile } = options;
+  const known = searches(graph);
+  const key = [threads, level, weights, profile?.source].join();
+  const search = known.get(key) ?? new OptimalSearch(graph, options);
+  known.set(key, search);
+  return search;
+}
+
+const searches = memoByGraph(() => new Map<string, OptimalSearch>());
+
+/** How near the smallest budget is found. */
+const NEAR_BYTES = 64 * 1024;
+
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
   readonly #graph: Graph;
   readonly #options: Omit<SearchOptions, 'budgetBytes'>;
-  readonly #table: RangeTable;
+  /** Ranges without and with tiles, which take long to plan. */
+  readonly #lean: RangeTable;
+  readonly #full: RangeTable;
 
   constructor(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>) {
     const cost = costsFor(options.profile ?? BUILT_IN_PROFILE, options.threads);
     this.#graph = graph;
     this.#options = options;
-    this.#table = new RangeTable(graph, options, cost);
+    const context = optionContext(graph, options, cost);
+    this.#lean = new RangeTable(context, LEAN_ALTERNATIVES);
+    this.#full = new RangeTable(context, ALTERNATIVES);
   }
 
   /** @returns undefined if no plan fits. */
   within(budgetBytes: number): Found | undefined {
-    let best: Found | undefined;
+    const lean = this.#search(this.#lean, { budgetBytes });
+    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#lean.leastLatency(0);
+    return isFast ? lean : (this.#search(this.#full, { budgetBytes, best: lean }) ?? lean);
+  }
+
+  #search(
+    table: RangeTable,
+    { budgetBytes, best }: { budgetBytes: number; best?: Found | undefined },
+  ): Found | undefined {
     for (const weightsCap of this.#weightCaps()) {
       for (const sessions of SESSIONS) {
         const latencyMs = best?.latencyMs ?? Number.POSITIVE_INFINITY;
-        const found = this.#solve(budgetBytes, { weightsCap, sessions, latencyMs });
+        const found = this.#solve(table, budgetBytes, { weightsCap, sessions, latencyMs });
         best = found ?? best;
         // With more sessions there is only less room.
         if (found?.isFree === true) break;
@@ -62,16 +104,40 @@ export class OptimalSearch {
     return best;
   }
 
-  #solve(budgetBytes: number, limits: Omit<LabelLimits, 'workingBytes'>): Solution | undefined {
+  /** The plan of the least budget that can be met. */
+  smallest(): PlanNotation {
+    const whole = { modes: [WHOLE], cuts: [] };
+    let least: PlanNotation = whole;
+    const needOf = (notation: PlanNotation) =>
+      budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
+    let [tooSmall, enough] = [0, needOf(whole)];
+    while (enough - tooSmall > NEAR_BYTES) {
+      const middle = (tooSmall + enough) / 2;
+      const found = this.within(middle);
+      if (found === undefined) tooSmall = middle;
+      else {
+        least = found.notation;
+        enough = Math.min(middle, needOf(least));
+      }
+    }
+    return least;
+  }
+
+  #solve(
+    table: RangeTable,
+    budgetBytes: number,
+    limits: Omit<LabelLimits, 'workingBytes'>,
+  ): Solution | undefined {
     const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
     const fixed = fixedBytes(this.#graph, this.#options) + limits.sessions * sessionShare();
-    const workingBytes = budgetBytes - resident - fixed;
-    return workingBytes <= 0 ? undefined : solveLabels(this.#table, { ...limits, workingBytes });
+    // Predictions are rounded to bytes.
+    const workingBytes = budgetBytes - resident - fixed + 1;
+    return workingBytes <= 0 ? undefined : solveLabels(table, { ...limits, workingBytes });
   }
 
   #weightCaps(): readonly number[] {
     if (this.#options.weights === 'evictable') return [Number.POSITIVE_INFINITY];
-    const { cuts } = this.#table;
+    const { cuts } = this.#lean;
     const all = weightsBytes(this.#graph, { from: 0, to: this.#graph.nodes.length });
     const least = Math.max(
       ...cuts.slice(1).map((to, at) => weightsBytes(this.#graph, { from: cuts[at] ?? 0, to })),

@@ -7,10 +7,10 @@ import { ringRows, rowBytes } from './range-option.js';
 import type { RangeTable } from './range-table.js';
 
 /**
- * Labels that are this close are taken for equal, which keeps their number small: of latency a thousandth, of bytes
- * a two-hundredth of the limit. So the plan found is that close to the best one.
+ * Labels that are this close are taken for equal, which keeps their number small: of latency two thousandths, of bytes
+ * a hundredth of the limit. So the plan found is that close to the best one.
  */
-const TOLERANCE = { latency: 1e-3, bytes: 5e-3 } as const;
+const TOLERANCE = { latency: 2e-3, bytes: 1e-2 } as const;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -105,6 +105,7 @@ class Solver {
   }
 
   #begin(before: Label, { option, at, end, baseBytes }: Begin): void {
+    if (!this.#isWorth(before.latencyMs + option.latencyMs, end)) return;
     this.#add(end, {
       latencyMs: before.latencyMs + option.latencyMs,
       sessions: before.sessions + 1,
@@ -119,6 +120,8 @@ class Solver {
   }
 
   #link(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): void {
+    if (!this.#isWorth(before.latencyMs + option.latencyMs, end)) return;
+    if (before.heldBytes + option.heldBytes + option.stepBytes > this.#limits.workingBytes) return;
     const between = this.#betweenBytes(before, { option, at, end });
     this.#add(end, {
       latencyMs: before.latencyMs + option.latencyMs,
@@ -148,6 +151,11 @@ class Solver {
     return bytes;
   }
 
+  /** Whether a plan that is this far at a cut can be among the fastest still. */
+  #isWorth(latencyMs: number, end: number): boolean {
+    return latencyMs + this.#table.leastLatency(end) < this.#limits.latencyMs;
+  }
+
   /** As the end of a segment, if it fits so, and as one that goes on. */
   #add(end: number, label: Label): void {
     const { workingBytes, weightsCap, sessions } = this.#limits;
@@ -155,7 +163,6 @@ class Solver {
       this.isFree = false;
       return;
     }
-    if (label.latencyMs + this.#table.leastLatency(end) >= this.#limits.latencyMs) return;
     const need = label.heldBytes + label.stepBytes;
     if (need > workingBytes || this.#table.weightsOf(label.start, end) > weightsCap) return;
     const left = label.option?.parted === true ? this.#table.leftBytes(label.start, end) : 0;
@@ -193,9 +200,15 @@ function isOpenBeaten(label: Label, by: Label, limitBytes: number): boolean {
 
 /** Keeps the labels that no other one beats. */
 function insert(labels: Label[], label: Label, isBeaten: IsBeaten): void {
-  if (labels.some((other) => isBeaten(label, other))) return;
-  const kept = labels.filter((other) => !isBeaten(other, label));
-  labels.splice(0, labels.length, ...kept, label);
+  for (const other of labels) if (isBeaten(label, other)) return;
+  let kept = 0;
+  for (const other of labels) {
+    if (isBeaten(other, label)) continue;
+    labels[kept] = other;
+    kept += 1;
+  }
+  labels.length = kept;
+  labels.push(label);
 }
 
 function notationOf(graph: Graph, end: Label): PlanNotation {

@@ -10,9 +10,11 @@ import { latencyOf } from '../memory/device-profile.js';
 import { countWork } from '../memory/latency.js';
 import type { PredictSettings } from '../memory/predict.js';
 import { carriedBytes, inputBuffers, stepBytes } from '../memory/predict.js';
-import { linkRun } from '../memory/session-run.js';
+import { linkRun, sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
-import { WHOLE } from '../tile/mode.js';
+import { tilesOf, WHOLE } from '../tile/mode.js';
+import type { TiledSegment } from '../tile/segment.js';
+import { modesOf, planRange } from '../tile/segment.js';
 import { sizeAlong } from '../tile/space.js';
 import type { StreamLink } from '../tile/stream.js';
 import { flowOf, PHASES, streamBy } from '../tile/stream.js';
@@ -70,7 +72,7 @@ const whole: Alternative = (range, { wholes }) => {
 };
 
 /** Steps that are tried: finer ones differ by less than the predictor knows. */
-const STREAM_ROWS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
+const STREAM_ROWS = [1, 2, 4, 8, 16, 32];
 
 const streams: Alternative = (range, context) => {
   const { graph } = context;
@@ -109,11 +111,42 @@ function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext
   };
 }
 
+const GRID_SIDES = [1, 2, 3, 5];
+
+/** Longer ranges are mostly halo. */
+const MAX_TILED_NODES = 24;
+
+const tiles: Alternative = (range, context) => {
+  const { graph } = context;
+  const flow = flowOf(graph, range);
+  if (range.to - range.from > MAX_TILED_NODES || (flow !== undefined && streamBy(flow, 1) !== undefined))
+    return [];
+  const grids = GRID_SIDES.flatMap((rows) => GRID_SIDES.map((cols) => tilesOf(rows, cols)));
+  return grids.flatMap((grid) => {
+    const [segment, ...others] = planRange(graph, range, grid);
+    return segment?.kind === 'tiles' && others.length === 0 ? [tiledOption(segment, context)] : [];
+  });
+};
+
+function tiledOption(segment: TiledSegment, { graph, settings, cost }: OptionContext): RangeOption {
+  const work = sessionsOf(graph, segment).map((session) => ({
+    latencyMs: latencyOf(countWork(graph, session), cost),
+    heldBytes: inputBuffers(session),
+    stepBytes: stepBytes(graph, session, settings),
+  }));
+  const [only = { latencyMs: 0, heldBytes: 0, stepBytes: 0 }] = work;
+  const [{ mode } = { mode: WHOLE }] = modesOf(segment);
+  return { from: segment.from, to: segment.to, mode, ...only, givenBytes: 0, parted: true, flow: undefined };
+}
+
 function mostRows({ stream }: StreamLink, tensor: number): number {
   return Math.max(...PHASES.map((phase) => stream.rows[phase].get(tensor) ?? 0));
 }
 
-export const ALTERNATIVES: readonly Alternative[] = [whole, streams];
+/** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
+export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
+
+export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
 
 /** Bytes of one row of a map. */
 export function rowBytes(graph: Graph, tensor: number): number {

@@ -2,17 +2,15 @@
 import type { Graph } from '../graph/graph.js';
 import { elementCount, tensorAt, tensorBytes } from '../graph/graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
-import type { Work } from '../memory/device-profile.js';
-import type { PredictSettings } from '../memory/predict.js';
 import { weightsBytes } from '../memory/predict.js';
-import type { OptionContext, RangeOption } from './range-option.js';
-import { ALTERNATIVES, optionContext } from './range-option.js';
+import type { Alternative, OptionContext, RangeOption } from './range-option.js';
 
 export class RangeTable {
   readonly graph: Graph;
   /** Positions of nodes that begin a layer, and the end. */
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
+  readonly #alternatives: readonly Alternative[];
   readonly #options = new Map<number, readonly RangeOption[]>();
   readonly #weights = new Map<number, number>();
   readonly #passed = new Map<number, readonly number[]>();
@@ -20,7 +18,9 @@ export class RangeTable {
   readonly #least: number[] = [];
   readonly #imageBytes: number;
 
-  constructor(graph: Graph, settings: PredictSettings, cost: Work) {
+  constructor(context: OptionContext, alternatives: readonly Alternative[]) {
+    const { graph } = context;
+    this.#alternatives = alternatives;
     this.graph = graph;
     this.cuts = [
       ...graph.nodes.flatMap(({ layer }, at) =>
@@ -28,7 +28,7 @@ export class RangeTable {
       ),
       graph.nodes.length,
     ];
-    this.#context = optionContext(graph, settings, cost);
+    this.#context = context;
     this.#imageBytes = graph.inputs
       .map((index) => tensorAt(graph, index))
       .filter(({ constant }) => constant === null)
@@ -41,7 +41,7 @@ export class RangeTable {
     const known = this.#options.get(key);
     if (known !== undefined) return known;
     const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-    const all = ALTERNATIVES.flatMap((alternative) => alternative(range, this.#context));
+    const all = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
     const options = withoutDominated(all);
     this.#options.set(key, options);
     return options;
