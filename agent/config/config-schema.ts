@@ -49,7 +49,10 @@ const modelSchema = map({
   name: modelName,
   threads: orDefault(wholeNumber(1, MAX_THREADS), Math.min(availableParallelism(), MAX_THREADS)),
   level: orDefault(choice(LEVELS), 'extended' as const),
-  strategy: orDefault(matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a strategy, such as mafat'), 'mafat'),
+  strategy: orDefault(
+    matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a strategy, such as optimal'),
+    'optimal',
+  ),
   weights: orDefault(choice(['resident', 'evictable']), 'resident' as const),
   /** Null: the model's own. */
   threshold: orDefault(numberWithin(0, 1), null),

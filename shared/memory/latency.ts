@@ -5,7 +5,7 @@
  * real plans. An activation that ONNX Runtime computes with the convolution before it costs nothing.
  */
 import type { Graph, Node } from '../graph/graph.js';
-import { elementCount, intAttribute, tensorAt } from '../graph/graph.js';
+import { BYTES_PER_ELEMENT, elementCount, intAttribute, tensorAt } from '../graph/graph.js';
 import type { ShapeOf } from '../tile/shape-of.js';
 import type { Work } from './device-profile.js';
 import { emptyWork } from './device-profile.js';
@@ -28,6 +28,29 @@ export function countWork(graph: Graph, session: SessionRun): Work {
         countOperation(graph, operation, { shapeOf, bytesOf, add });
     }
   }
+  return sum;
+}
+
+/** Work of one kernel call at the shapes of one step. */
+export function countOperationWork(
+  graph: Graph,
+  {
+    operation,
+    before,
+    shapeOf,
+  }: { readonly operation: Operation; readonly before: Operation | undefined; readonly shapeOf: ShapeOf },
+): Work {
+  const sum = emptyWork();
+  const add: AddWork = (kind, amount) => {
+    sum[kind] += amount;
+  };
+  const bytesOf = (values: readonly number[]) =>
+    values.reduce(
+      (bytes, value) =>
+        bytes + elementCount(shapeOf(value)) * BYTES_PER_ELEMENT[tensorAt(graph, value).dtype],
+      0,
+    );
+  if (!isFused(operation, before)) countOperation(graph, operation, { shapeOf, bytesOf, add });
   return sum;
 }
 

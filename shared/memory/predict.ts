@@ -109,10 +109,8 @@ interface Running {
 
 /** Buffers, and the largest step. Those of a stream stand beside each other, since its links run by turns. */
 function runBytes(graph: Graph, segment: Segment, { sessions, settings }: Running): number {
-  const buffers = (session: SessionRun) =>
-    segment.kind === 'whole' ? imageBuffer(graph, session) : inputBuffers(session);
   const largest = Math.max(...sessions.map((session) => stepBytes(graph, session, settings)));
-  const held = sessions.map((session) => buffers(session) + carriedBytes(session));
+  const held = sessions.map((session) => heldBytes(graph, segment.kind, session));
   return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
 }
 
@@ -173,25 +171,30 @@ export function stepBytes(graph: Graph, session: SessionRun, { threads }: Predic
   return Math.max(...steps);
 }
 
+/** What stands as long as a session's segment runs. */
+export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionRun): number {
+  switch (kind) {
+    case 'whole':
+      return imageBytesOf(graph, session);
+    case 'tiles':
+      return largestOf(session, session.inputs);
+    case 'stream':
+      // Copies of a step's outputs wait for the collector while the next link runs.
+      return largestOf(session, [...session.inputs, ...session.carried, ...session.outputs]);
+  }
+}
+
 /** An image is converted to floats where a segment reads it whole; other maps are read where they are. */
-export function imageBuffer(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
+function imageBytesOf(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
   const [{ shapeOf } = { shapeOf: wholeShapes(graph) }] = steps;
   return inputs
     .filter((index) => graph.inputs.includes(index))
     .reduce((sum, index) => sum + bytesOf(index, shapeOf), 0);
 }
 
-/** What is copied out of maps for a step, as large as the largest asks. */
-export function inputBuffers({ inputs, steps, bytesOf }: SessionRun): number {
-  return inputs.reduce(
-    (sum, index) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(index, shapeOf))),
-    0,
-  );
-}
-
-/** Rows that a stream keeps between steps, and its padding. */
-export function carriedBytes({ carried, steps, bytesOf }: SessionRun): number {
-  return carried.reduce(
+/** Buffers of values, each as large as the largest step asks. */
+function largestOf({ steps, bytesOf }: SessionRun, values: readonly number[]): number {
+  return values.reduce(
     (sum, value) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf))),
     0,
   );

@@ -31,7 +31,7 @@ import type { SearchOptions } from './strategy.js';
 const SESSIONS = [1, 2, 4, 8, 16];
 
 /** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
-const TILES_FROM = 1.1;
+const TILES_FROM = 1.25;
 
 /** Sizes of the largest segment's weights that are tried. */
 const WEIGHT_CAPS = 12;
@@ -64,6 +64,13 @@ const searches = memoByGraph(() => new Map<string, OptimalSearch>());
 /** How near the smallest budget is found. */
 const NEAR_BYTES = 64 * 1024;
 
+interface Assumed {
+  readonly budgetBytes: number;
+  readonly weightsCap: number;
+  readonly links: boolean;
+  readonly best: Found | undefined;
+}
+
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
   readonly #graph: Graph;
@@ -92,19 +99,29 @@ export class OptimalSearch {
     table: RangeTable,
     { budgetBytes, best }: { budgetBytes: number; best?: Found | undefined },
   ): Found | undefined {
-    for (const weightsCap of this.#weightCaps()) {
-      for (const sessions of SESSIONS) {
-        const latencyMs = best?.latencyMs ?? Number.POSITIVE_INFINITY;
-        const found = this.#solve(table, budgetBytes, { weightsCap, sessions, latencyMs });
-        best = found ?? best;
-        // With more sessions there is only less room.
-        if (found?.isFree === true) break;
+    let found = best;
+    // Without links it is quick, and what it finds narrows the search with them.
+    for (const links of [false, true]) {
+      for (const weightsCap of this.#weightCaps()) {
+        found = this.#searchSessions(table, { budgetBytes, weightsCap, links, best: found });
       }
     }
-    return best;
+    return found;
   }
 
-  /** The plan of the least budget that can be met. */
+  #searchSessions(table: RangeTable, { budgetBytes, weightsCap, links, best }: Assumed): Found | undefined {
+    let found = best;
+    for (const sessions of SESSIONS) {
+      const latencyMs = found?.latencyMs ?? Number.POSITIVE_INFINITY;
+      const solution = this.#solve(table, budgetBytes, { weightsCap, sessions, latencyMs, links });
+      found = solution ?? found;
+      // With more sessions there is only less room.
+      if (solution?.isFree === true) break;
+    }
+    return found;
+  }
+
+  /** The plan of the least budget that can be met, tiles apart. */
   smallest(): PlanNotation {
     const whole = { modes: [WHOLE], cuts: [] };
     let least: PlanNotation = whole;
@@ -113,7 +130,7 @@ export class OptimalSearch {
     let [tooSmall, enough] = [0, needOf(whole)];
     while (enough - tooSmall > NEAR_BYTES) {
       const middle = (tooSmall + enough) / 2;
-      const found = this.within(middle);
+      const found = this.#search(this.#lean, { budgetBytes: middle });
       if (found === undefined) tooSmall = middle;
       else {
         least = found.notation;

@@ -7,10 +7,13 @@ import { ringRows, rowBytes } from './range-option.js';
 import type { RangeTable } from './range-table.js';
 
 /**
- * Labels that are this close are taken for equal, which keeps their number small: of latency two thousandths, of bytes
- * a hundredth of the limit. So the plan found is that close to the best one.
+ * Labels that are this close are taken for equal, which keeps their number small: in parts of the latency, and of the
+ * limit of bytes. So the plan found is about that close to the best one.
  */
-const TOLERANCE = { latency: 2e-3, bytes: 1e-2 } as const;
+const TOLERANCE = { small: { latency: 2e-3, bytes: 1e-2 }, large: { latency: 1e-2, bytes: 5e-2 } } as const;
+
+/** Cuts from which on a graph is large. */
+const LARGE_GRAPH = 48;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -21,6 +24,8 @@ export interface LabelLimits {
   readonly sessions: number;
   /** Only plans that are faster are of interest. */
   readonly latencyMs: number;
+  /** Whether streams may feed streams. */
+  readonly links: boolean;
 }
 
 export interface Solution {
@@ -73,12 +78,14 @@ class Solver {
   isFree = true;
   readonly #table: RangeTable;
   readonly #limits: LabelLimits;
+  readonly #tolerance: { readonly latency: number; readonly bytes: number };
   readonly #closed: Label[][];
   readonly #open: Label[][];
 
   constructor(table: RangeTable, limits: LabelLimits) {
     this.#table = table;
     this.#limits = limits;
+    this.#tolerance = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
     this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
     this.#open = table.cuts.map(() => []);
   }
@@ -151,9 +158,22 @@ class Solver {
     return bytes;
   }
 
+  /** What a label gives counts by the ring that it will need. */
+  readonly #isOpenBeaten: IsBeaten = (label, by) => {
+    const slack = this.#limits.workingBytes * this.#tolerance.bytes;
+    return (
+      by.latencyMs <= label.latencyMs * (1 + this.#tolerance.latency) &&
+      by.sessions <= label.sessions &&
+      by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
+      by.stepBytes <= label.stepBytes + slack &&
+      by.start <= label.start
+    );
+  };
+
   /** Whether a plan that is this far at a cut can be among the fastest still. */
   #isWorth(latencyMs: number, end: number): boolean {
-    return latencyMs + this.#table.leastLatency(end) < this.#limits.latencyMs;
+    const least = latencyMs + this.#table.leastLatency(end);
+    return least < this.#limits.latencyMs * (1 - this.#tolerance.latency);
   }
 
   /** As the end of a segment, if it fits so, and as one that goes on. */
@@ -167,8 +187,8 @@ class Solver {
     if (need > workingBytes || this.#table.weightsOf(label.start, end) > weightsCap) return;
     const left = label.option?.parted === true ? this.#table.leftBytes(label.start, end) : 0;
     if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isClosedBeaten);
-    if (label.option?.flow !== undefined && end < this.#table.cuts.length - 1) {
-      insert(this.#open[end] ?? [], label, (other, by) => isOpenBeaten(other, by, workingBytes));
+    if (this.#limits.links && label.option?.flow !== undefined && end < this.#table.cuts.length - 1) {
+      insert(this.#open[end] ?? [], label, this.#isOpenBeaten);
     }
   }
 }
@@ -184,18 +204,6 @@ type IsBeaten = (label: Label, by: Label) => boolean;
 
 function isClosedBeaten(label: Label, by: Label): boolean {
   return by.latencyMs <= label.latencyMs && by.sessions <= label.sessions;
-}
-
-/** What a label gives counts by the ring that it will need. */
-function isOpenBeaten(label: Label, by: Label, limitBytes: number): boolean {
-  const slack = limitBytes * TOLERANCE.bytes;
-  return (
-    by.latencyMs <= label.latencyMs * (1 + TOLERANCE.latency) &&
-    by.sessions <= label.sessions &&
-    by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
-    by.stepBytes <= label.stepBytes + slack &&
-    by.start <= label.start
-  );
 }
 
 /** Keeps the labels that no other one beats. */

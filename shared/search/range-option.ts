@@ -9,7 +9,7 @@ import type { Work } from '../memory/device-profile.js';
 import { latencyOf } from '../memory/device-profile.js';
 import { countWork } from '../memory/latency.js';
 import type { PredictSettings } from '../memory/predict.js';
-import { carriedBytes, inputBuffers, stepBytes } from '../memory/predict.js';
+import { heldBytes, stepBytes } from '../memory/predict.js';
 import { linkRun, sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
 import { tilesOf, WHOLE } from '../tile/mode.js';
@@ -18,6 +18,7 @@ import { modesOf, planRange } from '../tile/segment.js';
 import { sizeAlong } from '../tile/space.js';
 import type { StreamLink } from '../tile/stream.js';
 import { flowOf, PHASES, streamBy } from '../tile/stream.js';
+import { streamRuleOf } from '../tile/stream-rule.js';
 import { WholeRanges } from './whole-ranges.js';
 
 export interface RangeOption extends NodeRange {
@@ -46,10 +47,12 @@ export interface OptionContext {
   /** Nanoseconds a unit of work. */
   readonly cost: Work;
   readonly wholes: WholeRanges;
+  /** By start: the first end from which on no range can be streamed. */
+  readonly streamEnds: Map<number, number>;
 }
 
 export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
-  return { graph, settings, cost, wholes: new WholeRanges(graph, settings, cost) };
+  return { graph, settings, cost, wholes: new WholeRanges(graph, settings, cost), streamEnds: new Map() };
 }
 
 /** Lists the options of one range. */
@@ -71,21 +74,37 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
-/** Steps that are tried: finer ones differ by less than the predictor knows. */
-const STREAM_ROWS = [1, 2, 4, 8, 16, 32];
+/** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
+const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
+
+/** Nodes from which on a graph has many ranges. */
+const LARGE_GRAPH = 80;
+
+/** Longer streams are longer halos; links do better. */
+const MAX_STREAMED_NODES = 40;
 
 const streams: Alternative = (range, context) => {
-  const { graph } = context;
+  const { graph, streamEnds } = context;
+  if (range.to >= (streamEnds.get(range.from) ?? range.from + MAX_STREAMED_NODES + 1)) return [];
   const flow = flowOf(graph, range);
-  if (flow === undefined) return [];
+  if (flow === undefined) {
+    if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
+    return [];
+  }
   const options: RangeOption[] = [];
-  for (const rows of STREAM_ROWS) {
+  for (const rows of graph.nodes.length < LARGE_GRAPH ? STREAM_ROWS.many : STREAM_ROWS.few) {
     const link = streamBy(flow, rows);
     if (link === undefined) break;
     options.push(streamOption(link, context));
   }
+  // The first step of a longer range is longer still.
+  if (options.length === 0) streamEnds.set(range.from, range.to);
   return options;
 };
+
+function hasStreamBarrier(graph: Graph, { from, to }: NodeRange): boolean {
+  return graph.nodes.slice(from, to).some((node) => streamRuleOf(graph, node).kind === 'barrier');
+}
 
 function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext): RangeOption {
   const session = linkRun(graph, link);
@@ -98,7 +117,7 @@ function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext
     to: link.to,
     mode: { kind: 'stream', rows: link.units },
     latencyMs: latencyOf(countWork(graph, session), cost),
-    heldBytes: inputBuffers(session) + carriedBytes(session),
+    heldBytes: heldBytes(graph, 'stream', session),
     stepBytes: stepBytes(graph, session, settings),
     givenBytes: boundary.outputs.reduce(
       (sum, tensor) => sum + mostRows(link, tensor) * rowBytes(graph, tensor),
@@ -111,6 +130,7 @@ function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext
   };
 }
 
+/** Rows and columns of grids that are tried. */
 const GRID_SIDES = [1, 2, 3, 5];
 
 /** Longer ranges are mostly halo. */
@@ -118,9 +138,7 @@ const MAX_TILED_NODES = 24;
 
 const tiles: Alternative = (range, context) => {
   const { graph } = context;
-  const flow = flowOf(graph, range);
-  if (range.to - range.from > MAX_TILED_NODES || (flow !== undefined && streamBy(flow, 1) !== undefined))
-    return [];
+  if (range.to - range.from > MAX_TILED_NODES) return [];
   const grids = GRID_SIDES.flatMap((rows) => GRID_SIDES.map((cols) => tilesOf(rows, cols)));
   return grids.flatMap((grid) => {
     const [segment, ...others] = planRange(graph, range, grid);
@@ -131,7 +149,7 @@ const tiles: Alternative = (range, context) => {
 function tiledOption(segment: TiledSegment, { graph, settings, cost }: OptionContext): RangeOption {
   const work = sessionsOf(graph, segment).map((session) => ({
     latencyMs: latencyOf(countWork(graph, session), cost),
-    heldBytes: inputBuffers(session),
+    heldBytes: heldBytes(graph, 'tiles', session),
     stepBytes: stepBytes(graph, session, settings),
   }));
   const [only = { latencyMs: 0, heldBytes: 0, stepBytes: 0 }] = work;

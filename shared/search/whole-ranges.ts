@@ -4,13 +4,14 @@
  * shorter ones.
  */
 import type { Graph } from '../graph/graph.js';
+import { tensorAt, tensorBytes } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
+import { boundaryOf } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
 import { latencyOf } from '../memory/device-profile.js';
-import { countWork } from '../memory/latency.js';
+import { countOperationWork } from '../memory/latency.js';
 import { predictRunPeaks } from '../memory/lifetimes.js';
 import type { PredictSettings } from '../memory/predict.js';
-import { imageBuffer } from '../memory/predict.js';
 import { sessionsOf } from '../memory/session-run.js';
 import { wholeShapes } from '../tile/tile-shape.js';
 
@@ -25,24 +26,27 @@ export class WholeRanges {
   readonly #settings: PredictSettings;
   readonly #cost: Work;
   readonly #peaks = new Map<number, Float64Array>();
+  /** Milliseconds of all nodes before each. */
+  readonly #sums: Float64Array;
 
   constructor(graph: Graph, settings: PredictSettings, cost: Work) {
     this.#graph = graph;
     this.#settings = settings;
     this.#cost = cost;
+    this.#sums = latencySums(graph, cost);
   }
 
-  of(range: NodeRange): WholeNeed {
+  of({ from, to }: NodeRange): WholeNeed {
     const graph = this.#graph;
-    const [session] = sessionsOf(graph, { kind: 'whole', ...range });
-    if (session === undefined) throw new RangeError('Cannot plan an empty range');
-    const shapeOf = wholeShapes(graph);
-    const outputBytes = session.outputs.reduce((sum, index) => sum + session.bytesOf(index, shapeOf), 0);
-    const peakBytes = this.#peaksFrom(range.from)[range.to - range.from - 1] ?? 0;
+    const { inputs, outputs } = boundaryOf(graph, { from, to });
+    const bytesOf = (tensors: readonly number[]) =>
+      tensors.reduce((sum, index) => sum + tensorBytes(tensorAt(graph, index)), 0);
+    const { steps, copiedBytes } = this.#cost;
+    const around = (steps + copiedBytes * (bytesOf(inputs) + bytesOf(outputs))) / 1e6;
     return {
-      latencyMs: latencyOf(countWork(graph, session), this.#cost),
-      heldBytes: imageBuffer(graph, session),
-      stepBytes: Math.max(peakBytes, 2 * outputBytes),
+      latencyMs: around + (this.#sums[to] ?? 0) - (this.#sums[from] ?? 0),
+      heldBytes: bytesOf(inputs.filter((index) => graph.inputs.includes(index))),
+      stepBytes: Math.max(this.#peaksFrom(from)[to - from - 1] ?? 0, 2 * bytesOf(outputs)),
     };
   }
 
@@ -59,4 +63,16 @@ export class WholeRanges {
     this.#peaks.set(from, peaks);
     return peaks;
   }
+}
+
+/** What each node takes depends on the whole map alone. */
+function latencySums(graph: Graph, cost: Work): Float64Array {
+  const sums = new Float64Array(graph.nodes.length + 1);
+  const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
+  for (const [at, operation] of (session?.operations ?? []).entries()) {
+    const before = session?.operations[at - 1];
+    const work = countOperationWork(graph, { operation, before, shapeOf: wholeShapes(graph) });
+    sums[at + 1] = (sums[at] ?? 0) + latencyOf(work, cost);
+  }
+  return sums;
 }

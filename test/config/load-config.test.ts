@@ -28,7 +28,13 @@ cameras: [{kind: file, name: c1, model: yolo.v2, files: [a.jpg]}]`;
     maxPayload: 4096,
     listen: { host: '::', port: 0 },
   });
-  const expected = { name: 'yolo.v2', threads: 2, level: 'extended', strategy: 'mafat', weights: 'resident' };
+  const expected = {
+    name: 'yolo.v2',
+    threads: 2,
+    level: 'extended',
+    strategy: 'optimal',
+    weights: 'resident',
+  };
   assert.deepEqual(config.models, [{ ...expected, threshold: 0 }]);
   assert.deepEqual(config.cameras, [
     { kind: 'file', name: 'c1', model: 'yolo.v2', fps: 1, files: ['a.jpg'] },
