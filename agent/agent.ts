@@ -71,6 +71,7 @@ export class Agent {
         log.warn({ reason }, 'executor replaced');
         this.#store.addEvent({ kind: 'executor-replaced', detail: reason }, Date.now());
       },
+      onUnmapped: (reason) => log.warn({ reason }, 'weights are copied to the heap, beside the plan'),
       onMeasured: (run) => this.#models.get(run.model)?.record(run, Date.now()),
     });
   }

@@ -5,7 +5,8 @@ import type { DecodedImage } from './decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from './decode/decode-outputs.js';
 import { compilePlan } from './engine/compile.js';
 import { Executor } from './engine/executor-client.js';
-import type { OutputTensor, RunResult } from './engine/protocol.js';
+import { ModelOptimizer } from './engine/model-optimizer.js';
+import type { OutputTensor, Program, RunResult } from './engine/protocol.js';
 import type { Network } from './open-model.js';
 import type { Verification } from './verify-outputs.js';
 import { verifyOutputs, worstOf } from './verify-outputs.js';
@@ -16,6 +17,8 @@ export interface RunOptions extends PredictSettings {
   readonly threshold?: number;
   readonly verify: boolean;
   readonly onProgress?: (text: string) => void;
+  /** Told why weights will be on the heap, which the plan doesn't count. */
+  readonly onUnmapped?: (reason: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -40,6 +43,8 @@ interface Job {
   readonly network: Network;
   readonly plan: Plan;
   readonly options: RunOptions;
+  /** Without models saved before: what the others are compared with. */
+  readonly isReference?: boolean;
 }
 
 async function withExecutor<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
@@ -88,16 +93,23 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
   return threshold === undefined ? {} : { threshold };
 }
 
-async function loadPlan(executor: Executor, { network, plan, options }: Job): Promise<void> {
+async function loadPlan(executor: Executor, { network, plan, options, isReference }: Job): Promise<void> {
   const { level, threads } = options;
-  const program = compilePlan(network.graph, plan, {
+  const compiled = compilePlan(network.graph, plan, {
     folder: network.folder,
     input: network.input,
     level,
     threads,
   });
+  const program = isReference === true ? compiled : await mapWeights(compiled, options);
   options.onProgress?.('loading');
   await executor.ask({ kind: 'load', program }, signalOf(options));
+}
+
+function mapWeights(program: Program, options: RunOptions): Promise<Program> {
+  const optimizer = new ModelOptimizer({ onFailed: (reason) => options.onUnmapped?.(reason) });
+  const onSave = () => options.onProgress?.('saving weights in the order of this machine');
+  return optimizer.optimize(program, { ...signalOf(options), onSave });
 }
 
 interface ImageRun {
@@ -123,7 +135,9 @@ async function verifyRun(job: Job): Promise<Verification> {
   const { network, plan, options } = job;
   const untiled = buildPlan(network.graph, { modes: [{ kind: 'whole' }], cuts: [] }, options);
   const outputs = await withExecutor((executor) => collectOutputs(executor, job));
-  const reference = await withExecutor((executor) => collectOutputs(executor, { ...job, plan: untiled }));
+  const reference = await withExecutor((executor) =>
+    collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
+  );
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
   const verified = reference.map((expected, at) => verifyOutputs(outputs[at] ?? [], expected, { bitExact }));
   return worstOf(verified);

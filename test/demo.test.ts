@@ -93,7 +93,7 @@ test('the demo reports a change of plan in plain lines when its output is piped,
   });
   assert.equal(status, 0, stdout + stderr);
   assert.ok(!stdout.includes('\x1b'));
-  assert.match(stdout, /^plan changed at \d+ s: 3x3 \S.* -> 5x5 \S/m);
+  assert.match(stdout, /^plan changed at \d+ s: stream\d+ \S.* -> stream\d+ \S/m);
   assert.match(stdout, /they went on as the plan changed: \d+ before, \d+ after/);
   assert.deepEqual(readdirSync(folder), []);
   assert.deepEqual(processesOf(folder), []);

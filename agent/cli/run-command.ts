@@ -36,7 +36,10 @@ export function runCommand(): Command {
         const plan = planByFlags(network, flags);
         const { threads, level, repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
-        const options = { threads, level, repeat, images, verify, onProgress: progress.show, signal };
+        const onUnmapped = (reason: string) =>
+          process.stderr.write(`mafat: weights are copied to the heap, beside the plan: ${reason}\n`);
+        const onProgress = progress.show;
+        const options = { threads, level, repeat, images, verify, onProgress, onUnmapped, signal };
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
         return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
       });

@@ -10,6 +10,7 @@ import type { Graph, Plan, PredictSettings } from '../../shared/index.js';
 import type { CompileOptions } from './compile.js';
 import { compilePlan } from './compile.js';
 import { Executor, ExecutorError } from './executor-client.js';
+import { ModelOptimizer } from './model-optimizer.js';
 import { readProcessMemory } from './process-memory.js';
 import type { ImageSource, RunResult, TensorSource } from './protocol.js';
 
@@ -30,6 +31,8 @@ export interface EngineOptions {
   readonly onReplaced: (reason: string) => void;
   /** Told of each run that was measured: the first of a plan, and one in MEASURE_MS. */
   readonly onMeasured?: (measured: MeasuredRun) => void;
+  /** Told why weights of a model are on the heap, which its plan doesn't count. */
+  readonly onUnmapped?: (reason: string) => void;
 }
 
 export interface MeasuredRun {
@@ -74,6 +77,7 @@ export interface Work {
 
 export class InferenceEngine {
   readonly #options: EngineOptions;
+  readonly #optimizer: ModelOptimizer;
   readonly #planned = new Map<string, Planned>();
   #executor: Executor | undefined;
   #loaded: Planned | undefined;
@@ -85,6 +89,7 @@ export class InferenceEngine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#optimizer = new ModelOptimizer({ onFailed: options.onUnmapped ?? (() => undefined) });
   }
 
   async start(): Promise<void> {
@@ -195,7 +200,8 @@ export class InferenceEngine {
     const { model, plan } = planned;
     model.checkFiles?.();
     const { folder, input, level, threads } = model;
-    const program = compilePlan(model.graph, plan, { folder, input, level, threads });
+    const compiled = compilePlan(model.graph, plan, { folder, input, level, threads });
+    const program = await this.#optimizer.optimize(compiled);
     await this.executor().ask({ kind: 'load', program });
     this.#loaded = planned;
   }

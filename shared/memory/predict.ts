@@ -5,7 +5,7 @@
  * full output maps if it is tiled or streamed; the buffers of one step's inputs, of a stream also the rows it
  * carries and those between its links; what ONNX Runtime holds during the run;
  * at its end, the outputs twice, once ONNX Runtime's and once JavaScript's copy. Weights are counted apart:
- * they stay mapped below level `layout`, and are copied to the heap from there on.
+ * they stay mapped, at the blocked levels by way of models saved in that order (agent/engine/model-optimizer.ts).
  */
 import type { Graph } from '../graph/graph.js';
 import { BYTES_PER_ELEMENT, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
@@ -27,7 +27,7 @@ import { sessionsOf } from './session-run.js';
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
 export type Level = (typeof LEVELS)[number];
 
-/** Levels at which convolutions run in blocked layout (NCHWc) and their weights are copied. */
+/** Levels at which convolutions run in blocked layout (NCHWc). */
 export function isBlocked(level: Level): boolean {
   return LEVELS.indexOf(level) >= LEVELS.indexOf('layout');
 }
@@ -71,7 +71,7 @@ export function predictSegments(
     (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
     0,
   );
-  const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
+  const fixed = fixedBytes(graph) + sessions * sessionShare();
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -125,10 +125,9 @@ function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running
   });
 }
 
-/** What stands for any plan: the executor's own share, kernels, and weights where they are copied. */
-export function fixedBytes(graph: Graph, { level }: PredictSettings): number {
-  const all = { from: 0, to: graph.nodes.length };
-  return RUN_BYTES + graph.nodes.length * NODE_BYTES + (isBlocked(level) ? weightsBytes(graph, all) : 0);
+/** What stands for any plan: the executor's own share, and kernels. */
+export function fixedBytes(graph: Graph): number {
+  return RUN_BYTES + graph.nodes.length * NODE_BYTES;
 }
 
 /** Bytes of each session, its kernels apart. */

@@ -146,7 +146,7 @@ export class OptimalSearch {
     limits: Omit<LabelLimits, 'workingBytes'>,
   ): Solution | undefined {
     const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
-    const fixed = fixedBytes(this.#graph, this.#options) + limits.sessions * sessionShare();
+    const fixed = fixedBytes(this.#graph) + limits.sessions * sessionShare();
     // Predictions are rounded to bytes.
     const workingBytes = budgetBytes - resident - fixed + 1;
     return workingBytes <= 0 ? undefined : solveLabels(table, { ...limits, workingBytes });
