@@ -12,7 +12,7 @@ import { POINTWISE, windowRule } from './axis-rule.js';
 import { constantNumbers } from './constant-values.js';
 import type { Graph, Node } from './graph.js';
 import { intAttribute, intsAttribute, stringAttribute, tensorAt } from './graph.js';
-import { memoByGraph } from './memo.js';
+import { memoByNode } from './memo.js';
 import { resizeRule } from './resize-rule.js';
 
 export interface SpatialRule {
@@ -27,16 +27,7 @@ export type Locality =
 const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 
 /** Classifies one node of a normalised graph. Barriers say why, for `mafat model show` and error messages. */
-export function localityOf(graph: Graph, node: Node): Locality {
-  const known = localities(graph);
-  const before = known.get(node);
-  if (before !== undefined) return before;
-  const locality = classifyNode(graph, node);
-  known.set(node, locality);
-  return locality;
-}
-
-const localities = memoByGraph(() => new WeakMap<Node, Locality>());
+export const localityOf = memoByNode(classifyNode);
 
 function classifyNode(graph: Graph, node: Node): Locality {
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);

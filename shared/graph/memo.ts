@@ -1,4 +1,4 @@
-import type { Graph } from './graph.js';
+import type { Graph, Node } from './graph.js';
 
 /** A fact about a graph, worked out once: graphs are immutable, and planning asks for the same facts again and again. */
 export function memoByGraph<T>(compute: (graph: Graph) => T): (graph: Graph) => T {
@@ -8,6 +8,18 @@ export function memoByGraph<T>(compute: (graph: Graph) => T): (graph: Graph) => 
     if (before !== undefined) return before;
     const value = compute(graph);
     known.set(graph, value);
+    return value;
+  };
+}
+
+/** The same for a node of a graph. */
+export function memoByNode<T>(compute: (graph: Graph, node: Node) => T): (graph: Graph, node: Node) => T {
+  const known = memoByGraph(() => new WeakMap<Node, { readonly value: T }>());
+  return (graph, node) => {
+    const before = known(graph).get(node);
+    if (before !== undefined) return before.value;
+    const value = compute(graph, node);
+    known(graph).set(node, { value });
     return value;
   };
 }

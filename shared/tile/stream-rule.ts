@@ -11,7 +11,7 @@ import type { Graph, Node } from '../graph/graph.js';
 import { floatAttribute, intAttribute, intsAttribute, tensorAt } from '../graph/graph.js';
 import type { SpatialRule } from '../graph/locality.js';
 import { localityOf } from '../graph/locality.js';
-import { memoByGraph } from '../graph/memo.js';
+import { memoByNode } from '../graph/memo.js';
 
 export type StreamRule =
   | {
@@ -27,16 +27,7 @@ export type StreamRule =
 const SLICE_OPSET = 10;
 
 /** How a node that is local (`localityOf`) is streamed. */
-export function streamRuleOf(graph: Graph, node: Node): StreamRule {
-  const known = streamRules(graph);
-  const before = known.get(node);
-  if (before !== undefined) return before;
-  const rule = classifyNode(graph, node);
-  known.set(node, rule);
-  return rule;
-}
-
-const streamRules = memoByGraph(() => new WeakMap<Node, StreamRule>());
+export const streamRuleOf = memoByNode(classifyNode);
 
 function classifyNode(graph: Graph, node: Node): StreamRule {
   const locality = localityOf(graph, node);
