@@ -1,6 +1,6 @@
 /** The daemon as a whole, over real brokers: requests while a camera runs, faults, a budget that shrinks, a restart. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
@@ -50,6 +50,10 @@ for (const broker of BROKERS) {
     assert.match(refused.stderr, /refused \(404\): model: "nothing" isn't served here, expected yf/);
     const broken = agent.ask('infer', '--model', 'yf', '--image', join(SHARED_MODELS, 'coco.names'));
     assert.match(broken.stderr, /refused \(400\): inputs\[0\]: Cannot read image/);
+    const large = join(agent.folder, 'large.jpg');
+    writeFileSync(large, Buffer.alloc(20 * 2 ** 20));
+    const refusedSize = agent.ask('infer', '--model', 'yf', '--image', large);
+    assert.match(refusedSize.stderr, /large.jpg makes a request of \d+ bytes, expected at most 2097152/);
     const status = JSON.parse(agent.ask('status', '--json').stdout) as {
       status: string;
       health: { cameras: { processed: number }[] };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import type { ErrorResponse, InferenceResponse } from '../../shared/index.js';
-import { inferTopic } from '../../shared/index.js';
+import type { ErrorResponse, InferenceResponse, NodeInfo } from '../../shared/index.js';
+import { inferTopic, nodeTopics } from '../../shared/index.js';
 import { readInputFile } from '../models/read-input.js';
 import type { ServerFlags } from './ask-agent.js';
 import { askAgent, withServerOptions } from './ask-agent.js';
@@ -21,18 +21,10 @@ export function inferCommand(): Command {
     .requiredOption('--image <file>', 'a JPEG, PNG or WebP image')
     .option('--threshold <ratio>', 'least confidence of a detection', parseRatio)
     .action(async (flags: InferFlags) => {
-      const bytes = await readImage(flags.image);
       const client = `mafat-infer-${randomUUID().slice(0, 8)}`;
       const replyTo = `${flags.base}/clients/${client}/answers`;
-      const request = {
-        id: randomUUID(),
-        parameters: {
-          reply_to: replyTo,
-          ...(flags.threshold === undefined ? {} : { threshold: flags.threshold }),
-        },
-        inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', data: [bytes.toString('base64')] }],
-      };
-      const payload = JSON.stringify(request);
+      const payload = writeRequest(await readImage(flags.image), { replyTo, threshold: flags.threshold });
+      await checkSize(payload, flags, client);
       const [answer = ''] = await askAgent(flags, {
         client,
         topics: [replyTo],
@@ -41,6 +33,30 @@ export function inferCommand(): Command {
       });
       printAnswer(JSON.parse(answer) as InferenceResponse | ErrorResponse, flags);
     });
+}
+
+/** docs/protocol.md, section 2. */
+function writeRequest(
+  image: Buffer,
+  { replyTo, threshold }: { readonly replyTo: string; readonly threshold: number | undefined },
+): string {
+  return JSON.stringify({
+    id: randomUUID(),
+    parameters: { reply_to: replyTo, ...(threshold === undefined ? {} : { threshold }) },
+    inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', data: [image.toString('base64')] }],
+  });
+}
+
+/** A broker of MQTT 5 drops what a node doesn't take without a word to anybody. */
+async function checkSize(payload: string, flags: InferFlags, client: string): Promise<void> {
+  const { info } = nodeTopics(flags.base, flags.node);
+  const [said = ''] = await askAgent(flags, { client, topics: [info] });
+  const { maxPayloadBytes } = JSON.parse(said) as NodeInfo;
+  const bytes = Buffer.byteLength(payload);
+  if (bytes <= maxPayloadBytes) return;
+  throw new RangeError(
+    `--image: ${flags.image} makes a request of ${bytes} bytes, expected at most ${maxPayloadBytes} (mqtt.maxPayload of node "${flags.node}")`,
+  );
 }
 
 /** Whether it is an image is the agent's to say. */

@@ -8,6 +8,7 @@ import { askAgent } from '../../agent/cli/ask-agent.js';
 import { runMafat, temporaryFolder } from '../fixtures.js';
 import { freePort } from '../serve/brokers.js';
 import { skipWithoutMosquitto, startEmbedded, startMosquitto } from '../serve/mqtt-link-brokers.js';
+import { openLink } from '../serve/mqtt-link-client.js';
 
 const SERVER = 'mqtt://127.0.0.1:1';
 
@@ -47,6 +48,8 @@ test('mafat infer says that an image is too large for the broker', {
   skip: skipWithoutMosquitto,
 }, async (context) => {
   const { url } = await startMosquitto(context, ['max_packet_size 2000']);
+  const retain = { 'mafat/n/info': JSON.stringify({ maxPayloadBytes: 100_000 }) };
+  await openLink(url, 'node', { retain }).ready;
   const image = join(temporaryFolder(context), 'large.png');
   writeFileSync(image, new Uint8Array(5000));
   const { code, stderr } = infer(context, { model: 'm', image, server: url });
