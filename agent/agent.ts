@@ -71,7 +71,10 @@ export class Agent {
         log.warn({ reason }, 'executor replaced');
         this.#store.addEvent({ kind: 'executor-replaced', detail: reason }, Date.now());
       },
-      onUnmapped: (reason) => log.warn({ reason }, 'weights are copied to the heap, beside the plan'),
+      onUnmapped: (model, reason) => {
+        log.warn({ model, reason }, 'weights are copied to the heap; planning anew with them');
+        this.#models.get(model)?.countCopies();
+      },
       onMeasured: (run) => this.#models.get(run.model)?.record(run, Date.now()),
     });
   }

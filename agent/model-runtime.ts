@@ -13,7 +13,7 @@ import type { EngineModel, MeasuredRun } from './engine/inference-engine.js';
 import type { PressureLevel, PressureState } from './memory/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from './memory/pressure.js';
 import type { Network } from './open-model.js';
-import { STRATEGIES } from './open-model.js';
+import { copying, STRATEGIES } from './open-model.js';
 import type { PlanKey, Store } from './store/store.js';
 
 /** Where a plan came from. */
@@ -28,13 +28,13 @@ export interface PlanChange {
 export class ModelRuntime {
   readonly network: Network;
   readonly config: ModelConfig;
-  /** Least budget that any plan of the strategy meets, in bytes. */
-  readonly smallestBytes: number;
   readonly #store: Store;
   readonly #strategy: Strategy;
   #pressure: PressureState = INITIAL_PRESSURE;
   #plan: Plan | undefined;
   #measured: MeasuredRun | undefined;
+  #mapsWeights: boolean;
+  #smallestBytes: number;
 
   /** @throws {RangeError} if there is no such strategy. */
   constructor(network: Network, config: ModelConfig, store: Store) {
@@ -49,7 +49,8 @@ export class ModelRuntime {
     this.config = config;
     this.#store = store;
     this.#strategy = strategy;
-    this.smallestBytes = this.#smallest();
+    this.#mapsWeights = network.mapsWeights;
+    this.#smallestBytes = this.#smallest();
   }
 
   get engineModel(): EngineModel {
@@ -82,6 +83,23 @@ export class ModelRuntime {
     );
   }
 
+  /** Least budget that any plan of the strategy meets, in bytes. */
+  get smallestBytes(): number {
+    return this.#smallestBytes;
+  }
+
+  /** Weights couldn't be mapped after all: the next look at the budget orders a plan that counts their copies. */
+  countCopies(): void {
+    if (!this.#mapsWeights) return;
+    this.#mapsWeights = false;
+    this.#smallestBytes = this.#smallest();
+    this.#pressure = INITIAL_PRESSURE;
+  }
+
+  get #settings() {
+    return { ...this.config, ...copying(this.#mapsWeights) };
+  }
+
   /** One look at the budget. @returns the plan to change to, if it is time for another. */
   update(
     budgetBytes: number,
@@ -98,8 +116,9 @@ export class ModelRuntime {
     this.#pressure = state;
     if (action === 'keep' || state.planned === undefined) return undefined;
     const change = this.#planFor(state.planned.targetBytes, now.wallMs);
-    if (change.plan.notation === this.#plan?.notation) return undefined;
+    const isSame = change.plan.notation === this.#plan?.notation;
     this.#plan = change.plan;
+    if (isSame) return undefined;
     return change;
   }
 
@@ -109,12 +128,15 @@ export class ModelRuntime {
       budgetBytes: targetBytes,
     });
     if (stored !== undefined) {
-      const plan = buildPlan(this.network.graph, parsePlan(stored.notation), this.config);
+      const plan = buildPlan(this.network.graph, parsePlan(stored.notation), this.#settings);
       // A plan of an older predictor may not keep what it promised.
       if (budgetedBytes(plan.predicted, this.config.weights) <= targetBytes)
         return { plan, origin: 'stored', targetBytes };
     }
-    const plan = searchPlan(this.network.graph, this.#strategy, { ...this.config, budgetBytes: targetBytes });
+    const plan = searchPlan(this.network.graph, this.#strategy, {
+      ...this.#settings,
+      budgetBytes: targetBytes,
+    });
     const { workingBytes, weightsBytes } = plan.predicted;
     const { notation } = plan;
     this.#store.savePlan(
@@ -130,11 +152,11 @@ export class ModelRuntime {
     const { graph } = this.network;
     const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
     if (stored !== undefined) {
-      const { predicted } = buildPlan(graph, parsePlan(stored.notation), this.config);
+      const { predicted } = buildPlan(graph, parsePlan(stored.notation), this.#settings);
       return budgetedBytes(predicted, this.config.weights);
     }
     try {
-      searchPlan(graph, this.#strategy, { ...this.config, budgetBytes: 0 });
+      searchPlan(graph, this.#strategy, { ...this.#settings, budgetBytes: 0 });
       return 0;
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;

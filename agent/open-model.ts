@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Graph, Level, Plan, PredictSettings, Strategy, WeightsPolicy } from '../shared/index.js';
 import { buildPlan, mafatCandidates, optimalCandidates, parsePlan, searchPlan } from '../shared/index.js';
+import { canMapWeights } from './engine/model-optimizer.js';
 import type { InputSpec, Manifest } from './models/manifest.js';
 import type { ModelStore } from './models/model-store.js';
 import { DATA_FILE } from './models/model-store.js';
@@ -18,6 +19,8 @@ export interface Network {
   /** The manifest's input, at the size of this run. */
   readonly input: InputSpec;
   readonly graph: Graph;
+  /** Its weights can be mapped at every level. */
+  readonly mapsWeights: boolean;
   /** @throws {Error} if the stored model was replaced since it was opened. */
   readonly checkFiles: () => void;
 }
@@ -36,7 +39,8 @@ export async function openModel(
   const { folder, manifest, graph: stored } = await store.load(name);
   const input = { ...manifest.input, ...size };
   const graph = await specializeGraph(stored, { folder, input, executor });
-  return { name, folder, manifest, input, graph, checkFiles: watchFiles(name, folder) };
+  const mapsWeights = await canMapWeights(folder);
+  return { name, folder, manifest, input, graph, mapsWeights, checkFiles: watchFiles(name, folder) };
 }
 
 /** The graph is in memory, its weights are mapped from a file: both have to be of the same import. */
@@ -71,12 +75,18 @@ export interface PlanRequest extends PredictSettings {
 }
 
 /** @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used. */
-export function planNetwork({ graph }: Network, request: PlanRequest): Plan {
-  if (request.notation !== undefined) return buildPlan(graph, parsePlan(request.notation), request);
+export function planNetwork({ graph, mapsWeights }: Network, request: PlanRequest): Plan {
+  const settings = { ...request, ...copying(mapsWeights) };
+  if (request.notation !== undefined) return buildPlan(graph, parsePlan(request.notation), settings);
   const strategy = STRATEGIES.get(request.strategy);
   if (strategy === undefined) {
     const known = [...STRATEGIES.keys()].join(', ');
     throw new RangeError(`Cannot plan by strategy "${request.strategy}": expected ${known}`);
   }
-  return searchPlan(graph, strategy, request);
+  return searchPlan(graph, strategy, settings);
+}
+
+/** What the predictor is told: where weights can't be mapped, the level says whether they are copied. */
+export function copying(mapsWeights: boolean): Pick<PredictSettings, 'copiesWeights'> {
+  return mapsWeights ? { copiesWeights: false } : {};
 }

@@ -72,7 +72,8 @@ function joinWord(graph: Graph | undefined, { a, b }: Choices): string {
   const fitting = shapes.flatMap((shape, at) => (shape.slice(2).join() === last.slice(2).join() ? [at] : []));
   const other = fitting[b % Math.max(1, fitting.length)] ?? 0;
   const same = shapes[other]?.join() === last.join();
-  if (same && a % 3 !== 0) return a % 3 === 1 ? `+${other}` : `x${other}`;
+  // A product is gated, as in real networks: maps that are squared again and again amplify any rounding.
+  if (same && a % 3 !== 0) return a % 3 === 1 ? `+${other}` : `t x${other}`;
   return `&${other}`;
 }
 

@@ -31,8 +31,8 @@ export interface EngineOptions {
   readonly onReplaced: (reason: string) => void;
   /** Told of each run that was measured: the first of a plan, and one in MEASURE_MS. */
   readonly onMeasured?: (measured: MeasuredRun) => void;
-  /** Told why weights of a model are on the heap, which its plan doesn't count. */
-  readonly onUnmapped?: (reason: string) => void;
+  /** Told that weights of a model will be on the heap, and why; its plan may not count that. */
+  readonly onUnmapped?: (model: string, reason: string) => void;
 }
 
 export interface MeasuredRun {
@@ -81,6 +81,8 @@ export class InferenceEngine {
   readonly #planned = new Map<string, Planned>();
   #executor: Executor | undefined;
   #loaded: Planned | undefined;
+  /** Model that was loaded last, or is being loaded. */
+  #loading: string | undefined;
   /** When a run by each plan was last measured. */
   readonly #measuredAtMs = new WeakMap<Planned, number>();
   #waiting = 0;
@@ -89,7 +91,7 @@ export class InferenceEngine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#optimizer = new ModelOptimizer({ onFailed: options.onUnmapped ?? (() => undefined) });
+    this.#optimizer = new ModelOptimizer({ onFailed: (reason) => this.#reportUnmapped(reason) });
   }
 
   async start(): Promise<void> {
@@ -201,9 +203,14 @@ export class InferenceEngine {
     model.checkFiles?.();
     const { folder, input, level, threads } = model;
     const compiled = compilePlan(model.graph, plan, { folder, input, level, threads });
+    this.#loading = model.name;
     const program = await this.#optimizer.optimize(compiled);
     await this.executor().ask({ kind: 'load', program });
     this.#loaded = planned;
+  }
+
+  #reportUnmapped(reason: string): void {
+    if (this.#loading !== undefined) this.#options.onUnmapped?.(this.#loading, reason);
   }
 
   async #startExecutor(): Promise<void> {

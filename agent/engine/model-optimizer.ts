@@ -9,6 +9,7 @@
  *
  * Costs disk: the weights of each segment once more, see `optimized-store.ts` for the limits.
  */
+import { access, constants } from 'node:fs/promises';
 import { isBlocked } from '../../shared/index.js';
 import { Executor } from './executor-client.js';
 import { readMachine } from './machine.js';
@@ -28,6 +29,18 @@ export interface OptimizeOptions {
   readonly signal?: AbortSignal;
   /** Called before a session is saved, which takes seconds. */
   readonly onSave?: () => void;
+}
+
+/** Whether weights of a stored model can be mapped at the blocked levels, as far as can be told before it is tried. */
+export async function canMapWeights(folder: string): Promise<boolean> {
+  // Without blocked kernels nothing is reordered.
+  if (readMachine() === undefined) return true;
+  try {
+    await access(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export class ModelOptimizer {

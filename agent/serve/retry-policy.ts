@@ -5,7 +5,7 @@
  *   not come back in step. They start over once a line has held for as long as the longest of them, not as
  *   soon as it is up: two nodes with one name would cut each other off every second.
  * - MQTT 5 is tried first. A broker that doesn't know it should refuse it by name (MQTT 3.1.1, section
- *   3.1.2.2), and 3.1.1 is tried at once. Some leave it unanswered, as any broker does that is just booting
+ *   3.1.2.2), and 3.1.1 is tried at once. Some leave it unanswered, as a broker does that is just booting
  *   behind its proxy: two in a row are held against the version, and from then on the two alternate.
  * - What has worked is kept, for 3.1.1 lacks response topics: only after about eight minutes without an
  *   answer it may be another broker.

@@ -5,7 +5,8 @@
  * full output maps if it is tiled or streamed; the buffers of one step's inputs, of a stream also the rows it
  * carries and those between its links; what ONNX Runtime holds during the run;
  * at its end, the outputs twice, once ONNX Runtime's and once JavaScript's copy. Weights are counted apart:
- * they stay mapped, at the blocked levels by way of models saved in that order (agent/engine/model-optimizer.ts).
+ * they stay mapped, at the blocked levels by way of models saved in that order (agent/engine/model-optimizer.ts);
+ * where that can't be done they are copied, and counted here.
  */
 import type { Graph } from '../graph/graph.js';
 import { BYTES_PER_ELEMENT, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
@@ -36,6 +37,8 @@ export interface PredictSettings {
   /** Threads of one operator. */
   readonly threads: number;
   readonly level: Level;
+  /** Weights are copied to the heap; if absent: at the blocked levels, unless it is known that they can be mapped. */
+  readonly copiesWeights?: boolean;
   /** Costs of this device; those we know of another if absent. */
   readonly profile?: DeviceProfile;
 }
@@ -71,7 +74,7 @@ export function predictSegments(
     (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
     0,
   );
-  const fixed = fixedBytes(graph) + sessions * sessionShare();
+  const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -125,9 +128,13 @@ function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running
   });
 }
 
-/** What stands for any plan: the executor's own share, and kernels. */
-export function fixedBytes(graph: Graph): number {
-  return RUN_BYTES + graph.nodes.length * NODE_BYTES;
+/** What stands for any plan: the executor's own share, kernels, and weights where they are copied. */
+export function fixedBytes(
+  graph: Graph,
+  { level, copiesWeights = isBlocked(level) }: PredictSettings,
+): number {
+  const copied = copiesWeights ? weightsBytes(graph, { from: 0, to: graph.nodes.length }) : 0;
+  return RUN_BYTES + graph.nodes.length * NODE_BYTES + copied;
 }
 
 /** Bytes of each session, its kernels apart. */

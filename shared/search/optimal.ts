@@ -10,8 +10,9 @@
  *    map is there), or within linked streams, whose held bytes add up and whose largest step counts.
  * 4. Take the best over all assumptions.
  *
- * Exact by the predictor's account, but for two bounds that are safe: rows between links are counted as if both
- * ends were at their worst, and largest weights are tried at WEIGHT_CAPS sizes.
+ * Not exact: labels that are close count as equal (plan-labels.ts), step sizes, grids and lengths are limited
+ * (range-option.ts), tiles are looked at only where streams cost TILES_FROM, rows between links are counted as if both
+ * ends were at their worst, and the largest weights are tried at WEIGHT_CAPS sizes. A plan that is found does fit.
  */
 import type { Graph } from '../graph/graph.js';
 import { memoByGraph } from '../graph/memo.js';
@@ -51,9 +52,9 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
 
 /** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
 function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
-  const { threads, level, weights, profile } = options;
+  const { threads, level, weights, profile, copiesWeights } = options;
   const known = searches(graph);
-  const key = [threads, level, weights, profile?.source].join();
+  const key = [threads, level, weights, profile?.source, copiesWeights].join();
   const search = known.get(key) ?? new OptimalSearch(graph, options);
   known.set(key, search);
   return search;
@@ -146,7 +147,7 @@ export class OptimalSearch {
     limits: Omit<LabelLimits, 'workingBytes'>,
   ): Solution | undefined {
     const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
-    const fixed = fixedBytes(this.#graph) + limits.sessions * sessionShare();
+    const fixed = fixedBytes(this.#graph, this.#options) + limits.sessions * sessionShare();
     // Predictions are rounded to bytes.
     const workingBytes = budgetBytes - resident - fixed + 1;
     return workingBytes <= 0 ? undefined : solveLabels(table, { ...limits, workingBytes });
