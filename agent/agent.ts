@@ -136,7 +136,8 @@ export class Agent {
     for (const config of this.#config.models) {
       const executor = async () => this.#engine.executor();
       const network = await openModel(this.#options.models, config.name, { executor });
-      this.#models.set(config.name, new ModelRuntime(network, config, this.#store));
+      const isAlone = this.#config.models.length === 1;
+      this.#models.set(config.name, new ModelRuntime(network, config, { store: this.#store, isAlone }));
     }
   }
 

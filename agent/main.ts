@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { BudgetError } from '../shared/index.js';
 import { agentCommand } from './cli/agent-command.js';
+import { calibrateCommand } from './cli/calibrate-command.js';
 import { inferCommand } from './cli/infer-command.js';
 import { modelCommand } from './cli/model-command.js';
 import { planCommand } from './cli/plan-command.js';
@@ -28,6 +29,7 @@ function buildProgram(): Command {
     .addCommand(modelCommand())
     .addCommand(planCommand())
     .addCommand(runCommand())
+    .addCommand(calibrateCommand())
     .addCommand(agentCommand(versionOf()))
     .addCommand(inferCommand())
     .addCommand(statusCommand());

@@ -1,20 +1,21 @@
 /** One model that the agent serves: its network, and the plan it runs by as the budget changes. */
-import type { Plan, Strategy } from '../shared/index.js';
+import type { DeviceProfile, Plan } from '../shared/index.js';
 import {
+  BUILT_IN_PROFILE,
   BudgetError,
   budgetedBytes,
   buildPlan,
+  costEntryFor,
   PLANNER_VERSION,
   parsePlan,
-  searchPlan,
 } from '../shared/index.js';
 import type { ModelConfig } from './config/config-schema.js';
 import type { EngineModel, MeasuredRun } from './engine/inference-engine.js';
 import type { PressureLevel, PressureState } from './memory/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from './memory/pressure.js';
-import type { Network } from './open-model.js';
-import { copying, STRATEGIES } from './open-model.js';
-import type { PlanKey, Store } from './store/store.js';
+import type { Network, SettingsChoice } from './open-model.js';
+import { copying, planNetwork, strategyNamed } from './open-model.js';
+import type { PlanKey, Store, StoredPlan } from './store/store.js';
 
 /** Where a plan came from. */
 export type PlanOrigin = 'stored' | 'searched';
@@ -25,11 +26,29 @@ export interface PlanChange {
   readonly targetBytes: number;
 }
 
+export interface RuntimeOptions {
+  readonly store: Store;
+  /** Costs of this device; built-in ones if absent. */
+  readonly profile?: DeviceProfile;
+  /** No other model is served: a change of the executor's memory settings is then rare. */
+  readonly isAlone?: boolean;
+}
+
+/** Settings that the configuration fixes. Models that take turns share an executor, and so its memory settings. */
+function choiceOf({ threads, level, malloc }: ModelConfig, isAlone: boolean): SettingsChoice {
+  return {
+    ...(threads === null ? {} : { threads }),
+    ...(level === 'auto' ? {} : { level }),
+    ...(malloc !== 'auto' ? { malloc } : isAlone ? {} : { malloc: 'trimmed' }),
+  };
+}
+
 export class ModelRuntime {
   readonly network: Network;
   readonly config: ModelConfig;
   readonly #store: Store;
-  readonly #strategy: Strategy;
+  readonly #choice: SettingsChoice;
+  readonly #profile: DeviceProfile | undefined;
   #pressure: PressureState = INITIAL_PRESSURE;
   #plan: Plan | undefined;
   #measured: MeasuredRun | undefined;
@@ -37,26 +56,19 @@ export class ModelRuntime {
   #smallestBytes: number;
 
   /** @throws {RangeError} if there is no such strategy. */
-  constructor(network: Network, config: ModelConfig, store: Store) {
-    const strategy = STRATEGIES.get(config.strategy);
-    if (strategy === undefined) {
-      const known = [...STRATEGIES.keys()].join(', ');
-      throw new RangeError(
-        `Cannot plan "${config.name}" by strategy "${config.strategy}": expected ${known}`,
-      );
-    }
+  constructor(network: Network, config: ModelConfig, { store, profile, isAlone = true }: RuntimeOptions) {
+    strategyNamed(config.strategy);
     this.network = network;
     this.config = config;
     this.#store = store;
-    this.#strategy = strategy;
+    this.#choice = choiceOf(config, isAlone);
+    this.#profile = profile;
     this.#mapsWeights = network.mapsWeights;
     this.#smallestBytes = this.#smallest();
   }
 
   get engineModel(): EngineModel {
-    const { name, graph, folder, input, checkFiles } = this.network;
-    const { threads, level } = this.config;
-    return { name, graph, folder, input, threads, level, checkFiles };
+    return this.network;
   }
 
   get plan(): Plan | undefined {
@@ -77,8 +89,11 @@ export class ModelRuntime {
     this.#measured = run;
     const { model, plan, workingBytes: measuredBytes, latencyMs } = run;
     const { workingBytes: predictedBytes } = plan.predicted;
+    const { notation, settings } = plan;
+    const { correction = 1 } = costEntryFor(this.#profile ?? BUILT_IN_PROFILE, settings);
+    const predictedMs = plan.predicted.latencyMs / correction;
     this.#store.addMeasurement(
-      { model, notation: plan.notation, predictedBytes, measuredBytes, latencyMs },
+      { model, notation, predictedBytes, measuredBytes, predictedMs, latencyMs, ...settings },
       wallMs,
     );
   }
@@ -96,8 +111,21 @@ export class ModelRuntime {
     this.#pressure = INITIAL_PRESSURE;
   }
 
-  get #settings() {
-    return { ...this.config, ...copying(this.#mapsWeights) };
+  get #known() {
+    const profile = this.#profile === undefined ? {} : { profile: this.#profile };
+    return { ...copying(this.#mapsWeights), ...profile };
+  }
+
+  /** The plan that a stored one stands for. */
+  #rebuild({ notation, level, malloc, threads }: StoredPlan): Plan {
+    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, malloc, threads });
+  }
+
+  /** @throws {BudgetError} if none fits. */
+  #search(budgetBytes: number): Plan {
+    const { strategy, weights } = this.config;
+    const network = { ...this.network, mapsWeights: this.#mapsWeights };
+    return planNetwork(network, { ...this.#choice, ...this.#known, strategy, weights, budgetBytes });
   }
 
   /** One look at the budget. @returns the plan to change to, if it is time for another. */
@@ -128,56 +156,53 @@ export class ModelRuntime {
       budgetBytes: targetBytes,
     });
     if (stored !== undefined) {
-      const plan = buildPlan(this.network.graph, parsePlan(stored.notation), this.#settings);
+      const plan = this.#rebuild(stored);
       // A plan of an older predictor may not keep what it promised.
       if (budgetedBytes(plan.predicted, this.config.weights) <= targetBytes)
         return { plan, origin: 'stored', targetBytes };
     }
-    const plan = searchPlan(this.network.graph, this.#strategy, {
-      ...this.#settings,
-      budgetBytes: targetBytes,
-    });
-    const { workingBytes, weightsBytes } = plan.predicted;
-    const { notation } = plan;
-    this.#store.savePlan(
-      this.#key,
-      { budgetBytes: targetBytes, notation, workingBytes, weightsBytes },
-      wallMs,
-    );
+    const plan = this.#search(targetBytes);
+    this.#save(plan, targetBytes, wallMs);
     return { plan, origin: 'searched', targetBytes };
   }
 
   /** Kept in the store as the plan of budget 0, so that a restart needs no search. */
   #smallest(): number {
-    const { graph } = this.network;
     const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
     if (stored !== undefined) {
-      const { predicted } = buildPlan(graph, parsePlan(stored.notation), this.#settings);
-      return budgetedBytes(predicted, this.config.weights);
+      return budgetedBytes(this.#rebuild(stored).predicted, this.config.weights);
     }
     try {
-      searchPlan(graph, this.#strategy, { ...this.#settings, budgetBytes: 0 });
+      this.#search(0);
       return 0;
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;
-      const { notation, predicted } = error.smallest;
-      this.#store.savePlan(this.#key, { ...predicted, budgetBytes: 0, notation }, Date.now());
+      this.#save(error.smallest, 0, Date.now());
       return error.smallestBytes;
     }
   }
 
+  #save({ notation, settings, predicted }: Plan, budgetBytes: number, wallMs: number): void {
+    const { workingBytes, weightsBytes } = predicted;
+    this.#store.savePlan(
+      this.#key,
+      { budgetBytes, notation, ...settings, workingBytes, weightsBytes },
+      wallMs,
+    );
+  }
+
   get #key(): PlanKey {
     const { manifest, input } = this.network;
-    const { threads, level, strategy, weights } = this.config;
+    const { strategy, weights } = this.config;
     return {
       planner: PLANNER_VERSION,
       modelDigest: manifest.digest,
       width: input.width,
       height: input.height,
-      threads,
-      level,
+      choice: JSON.stringify(this.#choice),
       strategy,
       weights,
+      profile: this.#profile?.source ?? '',
     };
   }
 }

@@ -3,8 +3,25 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Graph, Level, Plan, PredictSettings, Strategy, WeightsPolicy } from '../shared/index.js';
-import { buildPlan, mafatCandidates, optimalCandidates, parsePlan, searchPlan } from '../shared/index.js';
+import type {
+  DeviceProfile,
+  Graph,
+  Plan,
+  PredictSettings,
+  RunSettings,
+  Strategy,
+  WeightsPolicy,
+} from '../shared/index.js';
+import {
+  buildPlan,
+  isBetter,
+  MALLOCS,
+  mafatCandidates,
+  optimalCandidates,
+  parsePlan,
+  searchVariants,
+} from '../shared/index.js';
+import { readMachine } from './engine/machine.js';
 import { canMapWeights } from './engine/model-optimizer.js';
 import type { InputSpec, Manifest } from './models/manifest.js';
 import type { ModelStore } from './models/model-store.js';
@@ -61,29 +78,59 @@ export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([
   ['mafat', mafatCandidates],
 ]);
 export const DEFAULT_STRATEGY = 'optimal';
-export const DEFAULT_LEVEL: Level = 'extended';
 
-/** All cores: what one inference may use. */
-export const DEFAULT_THREADS = availableParallelism();
+/** Settings that are asked for; the planner chooses the others. */
+export type SettingsChoice = Partial<RunSettings>;
 
-export interface PlanRequest extends PredictSettings {
+/** All settings that a choice leaves open. Blocked kernels are worth a try only where ONNX Runtime has them. */
+export function variantsOf({ level, malloc, threads }: SettingsChoice): readonly RunSettings[] {
+  const levels =
+    level !== undefined ? [level] : readMachine() === undefined ? (['extended'] as const) : LEVELS_TRIED;
+  const mallocs = malloc === undefined ? MALLOCS : [malloc];
+  const counts = threads === undefined ? [...new Set([availableParallelism(), 1])] : [threads];
+  return counts.flatMap((count) =>
+    levels.flatMap((one) => mallocs.map((kind) => ({ level: one, malloc: kind, threads: count }))),
+  );
+}
+
+/** Those below `extended` are never faster, and `layout` isn't either. */
+const LEVELS_TRIED = ['all', 'extended'] as const;
+
+export interface PlanRequest extends SettingsChoice {
   /** A plan given by hand; else one is searched for. */
   readonly notation?: string;
   readonly strategy: string;
   readonly budgetBytes: number;
   readonly weights: WeightsPolicy;
+  readonly profile?: DeviceProfile;
 }
 
 /** @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used. */
 export function planNetwork({ graph, mapsWeights }: Network, request: PlanRequest): Plan {
-  const settings = { ...request, ...copying(mapsWeights) };
-  if (request.notation !== undefined) return buildPlan(graph, parsePlan(request.notation), settings);
-  const strategy = STRATEGIES.get(request.strategy);
-  if (strategy === undefined) {
-    const known = [...STRATEGIES.keys()].join(', ');
-    throw new RangeError(`Cannot plan by strategy "${request.strategy}": expected ${known}`);
-  }
-  return searchPlan(graph, strategy, settings);
+  const { notation, budgetBytes, weights, profile } = request;
+  const known = { ...copying(mapsWeights), ...(profile === undefined ? {} : { profile }) };
+  const variants = variantsOf(request);
+  if (notation !== undefined) return planByHand(graph, { notation, variants, ...known });
+  return searchVariants(graph, strategyNamed(request.strategy), { budgetBytes, weights, variants, ...known });
+}
+
+type PlanByHand = Omit<PredictSettings, keyof RunSettings> & {
+  readonly notation: string;
+  readonly variants: readonly RunSettings[];
+};
+
+/** The segments as given, with the settings that are left open as is fastest. */
+function planByHand(graph: Graph, { notation, variants, ...known }: PlanByHand): Plan {
+  const parsed = parsePlan(notation);
+  const plans = variants.map((settings) => buildPlan(graph, parsed, { ...known, ...settings }));
+  return plans.reduce((best, plan) => (isBetter(plan, best) ? plan : best));
+}
+
+/** @throws {RangeError} if there is none of this name. */
+export function strategyNamed(name: string): Strategy {
+  const strategy = STRATEGIES.get(name);
+  if (strategy !== undefined) return strategy;
+  throw new RangeError(`Cannot plan by strategy "${name}": expected ${[...STRATEGIES.keys()].join(', ')}`);
 }
 
 /** What the predictor is told: where weights can't be mapped, the level says whether they are copied. */

@@ -1,5 +1,5 @@
 /** Runs a planned network on images in an executor of its own, measured; and verifies it against the untiled run. */
-import type { Plan, PredictSettings } from '../shared/index.js';
+import type { Malloc, Plan } from '../shared/index.js';
 import { buildPlan } from '../shared/index.js';
 import type { DecodedImage } from './decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from './decode/decode-outputs.js';
@@ -11,7 +11,7 @@ import type { Network } from './open-model.js';
 import type { Verification } from './verify-outputs.js';
 import { verifyOutputs, worstOf } from './verify-outputs.js';
 
-export interface RunOptions extends PredictSettings {
+export interface RunOptions {
   readonly images: readonly string[];
   readonly repeat: number;
   readonly threshold?: number;
@@ -34,7 +34,9 @@ export interface NetworkRun {
 }
 
 export async function runNetwork(network: Network, plan: Plan, options: RunOptions): Promise<NetworkRun> {
-  const run = await withExecutor((executor) => measureRun(executor, { network, plan, options }));
+  const run = await withExecutor(plan.settings.malloc, (executor) =>
+    measureRun(executor, { network, plan, options }),
+  );
   if (!options.verify) return run;
   return { ...run, verify: await verifyRun({ network, plan, options }) };
 }
@@ -47,8 +49,8 @@ interface Job {
   readonly isReference?: boolean;
 }
 
-async function withExecutor<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-  const executor = new Executor();
+async function withExecutor<T>(malloc: Malloc, work: (executor: Executor) => Promise<T>): Promise<T> {
+  const executor = new Executor(malloc);
   try {
     await executor.start();
     return await work(executor);
@@ -94,13 +96,8 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
 }
 
 async function loadPlan(executor: Executor, { network, plan, options, isReference }: Job): Promise<void> {
-  const { level, threads } = options;
-  const compiled = compilePlan(network.graph, plan, {
-    folder: network.folder,
-    input: network.input,
-    level,
-    threads,
-  });
+  const { folder, input } = network;
+  const compiled = compilePlan(network.graph, plan, { folder, input });
   const program = isReference === true ? compiled : await mapWeights(compiled, options);
   options.onProgress?.('loading');
   await executor.ask({ kind: 'load', program }, signalOf(options));
@@ -132,10 +129,11 @@ function runImage(executor: Executor, { file, options, label, values }: ImageRun
 
 /** One more run of the plan and one of the untiled network, each in an executor of its own; not measured. */
 async function verifyRun(job: Job): Promise<Verification> {
-  const { network, plan, options } = job;
-  const untiled = buildPlan(network.graph, { modes: [{ kind: 'whole' }], cuts: [] }, options);
-  const outputs = await withExecutor((executor) => collectOutputs(executor, job));
-  const reference = await withExecutor((executor) =>
+  const { network, plan } = job;
+  const { malloc } = plan.settings;
+  const untiled = buildPlan(network.graph, { modes: [{ kind: 'whole' }], cuts: [] }, plan.settings);
+  const outputs = await withExecutor(malloc, (executor) => collectOutputs(executor, job));
+  const reference = await withExecutor(malloc, (executor) =>
     collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
   );
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);

@@ -4,7 +4,7 @@ import { withContext } from '../agent/cli/context.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
 import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import { ModelStore } from '../agent/models/model-store.js';
-import { DEFAULT_LEVEL, DEFAULT_STRATEGY, openModel, planNetwork } from '../agent/open-model.js';
+import { DEFAULT_STRATEGY, openModel, planNetwork } from '../agent/open-model.js';
 import type { PredictedMemory } from '../shared/index.js';
 
 export const DEMO_MODEL = 'yolov2-start';
@@ -36,7 +36,6 @@ export async function makeDemoModel(modelsFolder: string): Promise<PredictedMemo
     const opened = await openModel(store, DEMO_MODEL, { executor });
     const untiled = planNetwork(opened, {
       threads: DEMO_THREADS,
-      level: DEFAULT_LEVEL,
       strategy: DEFAULT_STRATEGY,
       weights: 'resident',
       budgetBytes: Number.POSITIVE_INFINITY,

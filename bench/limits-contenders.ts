@@ -22,22 +22,19 @@ export interface ContenderOptions {
   readonly notations: readonly string[];
 }
 
-/** The level of all plans: it leaves weights mapped, which short memory calls for. */
-const LEVEL = 'extended';
-
 export async function findContenders(
   prepared: PreparedNetwork,
   options: ContenderOptions,
 ): Promise<readonly Contender[]> {
   const { threads, notations, context } = options;
-  const settings = { threads, level: LEVEL, weights: 'resident', strategy: 'mafat' } as const;
+  const settings = { threads, weights: 'resident', strategy: 'mafat' } as const;
   const byHand = notations.map((notation) =>
     planNetwork(prepared.network, { ...settings, notation, budgetBytes: Number.POSITIVE_INFINITY }),
   );
   return [
     ...(await findStock(prepared.stock(threads), context)).map(always),
     ...[...STRATEGIES.keys()].map((strategy) => planner(prepared, { strategy, threads })),
-    ...byHand.map((plan) => always(planContestant(prepared.network, { ...settings, party: 'ours', plan }))),
+    ...byHand.map((plan) => always(planContestant(prepared.network, { party: 'ours', plan }))),
   ];
 }
 
@@ -71,10 +68,10 @@ interface PlannerOptions {
 /** Plans for each limit as its budget, weights and all; without a limit as if memory had no end. */
 function planner({ network }: PreparedNetwork, { strategy, threads }: PlannerOptions): Contender {
   const party = strategy === 'mafat' ? 'MAFAT' : 'ours';
-  const settings = { strategy, threads, level: LEVEL, weights: 'resident' } as const;
+  const settings = { strategy, threads, weights: 'resident' } as const;
   const at = (budgetBytes = Number.POSITIVE_INFINITY) => {
     const plan = orSmallest(() => planNetwork(network, { ...settings, budgetBytes }));
-    return planContestant(network, { ...settings, party, plan });
+    return planContestant(network, { party, plan });
   };
   return { party, name: `${strategy}, planned for the limit`, at };
 }

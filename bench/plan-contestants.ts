@@ -1,11 +1,12 @@
 /** Contestants that run in our executor, by a plan. */
 import { compilePlan } from '../agent/engine/compile.js';
 import { Executor } from '../agent/engine/executor-client.js';
+import { ModelOptimizer } from '../agent/engine/model-optimizer.js';
 import type { OutputTensor, Program } from '../agent/engine/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network, PlanRequest } from '../agent/open-model.js';
 import { planNetwork, STRATEGIES } from '../agent/open-model.js';
-import type { Level, Plan } from '../shared/index.js';
+import type { Plan } from '../shared/index.js';
 import { BudgetError } from '../shared/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
 import { DEADLINE_MS } from './contestant.js';
@@ -14,19 +15,20 @@ import { noiseInput } from './stock-input.js';
 export interface PlanSetting {
   readonly party: 'MAFAT' | 'ours';
   readonly plan: Plan;
-  readonly level: Level;
-  readonly threads: number;
 }
 
-export function planContestant(network: Network, { party, plan, level, threads }: PlanSetting): Contestant {
+export function planContestant(network: Network, { party, plan }: PlanSetting): Contestant {
+  const { level, malloc } = plan.settings;
   const start = async () => {
     const { folder, graph, input } = network;
-    const program = compilePlan(graph, plan, { folder, input, level, threads });
-    const executor = new Executor();
+    const compiled = compilePlan(graph, plan, { folder, input });
+    // Weights are saved in the machine's order before the first turn, as they are in service.
+    const program = await new ModelOptimizer().optimize(compiled);
+    const executor = new Executor(malloc);
     await executor.start();
     return new ExecutorProcess(executor, { network, program });
   };
-  return { party, name: `${plan.notation}, ${level}`, start, level, plan };
+  return { party, name: `${plan.notation}, ${level}, ${malloc}`, start, level, plan };
 }
 
 interface ExecutorJob {
@@ -82,17 +84,13 @@ export interface PlanChoice {
   readonly onSkip: (reason: string) => void;
 }
 
-const LEVELS_RUN: readonly Level[] = ['extended', 'all'];
-
-/** MAFAT's search at each budget, ours where there is one, and the plans by hand; at each level, each plan once. */
+/** MAFAT's search at each budget, ours, and the plans by hand, each with the settings that it is fastest with. */
 export function choosePlans(network: Network, choice: PlanChoice): readonly Contestant[] {
   const searched = [...STRATEGIES.keys()].flatMap((strategy) =>
     choice.budgets.map((budgetBytes) => ({ strategy, budgetBytes })),
   );
   const byHand = choice.notations.map((notation) => ({ strategy: 'mafat', notation, budgetBytes: 0 }));
-  const contestants = LEVELS_RUN.flatMap((level) =>
-    [...searched, ...byHand].flatMap((wish) => contestantFor(network, { ...wish, level }, choice) ?? []),
-  );
+  const contestants = [...searched, ...byHand].flatMap((wish) => contestantFor(network, wish, choice) ?? []);
   return mergeSame(contestants);
 }
 
@@ -107,7 +105,7 @@ function mergeSame(contestants: readonly Contestant[]): readonly Contestant[] {
   return [...merged.values()];
 }
 
-type PlanWish = Pick<PlanRequest, 'strategy' | 'notation' | 'budgetBytes' | 'level'>;
+type PlanWish = Pick<PlanRequest, 'strategy' | 'notation' | 'budgetBytes'>;
 
 function contestantFor(
   network: Network,
@@ -117,12 +115,12 @@ function contestantFor(
   const party = wish.strategy === 'mafat' && wish.notation === undefined ? 'MAFAT' : 'ours';
   try {
     const plan = planNetwork(network, { ...wish, threads, weights: 'evictable' });
-    const contestant = planContestant(network, { party, plan, level: wish.level, threads });
+    const contestant = planContestant(network, { party, plan });
     return wish.notation === undefined ? { ...contestant, budgets: [wish.budgetBytes] } : contestant;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const budget = error instanceof BudgetError ? ` by ${wish.strategy}` : '';
-    onSkip(`${network.name}, ${wish.level}: ${error.message}${budget}`);
+    onSkip(`${network.name}: ${error.message}${budget}`);
     return undefined;
   }
 }

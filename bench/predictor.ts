@@ -1,157 +1,235 @@
 /**
- * Predicted against measured working memory, over plans of three networks with synthetic weights.
+ * Predicted against measured working memory and latency, over plans of six networks with synthetic weights, each at
+ * plain and blocked levels and with memory trimmed and retained.
  *
- *     node dist/bench/predictor.js [--json FILE]
+ *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--rounds 3] [--json FILE]
  *
- * Each plan runs in an executor of its own, three times over one 1280x720 image.
+ * Each plan runs in an executor of its own, round after round; medians. The JSON has each plan's amounts of work, too:
+ * what the built-in profile was fitted to.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
+import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { formatBytes, formatTable, median, printLine } from '../agent/cli/print.js';
-import { DEFINITIONS } from '../agent/models/definitions.js';
-import { synthesizeDarknet } from '../agent/models/import-darknet.js';
-import { ModelStore } from '../agent/models/model-store.js';
+import { parseCount, parseThreads } from '../agent/cli/parse-options.js';
+import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
+import { deviceProfile } from '../agent/device-profiles.js';
 import type { Network } from '../agent/open-model.js';
-import { openModel, planNetwork } from '../agent/open-model.js';
-import { runNetwork } from '../agent/run-network.js';
-import { drawImage } from './draw-image.js';
+import { planNetwork } from '../agent/open-model.js';
+import type { DeviceProfile, Level, Malloc, Plan, Work } from '../shared/index.js';
+import {
+  BUILT_IN_PROFILE,
+  countWork,
+  emptyWork,
+  predictStepPeaks,
+  sessionsOf,
+  WORK_KINDS,
+} from '../shared/index.js';
+import { takeTurn } from './latency-memory-turn.js';
+import type { BenchNetwork } from './networks.js';
+import { findNetwork } from './networks.js';
+import { planContestant } from './plan-contestants.js';
+import { prepareNetwork } from './prepare-network.js';
+import { runBench } from './run-bench.js';
 
-const SETTINGS = { threads: 2, level: 'extended', strategy: 'mafat', weights: 'resident' } as const;
+const SWEEP: Readonly<Record<string, readonly string[]>> = {
+  'yolov2-0-15-608': [
+    'whole',
+    '2x2',
+    '3x3 | 8 | 2x2',
+    '4x4 | 4 | 3x3',
+    'stream2',
+    'stream8',
+    'stream1 > 8 > stream1',
+    'stream4 > 8 > stream4',
+    'stream8 > 4 > stream4 > 8 > stream4 > 12 > stream4',
+    'stream16 > 4 > stream8 > 8 > stream8 | 12 | whole',
+    'stream4 | 12 | whole | 14 | whole',
+  ],
+  'yolov2-416': [
+    'whole',
+    '2x2 | 17 | whole',
+    'stream4 | 17 | whole',
+    'stream2 > 8 > stream2 | 17 | whole',
+    'stream8 | 8 | stream4 | 12 | whole | 18 | whole',
+    'stream4 > 8 > stream4 > 12 > stream4 | 17 | whole',
+  ],
+  'yolov2-tiny-416': [
+    'whole',
+    '2x2 | 10 | whole',
+    '3x3 | 6 | 2x2',
+    'stream1 | 10 | whole',
+    'stream4 | 10 | whole',
+    'stream4 > 4 > stream2 | 10 | whole',
+  ],
+  'yolo-fastest-320': [
+    'whole',
+    'stream4 | 20 | whole',
+    'stream4 > 9 > stream4 | 50 | whole',
+    'stream2 > 12 > stream2 | 40 | whole',
+    'stream8 | 30 | whole | 90 | whole',
+    '2x2 | 20 | whole',
+  ],
+  'mobilenetv2-1.0-224': [
+    'whole',
+    'stream4 | 11 | whole',
+    'stream2 > 11 > stream2 | 22 | whole',
+    'stream4 > 5 > stream4 > 11 > stream4 | 22 | whole',
+    '2x2 | 11 | whole',
+    'stream8 | 5 | stream8 | 22 | whole',
+  ],
+  'resnet18-224': [
+    'whole',
+    'stream4 | 8 | whole',
+    'stream4 > 8 > stream4 | 15 | whole',
+    'stream2 > 2 > stream2 > 8 > stream2 | 15 | whole',
+    '2x2 | 8 | whole',
+    'stream8 | 15 | whole',
+  ],
+};
 
-const SWEEP = [
-  {
-    definition: 'yolov2',
-    layers: { from: 0, to: 15 },
-    size: 608,
-    plans: [
-      'whole',
-      '2x2',
-      '3x3',
-      '5x5',
-      '3x3 | 8 | 2x2',
-      '5x5 | 8 | 2x2',
-      '3x3 | 12 | 2x2',
-      '4x4 | 4 | 3x3',
-      '1x4 | 8 | 2x1',
-      '4x4 | 2 | 4x4 | 4 | 4x4 | 8 | 2x2',
-      '5x5 | 1 | 5x5 | 2 | 5x5 | 3 | 5x5',
-      'stream1',
-      'stream4',
-      'stream16',
-      'stream4 > 8 > stream4',
-      'stream8 > 4 > stream8 > 8 > stream4 > 12 > stream4',
-      'stream16 > 2 > stream16 > 4 > stream8 > 8 > stream8 | 12 | whole',
-      'stream1 | 12 | whole | 14 | whole',
-      'stream8 | 8 | stream16 | 12 | whole | 14 | whole',
-    ],
-  },
-  {
-    definition: 'yolov2',
-    size: 416,
-    plans: [
-      'whole',
-      '2x2',
-      '3x3 | 8 | 2x2',
-      '4x4 | 12 | whole',
-      'stream4 | 17 | whole',
-      'stream2 > 8 > stream2 | 17 | whole',
-    ],
-  },
-  {
-    definition: 'yolov2-tiny',
-    size: 416,
-    plans: [
-      'whole',
-      '2x2',
-      '3x3 | 6 | 2x2',
-      '4x4 | 4 | 2x2',
-      '5x5 | 8 | whole',
-      'stream1 | 10 | whole',
-      'stream4 > 4 > stream2 | 10 | whole',
-    ],
-  },
-] as const;
+const WAYS: readonly { readonly level: Level; readonly malloc: Malloc }[] = (
+  ['extended', 'all'] as const
+).flatMap((level) => (['trimmed', 'retained'] as const).map((malloc) => ({ level, malloc })));
+
+interface Flags {
+  readonly networks: readonly BenchNetwork[];
+  readonly threads: number;
+  readonly rounds: number;
+  readonly json?: string;
+}
 
 interface Row {
   readonly network: string;
   readonly plan: string;
-  readonly predictedBytes: number;
+  readonly settings: Plan['settings'];
+  readonly predicted: Plan['predicted'];
+  readonly work: Work;
   readonly measuredBytes: number;
+  readonly measuredMs: number;
 }
 
-async function sweep(folder: string): Promise<readonly Row[]> {
-  return withContext('sweeping', async (context) => {
-    const store = new ModelStore(join(folder, 'models'));
-    const image = await drawImage(join(folder, 'shapes.png'));
-    const rows: Row[] = [];
-    for (const { definition, size, plans, ...rest } of SWEEP) {
-      const name = `${definition}-${size}`;
-      const options = {
-        store,
-        executor: context.executor,
-        name,
-        force: true,
-        size: { width: size, height: size },
-      };
-      await synthesizeDarknet(
-        { name: definition, text: DEFINITIONS.get(definition) ?? '' },
-        { seed: 1, ...rest },
-        options,
-      );
-      const network = await openModel(store, name, context);
-      for (const notation of plans) {
-        context.progress.show(`${name}: ${notation}`);
-        rows.push({ network: name, ...(await measurePlan(network, { notation, image })) });
-      }
-    }
-    return rows;
-  });
+function readFlags(): Flags {
+  return new Command('predictor')
+    .option(
+      '--networks <names>',
+      'by commas',
+      (text: string) => text.split(',').map(findNetwork),
+      Object.keys(SWEEP).map(findNetwork),
+    )
+    .option('--threads <number>', 'of one operator', parseThreads, 1)
+    .option('--rounds <number>', 'turns of each plan', parseCount, 3)
+    .option('--json <file>', 'write all figures')
+    .parse()
+    .opts<Flags>();
 }
 
-async function measurePlan(
-  network: Network,
-  { notation, image }: { notation: string; image: string },
-): Promise<Omit<Row, 'network'>> {
-  const plan = planNetwork(network, { ...SETTINGS, notation, budgetBytes: Number.POSITIVE_INFINITY });
-  const { measured } = await runNetwork(network, plan, {
-    ...SETTINGS,
-    images: [image],
-    repeat: 3,
-    verify: false,
-  });
-  return {
-    plan: plan.notation,
-    predictedBytes: plan.predicted.workingBytes,
-    measuredBytes: measured.workingBytes,
-  };
-}
-
-function printRows(rows: readonly Row[]): void {
-  const cells = rows.map(({ network, plan, predictedBytes, measuredBytes }) => [
-    network,
-    plan,
-    formatBytes(predictedBytes),
-    formatBytes(measuredBytes),
-    `${((predictedBytes / measuredBytes - 1) * 100).toFixed(0)} %`,
-  ]);
-  printLine(formatTable(['network', 'plan', 'predicted', 'measured', 'error'], cells));
-  const errors = rows.map(({ predictedBytes, measuredBytes }) => Math.abs(predictedBytes - measuredBytes));
-  const under = rows.map(({ predictedBytes, measuredBytes }) => measuredBytes - predictedBytes);
-  printLine();
-  printLine(
-    `median error ${formatBytes(median(errors))}, largest shortfall ${formatBytes(Math.max(0, ...under))}`,
+function plansOf(network: Network, { threads }: Flags, profile: DeviceProfile): readonly Plan[] {
+  const budget = { strategy: 'mafat', weights: 'evictable', budgetBytes: Number.POSITIVE_INFINITY } as const;
+  return (SWEEP[network.name] ?? []).flatMap((notation) =>
+    WAYS.map((way) => planNetwork(network, { notation, ...way, threads, profile, ...budget })),
   );
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
-try {
-  const rows = await sweep(folder);
-  printRows(rows);
-  const file = process.argv[process.argv.indexOf('--json') + 1];
-  if (process.argv.includes('--json') && file !== undefined)
-    await writeFile(file, JSON.stringify(rows, null, 2));
-} finally {
-  await rm(folder, { recursive: true, force: true });
+/** Amounts of work of all segments. */
+function workOf({ graph }: Network, { segments, settings }: Plan): Work {
+  const sum = emptyWork();
+  for (const { segment } of segments) {
+    for (const session of sessionsOf(graph, segment)) {
+      const peaks = predictStepPeaks(graph, session, settings.threads);
+      const work = countWork(graph, session, peaks);
+      for (const kind of WORK_KINDS) sum[kind] += work[kind];
+    }
+  }
+  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0 } : sum;
 }
+
+async function measure(
+  network: Network,
+  {
+    plan,
+    rounds,
+    context,
+  }: { readonly plan: Plan; readonly rounds: number; readonly context: CommandContext },
+): Promise<Row> {
+  const contestant = planContestant(network, { party: 'ours', plan });
+  const turns = [];
+  for (let round = 0; round < rounds; round += 1) {
+    context.signal.throwIfAborted();
+    turns.push(await takeTurn(contestant, { runs: 4, check: false }));
+  }
+  return {
+    network: network.name,
+    plan: plan.notation,
+    settings: plan.settings,
+    predicted: plan.predicted,
+    work: workOf(network, plan),
+    measuredBytes: median(turns.map(({ workingBytes }) => workingBytes)),
+    measuredMs: median(turns.flatMap(({ latencyMs }) => latencyMs)),
+  };
+}
+
+const percent = (ratio: number) => `${(ratio * 100).toFixed(0)} %`;
+
+function printRows(rows: readonly Row[]): void {
+  const cells = rows.map(({ network, plan, settings, predicted, measuredBytes, measuredMs }) => [
+    network,
+    plan,
+    `${settings.level}, ${settings.malloc}`,
+    formatBytes(predicted.workingBytes),
+    formatBytes(measuredBytes),
+    formatMs(predicted.latencyMs),
+    formatMs(measuredMs),
+    percent(predicted.latencyMs / measuredMs - 1),
+  ]);
+  const header = ['network', 'plan', 'settings', 'predicted', 'measured', 'predicted', 'measured', 'error'];
+  printLine(formatTable(header, cells));
+  printLine();
+  printLine(summarize(rows));
+}
+
+/** Of memory: the error and the shortfall, each beside what is allowed. */
+function summarize(rows: readonly Row[]): string {
+  const gap = (part: number) => (row: Row) => {
+    const allowed = Math.max(part * row.measuredBytes, 2 * 2 ** 20);
+    return (row.predicted.workingBytes - row.measuredBytes) / allowed;
+  };
+  const errors = rows.map((row) => Math.abs(gap(0.05)(row)));
+  const short = rows.filter((row) => gap(0.1)(row) < -1);
+  const latency = rows.map(({ predicted, measuredMs }) => Math.abs(predicted.latencyMs / measuredMs - 1));
+  return [
+    `${rows.length} plans`,
+    `memory: median error ${median(errors).toFixed(2)} of what is allowed (the larger of 5 % and 2 MB),`,
+    `${short.length} under by more than the larger of 10 % and 2 MB`,
+    `latency: median error ${percent(median(latency))}`,
+  ].join('\n');
+}
+
+async function main(): Promise<void> {
+  const flags = readFlags();
+  const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
+  const profile = deviceProfile() ?? BUILT_IN_PROFILE;
+  printLine(`costs: ${profile.source}`);
+  try {
+    const rows = await withContext('sweeping', async (context) => {
+      const all: Row[] = [];
+      for (const bench of flags.networks) {
+        const prepared = await prepareNetwork(bench, { context, folder });
+        for (const plan of plansOf(prepared.network, flags, profile)) {
+          context.progress.show(`${bench.name}: ${plan.notation}`);
+          all.push(await measure(prepared.network, { plan, rounds: flags.rounds, context }));
+        }
+        await prepared.remove();
+      }
+      return all;
+    });
+    printRows(rows);
+    if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify(rows, null, 2));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+await runBench(main);

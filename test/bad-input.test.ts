@@ -178,8 +178,7 @@ async function memoryToRefuse(path: string): Promise<number> {
     const input = imageInputOf(parseOnnx(smallModel()));
     const empty = {
       folder: '.',
-      level: 'extended',
-      threads: 1,
+      settings: { level: 'extended', malloc: 'trimmed', threads: 1 },
       input,
       maps: [],
       segments: [],

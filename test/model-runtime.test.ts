@@ -52,5 +52,5 @@ function startRuntime(context: TestContext, strategy = 'optimal') {
     mapsWeights: true,
     checkFiles: () => undefined,
   };
-  return { runtime: new ModelRuntime(network, config, store), weightsBytes };
+  return { runtime: new ModelRuntime(network, config, { store }), weightsBytes };
 }

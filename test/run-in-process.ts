@@ -1,18 +1,14 @@
 import { compilePlan } from '../agent/engine/compile.js';
 import { ProgramRunner, packOutput } from '../agent/engine/program-runner.js';
 import type { ImageInput, OutputTensor } from '../agent/engine/protocol.js';
-import type { Graph, Plan, PredictSettings } from '../shared/index.js';
+import type { Graph, Plan } from '../shared/index.js';
 import { knownShape, mulberry32, tensorAt } from '../shared/index.js';
 
 /** Runs a plan on ONNX Runtime in this process, on an image of noise; weights are inline. */
-export async function runInProcess(
-  graph: Graph,
-  plan: Plan,
-  settings: PredictSettings,
-): Promise<readonly OutputTensor[]> {
+export async function runInProcess(graph: Graph, plan: Plan): Promise<readonly OutputTensor[]> {
   const input = imageInputOf(graph);
-  const program = compilePlan(graph, plan, { folder: '.', input, ...settings });
-  const runner = await ProgramRunner.load(program, { collect: () => undefined, onStep: () => undefined });
+  const program = compilePlan(graph, plan, { folder: '.', input });
+  const runner = await ProgramRunner.load(program, { onStep: () => undefined });
   try {
     const { width, height, channels } = input;
     const random = mulberry32(7);

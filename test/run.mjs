@@ -14,5 +14,7 @@ if (files.length === 0) {
   console.error(`no test matches ${wanted.join(' ')}`);
   process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ['--test', ...files], { stdio: 'inherit' });
+// As the executor is started: memory is released at once (agent/engine/typed-array.ts).
+const flags = 'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
+const { status } = spawnSync(process.execPath, [...flags, '--test', ...files], { stdio: 'inherit' });
 process.exit(status ?? 1);

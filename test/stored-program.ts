@@ -53,7 +53,7 @@ export function programOf(
   { level = 'all', threads = 1 }: Partial<PredictSettings> = {},
 ): Program {
   const planned = buildPlan(graph, parsePlan(plan), { level, threads });
-  return compilePlan(graph, planned, { folder, input: imageInputOf(graph), level, threads });
+  return compilePlan(graph, planned, { folder, input: imageInputOf(graph) });
 }
 
 export function sessionsOfProgram({ segments }: Program): readonly SessionProgram[] {
@@ -70,8 +70,7 @@ export async function runProgram(
   program: Program,
   { onLoaded }: RunWatch = {},
 ): Promise<readonly OutputTensor[]> {
-  const options = { collect: () => undefined, onStep: () => undefined };
-  const runner = await ProgramRunner.load(program, options);
+  const runner = await ProgramRunner.load(program, { onStep: () => undefined });
   try {
     onLoaded?.();
     const { width, height, channels } = program.input;

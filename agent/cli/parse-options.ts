@@ -1,7 +1,7 @@
 /** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
 import { InvalidArgumentError } from 'commander';
-import type { Level, WeightsPolicy } from '../../shared/index.js';
-import { LEVELS, parsePlan } from '../../shared/index.js';
+import type { Level, Malloc, WeightsPolicy } from '../../shared/index.js';
+import { LEVELS, MALLOCS, parsePlan } from '../../shared/index.js';
 import { parseByteSize } from '../config/byte-size.js';
 import { configSchema } from '../config/config-schema.js';
 
@@ -61,6 +61,12 @@ export function parseLevel(text: string): Level {
   const level = LEVELS.find((known) => known === text);
   if (level === undefined) throw new InvalidArgumentError(`Expected one of ${LEVELS.join(', ')}.`);
   return level;
+}
+
+export function parseMalloc(text: string): Malloc {
+  const malloc = MALLOCS.find((known) => known === text);
+  if (malloc === undefined) throw new InvalidArgumentError(`Expected one of ${MALLOCS.join(', ')}.`);
+  return malloc;
 }
 
 export function parseWeights(text: string): WeightsPolicy {

@@ -1,33 +1,36 @@
 import { Command, Option } from 'commander';
-import type { Graph, Level, Plan, PlannedSegment, Segment, WeightsPolicy } from '../../shared/index.js';
+import type {
+  Graph,
+  Level,
+  Malloc,
+  Plan,
+  PlannedSegment,
+  Segment,
+  WeightsPolicy,
+} from '../../shared/index.js';
 import { describeSegments } from '../../shared/index.js';
-import type { Network } from '../open-model.js';
-import {
-  DEFAULT_LEVEL,
-  DEFAULT_STRATEGY,
-  DEFAULT_THREADS,
-  openModel,
-  planNetwork,
-  STRATEGIES,
-} from '../open-model.js';
+import type { Network, SettingsChoice } from '../open-model.js';
+import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../open-model.js';
 import { withContext } from './context.js';
 import {
   parseBytes,
   parseLevel,
+  parseMalloc,
   parseNotation,
   parseSize,
   parseThreads,
   parseWeights,
 } from './parse-options.js';
-import { formatBytes, formatMacs, formatTable, printJson, printLine } from './print.js';
+import { formatBytes, formatMacs, formatMs, formatTable, printJson, printLine } from './print.js';
 
 export interface PlanFlags {
   readonly budget?: number;
   readonly plan?: string;
   readonly input?: { width: number; height: number };
   readonly strategy: string;
-  readonly threads: number;
-  readonly level: Level;
+  readonly threads?: number;
+  readonly level?: Level;
+  readonly malloc?: Malloc;
   readonly weights: WeightsPolicy;
   readonly json?: boolean;
 }
@@ -43,8 +46,13 @@ export function withPlanOptions(command: Command): Command {
         .choices([...STRATEGIES.keys()])
         .default(DEFAULT_STRATEGY),
     )
-    .option('--threads <number>', 'threads of one operator', parseThreads, DEFAULT_THREADS)
-    .option('--level <level>', 'optimisation level of ONNX Runtime', parseLevel, DEFAULT_LEVEL)
+    .option('--threads <number>', 'threads of one operator (default: as is fastest)', parseThreads)
+    .option('--level <level>', 'optimisation level of ONNX Runtime (default: as is fastest)', parseLevel)
+    .option(
+      '--malloc <kind>',
+      'memory freed by a step: trimmed gives it back, retained keeps it (default: as is fastest)',
+      parseMalloc,
+    )
     .option(
       '--weights <policy>',
       'resident: the budget bounds mapped weights, too; evictable: it does not',
@@ -73,12 +81,20 @@ export function sizeOf({ input }: PlanFlags): { size?: { width: number; height: 
 }
 
 export function planByFlags(network: Network, flags: PlanFlags): Plan {
-  const { strategy, threads, level, weights, budget = Number.POSITIVE_INFINITY } = flags;
+  const { strategy, weights, budget = Number.POSITIVE_INFINITY } = flags;
   if (flags.plan !== undefined && flags.budget !== undefined) {
     throw new RangeError('Cannot use --plan and --budget together: a plan by hand is taken as it is');
   }
   const notation = flags.plan === undefined ? {} : { notation: flags.plan };
-  return planNetwork(network, { ...notation, strategy, threads, level, weights, budgetBytes: budget });
+  return planNetwork(network, { ...notation, ...choiceOf(flags), strategy, weights, budgetBytes: budget });
+}
+
+function choiceOf({ threads, level, malloc }: PlanFlags): SettingsChoice {
+  return {
+    ...(threads === undefined ? {} : { threads }),
+    ...(level === undefined ? {} : { level }),
+    ...(malloc === undefined ? {} : { malloc }),
+  };
 }
 
 function inputText({ input }: Network): string {
@@ -86,9 +102,10 @@ function inputText({ input }: Network): string {
 }
 
 /** `from` and `to` are the first and the last layer of a segment. */
-export function planJson(graph: Graph, { notation, segments, predicted }: Plan) {
+export function planJson(graph: Graph, { notation, settings, segments, predicted }: Plan) {
   return {
     notation,
+    settings,
     segments: segments.map(({ segment, prediction }) => ({
       ...layersOf(graph, segment),
       mode: describeSegments(graph, [segment]),
@@ -106,8 +123,9 @@ function layersOf(graph: Graph, { from, to }: Segment): { from: number; to: numb
 }
 
 function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
-  const { workingBytes, weightsBytes, peakBytes } = plan.predicted;
+  const { workingBytes, weightsBytes, peakBytes, latencyMs } = plan.predicted;
   printLine(`${name} at ${network.input.width}x${network.input.height}: ${plan.notation}`);
+  printLine(settingsText(plan));
   printLine();
   const header = ['layers', 'mode', 'halo', 'working', 'weights', 'MACs', 'overhead', 'equal to untiled'];
   printLine(
@@ -118,8 +136,12 @@ function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
   );
   printLine();
   printLine(
-    `predicted: working ${formatBytes(workingBytes)} + weights ${formatBytes(weightsBytes)} = peak ${formatBytes(peakBytes)}`,
+    `predicted: working ${formatBytes(workingBytes)} + weights ${formatBytes(weightsBytes)} = peak ${formatBytes(peakBytes)}, ${formatMs(latencyMs)}`,
   );
+}
+
+export function settingsText({ settings: { level, malloc, threads } }: Plan): string {
+  return `level ${level}, malloc ${malloc}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }
 
 function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): readonly string[] {

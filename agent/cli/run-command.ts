@@ -7,7 +7,7 @@ import { runNetwork } from '../run-network.js';
 import { withContext } from './context.js';
 import { collect, parseCount, parseRatio } from './parse-options.js';
 import type { PlanFlags } from './plan-command.js';
-import { planByFlags, planJson, sizeOf, withPlanOptions } from './plan-command.js';
+import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './plan-command.js';
 import { formatBytes, formatMs, formatTable, median, printJson, printLine } from './print.js';
 
 interface RunFlags extends PlanFlags {
@@ -34,12 +34,12 @@ export function runCommand(): Command {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
         await context.releaseExecutor();
         const plan = planByFlags(network, flags);
-        const { threads, level, repeat, image: images, verify = false } = flags;
+        const { repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
         const onUnmapped = (reason: string) =>
           process.stderr.write(`mafat: weights are copied to the heap, beside the plan: ${reason}\n`);
         const onProgress = progress.show;
-        const options = { threads, level, repeat, images, verify, onProgress, onUnmapped, signal };
+        const options = { repeat, images, verify, onProgress, onUnmapped, signal };
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
         return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
       });
@@ -63,6 +63,7 @@ function printRun({ network, plan, run }: RunReport): void {
   const { measured, verify, images } = run;
   const { workingBytes, peakBytes } = plan.predicted;
   printLine(`${network.name}: ${plan.notation}`);
+  printLine(settingsText(plan));
   printLine(
     `working memory ${formatBytes(measured.workingBytes)} (predicted ${formatBytes(workingBytes)}; with weights ${formatBytes(peakBytes)})`,
   );

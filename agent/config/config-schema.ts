@@ -1,8 +1,8 @@
 /** The agent's configuration: its keys, their rules and defaults. config/agent.yaml says what they mean. */
 import { isIP } from 'node:net';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { z } from 'zod';
-import { LEVELS } from '../../shared/index.js';
+import { LEVELS, MALLOCS } from '../../shared/index.js';
 import {
   byteSize,
   choice,
@@ -47,8 +47,10 @@ const text = rule(
 
 const modelSchema = map({
   name: modelName,
-  threads: orDefault(wholeNumber(1, MAX_THREADS), Math.min(availableParallelism(), MAX_THREADS)),
-  level: orDefault(choice(LEVELS), 'extended' as const),
+  /** Null: whatever is fastest, up to the number of cores. */
+  threads: orDefault(wholeNumber(1, MAX_THREADS), null),
+  level: orDefault(choice(['auto', ...LEVELS]), 'auto' as const),
+  malloc: orDefault(choice(['auto', ...MALLOCS]), 'auto' as const),
   strategy: orDefault(
     matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a strategy, such as optimal'),
     'optimal',

@@ -36,8 +36,6 @@ import type {
 export interface CompileOptions {
   readonly folder: string;
   readonly input: ImageInput;
-  readonly level: Program['level'];
-  readonly threads: number;
 }
 
 /** @throws {RangeError} if a tensor without a fixed shape crosses a cut. */
@@ -54,6 +52,7 @@ export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): 
   const compiler: NumberedMaps = { graph, mapOf };
   return {
     ...options,
+    settings: plan.settings,
     maps: crossing.map((tensor): MapSpec => {
       const { dtype } = tensorAt(graph, tensor);
       const shape = knownShape(tensorAt(graph, tensor));

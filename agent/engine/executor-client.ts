@@ -4,9 +4,11 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Malloc } from '../../shared/index.js';
 import { InputError } from './input-error.js';
 import { PeakMeter, readProcessMemory } from './process-memory.js';
 import type { Answers, ExecutorMessage, Request } from './protocol.js';
+import { TRANSFER_FLAGS } from './typed-array.js';
 
 /** The executor ended or hung; the request is lost, and a new executor is needed. */
 export class ExecutorError extends Error {
@@ -15,20 +17,30 @@ export class ExecutorError extends Error {
 }
 
 /**
- * glibc: two arenas, and whatever has 128 KiB or more goes back to the system when freed. Without these
- * thresholds glibc raises them as it goes and keeps what it got (159 MB against 80; research of 2026-11).
+ * glibc's settings, fixed when a process starts. `trimmed`: whatever has 128 KiB or more goes back to the system when
+ * freed, and comes back as huge pages where the system has them, since each fresh page is a fault. `retained`: what
+ * was got is kept, and there are no faults. Without either glibc raises its thresholds as it goes (159 MB against 80;
+ * research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
  */
-const MALLOC_ENVIRONMENT = {
-  MALLOC_ARENA_MAX: '2',
-  MALLOC_MMAP_THRESHOLD_: '131072',
-  MALLOC_TRIM_THRESHOLD_: '131072',
+const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
+  trimmed: {
+    MALLOC_ARENA_MAX: '2',
+    MALLOC_MMAP_THRESHOLD_: '131072',
+    MALLOC_TRIM_THRESHOLD_: '131072',
+    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+  },
+  retained: {
+    MALLOC_ARENA_MAX: '2',
+    MALLOC_MMAP_THRESHOLD_: '67108864',
+    MALLOC_TRIM_THRESHOLD_: '67108864',
+  },
 };
 
 /** Since 1.29 ONNX Runtime reports to its maker, and leaves files in /tmp and ~/.cache, unless told not to. */
 const PRIVACY_ENVIRONMENT = { ORT_DISABLE_TELEMETRY: '1' };
 
-/** Explicit collections, and a young generation that is small enough to be collected after every step. */
-const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
+/** A small young generation: what runs leave behind is small, and is to be found soon. */
+const NODE_FLAGS = ['--expose-gc', '--max-semi-space-size=1', ...TRANSFER_FLAGS];
 
 /** Longer than the slowest single step on the slowest board we know; ended executors are noticed at once. */
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
@@ -63,6 +75,7 @@ const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = 
 };
 
 export class Executor {
+  readonly malloc: Malloc;
   #child: ChildProcess | undefined;
   #idleBytes = 0;
   #nextId = 1;
@@ -72,6 +85,10 @@ export class Executor {
   readonly #whenEnded = new Promise<string>((resolve) => {
     this.#endNow = resolve;
   });
+
+  constructor(malloc: Malloc = 'trimmed') {
+    this.malloc = malloc;
+  }
 
   /** Private memory after ONNX Runtime's start, before any model. */
   get idleBytes(): number {
@@ -83,7 +100,7 @@ export class Executor {
     const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), {
       execArgv: NODE_FLAGS,
       serialization: 'advanced',
-      env: { ...process.env, ...MALLOC_ENVIRONMENT, ...PRIVACY_ENVIRONMENT },
+      env: { ...process.env, ...MALLOC_ENVIRONMENTS[this.malloc], ...PRIVACY_ENVIRONMENT },
       stdio: ['ignore', 2, 2, 'ipc'],
     });
     this.#child = child;

@@ -9,7 +9,6 @@ import { InputError } from './input-error.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session, saveOptimized } from './onnx-runtime.js';
-import type { CollectGarbage } from './program-runner.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
 import type {
   AgentMessage,
@@ -22,14 +21,21 @@ import type {
   TensorSource,
 } from './protocol.js';
 import { writeTrivialModel } from './trivial-model.js';
-import { valuesOf } from './typed-array.js';
+import { release, valuesOf } from './typed-array.js';
 
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
 
+/** Images and tensors come in messages, whose memory the collector alone can free: some 9 ms, each time this much came. */
+const COLLECT_BYTES = 3 * 2 ** 20;
+
 class Executor {
   #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
   #lastProgress = 0;
+  /** Outputs of the last run. */
+  #sent: readonly TensorData[] = [];
+  /** In messages, since garbage was collected. */
+  #receivedBytes = 0;
 
   async handle(request: Request): Promise<Answers[keyof Answers]> {
     switch (request.kind) {
@@ -50,10 +56,7 @@ class Executor {
   async #load(program: Program): Promise<null> {
     await this.#runner?.runner.unload();
     this.#runner = undefined;
-    const options = {
-      collect: collectGarbage,
-      onStep: (step: number, steps: number) => this.#report(step, steps),
-    };
+    const options = { onStep: (step: number, steps: number) => this.#report(step, steps) };
     this.#runner = { program, runner: await ProgramRunner.load(program, options) };
     return null;
   }
@@ -62,17 +65,27 @@ class Executor {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
     const input = await readInput(image, program);
-    // What decoding left behind must not count on top of the first step.
-    collectGarbage();
     const start = performance.now();
     const results = await runner.run(input);
     const latencyMs = performance.now() - start;
     const { width, height } = 'width' in input ? input : program.input;
+    this.#sent = results.map(({ tensor }) => tensor);
     return {
       image: { width, height },
       latencyMs,
       outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
     };
+  }
+
+  /** After an answer has been sent: its tensors go, and now and then what messages left behind. */
+  afterAnswer(request: Request): void {
+    for (const buffer of new Set(this.#sent.map(({ data }) => data))) release(buffer);
+    this.#sent = [];
+    if (request.kind !== 'run') return;
+    this.#receivedBytes += sizeOf(request.image);
+    if (this.#receivedBytes < COLLECT_BYTES) return;
+    this.#receivedBytes = 0;
+    collectGarbage();
   }
 
   #report(step: number, steps: number): void {
@@ -81,6 +94,10 @@ class Executor {
     this.#lastProgress = now;
     send({ kind: 'progress', step, steps });
   }
+}
+
+function sizeOf(source: ImageSource | TensorSource): number {
+  return source.kind === 'file' ? 0 : source.bytes.byteLength;
 }
 
 /** @throws {InputError} naming what is wrong with it. */
@@ -106,9 +123,10 @@ function tensorInput({ dtype, shape, bytes }: TensorSource, { maps }: Program): 
   return { dtype, shape, data: valuesOf(dtype, bytes) };
 }
 
-const collectGarbage: CollectGarbage = (options) => {
-  (globalThis as { gc?: CollectGarbage }).gc?.(options);
-};
+/** `globalThis.gc`, present under --expose-gc. What starting and loading leave behind is no part of any run. */
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}
 
 function send(message: ExecutorMessage): void {
   // Without the agent there is nobody to answer.
@@ -124,6 +142,7 @@ async function answer(executor: Executor, { id, request }: AgentMessage): Promis
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     send({ kind: 'error', id, name, message });
   }
+  executor.afterAnswer(request);
 }
 
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */

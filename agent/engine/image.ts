@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import type { ImageInput, ImageSource } from './protocol.js';
 import type { Size } from './shown-size.js';
 import { marginOf, shownSize } from './shown-size.js';
+import { release } from './typed-array.js';
 
 /** 2^26 pixels: above any camera that feeds a small board, and 1/4 of what sharp would accept. */
 export const MAX_PIXELS = 2 ** 26;
@@ -151,9 +152,12 @@ async function sampleImage(image: RawImage, { width, height }: Size): Promise<Ra
     fromRaw(image).extend({ left, top, right, bottom, extendWith: 'copy' }),
     image.channels,
   );
+  release(image.data);
   const [scaleX, scaleY] = [(width - 1) / (image.width - 1), (height - 1) / (image.height - 1)];
   const options = { interpolator: 'vsqbs', idx: -BORDER, idy: -BORDER } as const;
-  return toRaw(fromRaw(bordered).affine([scaleX, 0, 0, scaleY], options), image.channels);
+  const sampled = await toRaw(fromRaw(bordered).affine([scaleX, 0, 0, scaleY], options), image.channels);
+  release(bordered.data);
+  return sampled;
 }
 
 /** Pixels copied around the image first: beyond its border libvips would sample black. */
@@ -178,7 +182,10 @@ async function trimTo({ width, height }: Size, image: RawImage): Promise<RawImag
   const right = Math.max(0, width - image.width);
   const bottom = Math.max(0, height - image.height);
   const grown = await toRaw(fromRaw(image).extend({ right, bottom, extendWith: 'copy' }), image.channels);
-  return toRaw(fromRaw(grown).extract({ left: 0, top: 0, width, height }), image.channels);
+  release(image.data);
+  const trimmed = await toRaw(fromRaw(grown).extract({ left: 0, top: 0, width, height }), image.channels);
+  release(grown.data);
+  return trimmed;
 }
 
 /** Fills up to the network's input where the aspect ratio was kept. */
@@ -186,7 +193,12 @@ async function addMargins(image: RawImage, input: ImageInput): Promise<RawImage>
   if (image.width === input.width && image.height === input.height) return image;
   const { left, top } = marginOf(image, input);
   const [right, bottom] = [input.width - image.width - left, input.height - image.height - top];
-  return toRaw(fromRaw(image).extend({ left, top, right, bottom, background: GREY }), image.channels);
+  const framed = await toRaw(
+    fromRaw(image).extend({ left, top, right, bottom, background: GREY }),
+    image.channels,
+  );
+  release(image.data);
+  return framed;
 }
 
 /** Darknet fills letterbox margins with 0.5. */

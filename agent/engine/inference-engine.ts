@@ -6,7 +6,7 @@
  * cache. If the executor is lost it is replaced, and the inference is tried once more, so no frame is lost to
  * an executor that was killed.
  */
-import type { Graph, Plan, PredictSettings } from '../../shared/index.js';
+import type { Graph, Malloc, Plan } from '../../shared/index.js';
 import type { CompileOptions } from './compile.js';
 import { compilePlan } from './compile.js';
 import { Executor, ExecutorError } from './executor-client.js';
@@ -15,7 +15,7 @@ import { readProcessMemory } from './process-memory.js';
 import type { ImageSource, RunResult, TensorSource } from './protocol.js';
 
 /** What the engine needs to run a model. */
-export interface EngineModel extends PredictSettings {
+export interface EngineModel {
   readonly name: string;
   readonly graph: Graph;
   readonly folder: string;
@@ -85,6 +85,8 @@ export class InferenceEngine {
   #loading: string | undefined;
   /** When a run by each plan was last measured. */
   readonly #measuredAtMs = new WeakMap<Planned, number>();
+  /** The most that any plan loaded since the executor's start needs. */
+  #usedBytes = 0;
   #waiting = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #stopped = false;
@@ -158,7 +160,10 @@ export class InferenceEngine {
     if (this.#stopped) throw new BusyError('Cannot infer: the engine is stopping');
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
-    const run = () => this.#measured(planned, () => this.#run(planned, work));
+    const run = async () => {
+      await this.#fitExecutor(planned);
+      return this.#measured(planned, () => this.#run(planned, work));
+    };
     try {
       return await run();
     } catch (error) {
@@ -201,22 +206,33 @@ export class InferenceEngine {
     this.#loaded = undefined;
     const { model, plan } = planned;
     model.checkFiles?.();
-    const { folder, input, level, threads } = model;
-    const compiled = compilePlan(model.graph, plan, { folder, input, level, threads });
+    const { folder, input } = model;
+    const compiled = compilePlan(model.graph, plan, { folder, input });
     this.#loading = model.name;
     const program = await this.#optimizer.optimize(compiled);
     await this.executor().ask({ kind: 'load', program });
+    this.#usedBytes = Math.max(this.#usedBytes, plan.predicted.workingBytes);
     this.#loaded = planned;
+  }
+
+  /** How memory is freed is fixed when a process starts; and one that keeps what it got doesn't shrink with its plan. */
+  async #fitExecutor(planned: Planned): Promise<void> {
+    const { malloc } = planned.plan.settings;
+    const isSame = this.executor().malloc === malloc;
+    const mayStay = malloc === 'trimmed' || planned.plan.predicted.workingBytes >= this.#usedBytes;
+    if (this.#loaded !== planned && !(isSame && mayStay)) await this.#startExecutor(malloc);
   }
 
   #reportUnmapped(reason: string): void {
     if (this.#loading !== undefined) this.#options.onUnmapped?.(this.#loading, reason);
   }
 
-  async #startExecutor(): Promise<void> {
-    await this.#executor?.stop();
+  async #startExecutor(malloc?: Malloc): Promise<void> {
+    const before = this.#executor;
+    await before?.stop();
     this.#loaded = undefined;
-    const executor = new Executor();
+    this.#usedBytes = 0;
+    const executor = new Executor(malloc ?? before?.malloc);
     await executor.start();
     this.#executor = executor;
     void executor.ended.then((reason) => this.#revive(executor, reason));

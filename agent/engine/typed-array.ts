@@ -43,6 +43,23 @@ export function valuesOf(dtype: DataType, bytes: Uint8Array): TypedArray {
   );
 }
 
+/**
+ * Gives the memory of an array back at once, instead of whenever the collector comes by; the array is empty from
+ * then on, and so is every other view of its buffer. Not for bytes that came in a message: they share theirs.
+ */
+export function release({ buffer }: TypedArray): void {
+  (buffer as TransferableBuffer).transfer?.(0);
+}
+
+/** Of ES2024; Node 20 has it behind TRANSFER_FLAGS. Without it memory is given back, but later. */
+interface TransferableBuffer extends ArrayBuffer {
+  transfer?(newByteLength: number): ArrayBuffer;
+}
+
+/** What a Node process needs so that `release` releases. */
+export const TRANSFER_FLAGS: readonly string[] =
+  'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
+
 function arrayClass(dtype: DataType) {
   if (dtype === 'string') throw new TypeError('Cannot hold a string tensor: only numbers are supported');
   return ARRAYS[dtype];

@@ -59,4 +59,41 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (planner, model_digest, width, height, threads, level, strategy, weights, budget_bytes)
   ) STRICT, WITHOUT ROWID;
   `,
+  // A plan fixes its settings, too, by costs that may be measured: what was asked for, and what was chosen.
+  `
+  DROP TABLE plans;
+  CREATE TABLE plans (
+    planner TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    choice TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    budget_bytes INTEGER NOT NULL,
+    notation TEXT NOT NULL,
+    level TEXT NOT NULL,
+    malloc TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    working_bytes INTEGER NOT NULL,
+    weights_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (planner, model_digest, width, height, choice, strategy, weights, profile, budget_bytes)
+  ) STRICT, WITHOUT ROWID;
+
+  ALTER TABLE measurements ADD COLUMN predicted_ms REAL;
+  ALTER TABLE measurements ADD COLUMN level TEXT;
+  ALTER TABLE measurements ADD COLUMN malloc TEXT;
+  ALTER TABLE measurements ADD COLUMN threads INTEGER;
+
+  CREATE TABLE profiles (
+    device TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    kernels TEXT NOT NULL,
+    costs TEXT NOT NULL,
+    measured_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, threads, kernels)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

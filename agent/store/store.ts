@@ -11,7 +11,7 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import type { Level, WeightsPolicy } from '../../shared/index.js';
+import type { RunSettings, WeightsPolicy } from '../../shared/index.js';
 import { MIGRATIONS } from './migrations.js';
 
 /** What a plan was made for, budget apart. */
@@ -21,13 +21,15 @@ export interface PlanKey {
   readonly modelDigest: string;
   readonly width: number;
   readonly height: number;
-  readonly threads: number;
-  readonly level: Level;
+  /** Settings that were asked for, as text. */
+  readonly choice: string;
   readonly strategy: string;
   readonly weights: WeightsPolicy;
+  /** Source of the costs. */
+  readonly profile: string;
 }
 
-export interface StoredPlan {
+export interface StoredPlan extends RunSettings {
   /** Budget it was searched for. */
   readonly budgetBytes: number;
   readonly notation: string;
@@ -35,12 +37,21 @@ export interface StoredPlan {
   readonly weightsBytes: number;
 }
 
-export interface Measurement {
+export interface Measurement extends RunSettings {
   readonly model: string;
   readonly notation: string;
   readonly predictedBytes: number;
   readonly measuredBytes: number;
+  readonly predictedMs: number;
   readonly latencyMs: number;
+}
+
+/** Costs of one way to run, as JSON, of a device that was measured. */
+export interface StoredCosts {
+  readonly threads: number;
+  readonly kernels: string;
+  readonly costs: string;
+  readonly measuredMs: number;
 }
 
 export interface AgentEvent {
@@ -51,8 +62,8 @@ export interface AgentEvent {
 /** Milliseconds that a writer waits for another process's lock, the agent with it. */
 const BUSY_MS = 200;
 
-const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height AND threads = @threads
-  AND level = @level AND strategy = @strategy AND weights = @weights`;
+const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
+  AND choice = @choice AND strategy = @strategy AND weights = @weights AND profile = @profile`;
 
 export interface StoreOptions {
   /** Told of each read or write that failed. */
@@ -103,7 +114,7 @@ export class Store {
     return this.#try('read a plan', (database) =>
       database
         .prepare<[PlanKey & BudgetBand], StoredPlan>(
-          `SELECT budget_bytes AS budgetBytes, notation, working_bytes AS workingBytes, weights_bytes AS weightsBytes
+          `SELECT budget_bytes AS budgetBytes, notation, level, malloc, threads, working_bytes AS workingBytes, weights_bytes AS weightsBytes
            FROM plans WHERE ${KEY_COLUMNS} AND budget_bytes BETWEEN @leastBytes AND @budgetBytes
            ORDER BY budget_bytes DESC LIMIT 1`,
         )
@@ -115,8 +126,8 @@ export class Store {
     this.#try('save a plan', (database) =>
       database
         .prepare(
-          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @threads, @level, @strategy, @weights,
-           @budgetBytes, @notation, @workingBytes, @weightsBytes, @nowMs)`,
+          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @choice, @strategy, @weights, @profile,
+           @budgetBytes, @notation, @level, @malloc, @threads, @workingBytes, @weightsBytes, @nowMs)`,
         )
         .run({ ...key, ...plan, nowMs }),
     );
@@ -126,8 +137,10 @@ export class Store {
     this.#try('save a measurement', (database) =>
       database
         .prepare(
-          `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, latency_ms)
-           VALUES (@nowMs, @model, @notation, @predictedBytes, @measuredBytes, @latencyMs)`,
+          `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, predicted_ms, latency_ms,
+             level, malloc, threads)
+           VALUES (@nowMs, @model, @notation, @predictedBytes, @measuredBytes, @predictedMs, @latencyMs,
+             @level, @malloc, @threads)`,
         )
         .run({ ...measurement, nowMs }),
     );
@@ -159,11 +172,39 @@ export class Store {
       database
         .prepare<[number], Measurement & { atMs: number }>(
           `SELECT at_ms AS atMs, model, notation, predicted_bytes AS predictedBytes,
-           measured_bytes AS measuredBytes, latency_ms AS latencyMs FROM measurements ORDER BY id DESC LIMIT ?`,
+           measured_bytes AS measuredBytes, predicted_ms AS predictedMs, latency_ms AS latencyMs, level, malloc, threads
+           FROM measurements WHERE predicted_ms IS NOT NULL ORDER BY id DESC LIMIT ?`,
         )
         .all(limit),
     );
     return rows ?? [];
+  }
+
+  /** Costs of a device, none if it wasn't measured. */
+  costsOf(device: string): readonly StoredCosts[] {
+    const rows = this.#try('read costs', (database) =>
+      database
+        .prepare<[string], StoredCosts>(
+          'SELECT threads, kernels, costs, measured_ms AS measuredMs FROM profiles WHERE device = ? ORDER BY threads, kernels',
+        )
+        .all(device),
+    );
+    return rows ?? [];
+  }
+
+  /** Replaces all costs of a device. @throws {Error} if they can't be kept: nobody measures for nothing. */
+  saveCosts(device: string, costs: readonly StoredCosts[]): void {
+    const saved = this.#try('save costs', (database) => {
+      const insert = database.prepare(
+        'INSERT INTO profiles VALUES (@device, @threads, @kernels, @costs, @measuredMs)',
+      );
+      database.transaction(() => {
+        database.prepare('DELETE FROM profiles WHERE device = ?').run(device);
+        for (const entry of costs) insert.run({ device, ...entry });
+      })();
+      return true;
+    });
+    if (saved === undefined) throw new Error(`Cannot save costs in ${this.#path}`);
   }
 
   /** Drops measurements and events from before a time. @returns how many rows went. */

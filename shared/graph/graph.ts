@@ -118,7 +118,10 @@ export function knownShape(tensor: Tensor): readonly number[] {
 }
 
 export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
+  // The planner's innermost loop.
+  let count = 1;
+  for (let axis = 0; axis < shape.length; axis += 1) count *= shape[axis] as number;
+  return count;
 }
 
 /** Size of a tensor of known shape, in bytes. */

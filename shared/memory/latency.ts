@@ -9,13 +9,16 @@ import { BYTES_PER_ELEMENT, elementCount, intAttribute, tensorAt } from '../grap
 import type { ShapeOf } from '../tile/shape-of.js';
 import type { Work } from './device-profile.js';
 import { emptyWork } from './device-profile.js';
+import type { RunPeak } from './lifetimes.js';
 import { countMacs } from './macs.js';
 import type { Operation, SessionRun } from './session-run.js';
 
-/** Work of all steps of a session. */
-export function countWork(graph: Graph, session: SessionRun): Work {
+/** Work of all steps of a session. @param peaks of its kinds of steps. */
+export function countWork(graph: Graph, session: SessionRun, peaks: readonly RunPeak[]): Work {
   const sum = emptyWork();
-  for (const { shapeOf, count } of session.steps) {
+  for (const [kind, { shapeOf, count }] of session.steps.entries()) {
+    const peak = peaks[kind];
+    if (peak !== undefined) sum.faultedBytes += count * faultedBytes(peak);
     const bytesOf = (values: readonly number[]) =>
       values.reduce((bytes, value) => bytes + session.bytesOf(value, shapeOf), 0);
     const add: AddWork = (kind, amount) => {
@@ -29,6 +32,11 @@ export function countWork(graph: Graph, session: SessionRun): Work {
     }
   }
   return sum;
+}
+
+/** What a run takes in one piece, and the copies of its outputs. */
+export function faultedBytes({ peakBytes, outputBytes }: RunPeak): number {
+  return peakBytes + outputBytes;
 }
 
 /** Work of one kernel call at the shapes of one step. */

@@ -34,55 +34,64 @@ export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): Ru
   return { peakBytes: predictRunPeaks(graph, run, step).at(-1) ?? 0, outputBytes };
 }
 
+/** The peaks of a session's kinds of steps, in their order. */
+export function predictStepPeaks(graph: Graph, run: SessionRun, threads: number): readonly RunPeak[] {
+  return run.steps.map(({ shapeOf }) => predictRunPeak(graph, run, { shapeOf, threads }));
+}
+
 /** @returns the peak by the end of each operation, in bytes. */
 export function predictRunPeaks(graph: Graph, run: SessionRun, step: RunStep): Float64Array {
   const { operations } = run;
   const peaks = new Float64Array(operations.length);
   const bytesOf = (value: number) => run.bytesOf(value, step.shapeOf);
   const lastRead = lastReads(run);
-  const owned = new Set<number>();
+  const isOwned: boolean[] = [];
   let alive = 0;
   let peak = 0;
-  for (const [at, operation] of operations.entries()) {
+  for (let at = 0; at < operations.length; at += 1) {
+    const operation = operations[at] as Operation;
     const { node, reads, writes } = operation;
-    const dying = [...new Set(reads)].filter((value) => owned.has(value) && lastRead.get(value) === at);
-    const reused = reusedInput(operation, dying, bytesOf);
+    const isDying = (value: number) => isOwned[value] === true && lastRead[value] === at;
+    const reused = reusedInput(operation, isDying, bytesOf);
     for (const value of writes) {
-      owned.add(value);
+      isOwned[value] = true;
       alive += bytesOf(value);
     }
     if (reused !== undefined) alive -= bytesOf(reused);
     peak = Math.max(peak, alive + (node === undefined ? 0 : convScratchBytes(graph, node, step)));
     peaks[at] = peak;
-    for (const value of dying) {
+    for (const value of reads) {
+      if (!isDying(value)) continue;
       if (value !== reused) alive -= bytesOf(value);
-      owned.delete(value);
+      isOwned[value] = false;
     }
     for (const value of writes) {
-      if (lastRead.has(value)) continue;
+      if (lastRead[value] !== undefined) continue;
       alive -= bytesOf(value);
-      owned.delete(value);
+      isOwned[value] = false;
     }
   }
   return peaks;
 }
 
-/** Position of the last reader of each value; outputs of the session are read at its end. */
-function lastReads({ operations, outputs }: SessionRun): ReadonlyMap<number, number> {
-  const last = new Map<number, number>();
-  for (const [at, { reads }] of operations.entries()) {
-    for (const value of reads) last.set(value, at);
-  }
-  for (const value of outputs) last.set(value, operations.length);
+/** Position of the last reader of each value, by value; outputs of the session are read at its end. */
+function lastReads({ operations, outputs }: SessionRun): readonly (number | undefined)[] {
+  const last: number[] = [];
+  for (let at = 0; at < operations.length; at += 1)
+    for (const value of (operations[at] as Operation).reads) last[value] = at;
+  for (const value of outputs) last[value] = operations.length;
   return last;
 }
 
 function reusedInput(
   { node, reads, writes }: Operation,
-  dying: readonly number[],
+  isDying: (value: number) => boolean,
   bytesOf: (value: number) => number,
 ): number | undefined {
   if (node === undefined || !IN_PLACE_OPERATORS.has(node.op) || node.domain !== '') return undefined;
   const size = bytesOf(writes[0] ?? -1);
-  return dying.find((value) => reads.slice(0, 2).includes(value) && bytesOf(value) === size);
+  const [first, second] = reads;
+  const fits = (value: number | undefined) =>
+    value !== undefined && isDying(value) && bytesOf(value) === size;
+  return fits(first) ? first : fits(second) ? second : undefined;
 }

@@ -19,24 +19,17 @@ import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile } from './device-profile.js';
 import { costsFor, latencyOf } from './device-profile.js';
 import { countWork } from './latency.js';
-import { predictRunPeak } from './lifetimes.js';
+import type { RunPeak } from './lifetimes.js';
+import { predictStepPeaks } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
+import type { Malloc, RunSettings } from './run-settings.js';
+import { isBlocked } from './run-settings.js';
 import type { SessionRun } from './session-run.js';
 import { sessionsOf } from './session-run.js';
 
-/** ONNX Runtime's graph optimisation levels, least first. */
-export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
-export type Level = (typeof LEVELS)[number];
-
-/** Levels at which convolutions run in blocked layout (NCHWc). */
-export function isBlocked(level: Level): boolean {
-  return LEVELS.indexOf(level) >= LEVELS.indexOf('layout');
-}
-
-export interface PredictSettings {
-  /** Threads of one operator. */
-  readonly threads: number;
-  readonly level: Level;
+export interface PredictSettings extends Omit<RunSettings, 'malloc'> {
+  /** `trimmed` if absent. */
+  readonly malloc?: Malloc;
   /** Weights are copied to the heap; if absent: at the blocked levels, unless it is known that they can be mapped. */
   readonly copiesWeights?: boolean;
   /** Costs of this device; those we know of another if absent. */
@@ -61,8 +54,12 @@ export interface SegmentPrediction {
 const SESSION_BYTES = 0.3 * 2 ** 20;
 const NODE_BYTES = 12 * 2 ** 10;
 
-/** What the executor takes beyond its idle state for any plan: decoding, messages, garbage. bench/predictor. */
-const RUN_BYTES = 5 * 2 ** 20;
+/**
+ * What the executor takes beyond its idle state for any plan: garbage, and images at the network's size while they are
+ * decoded and in messages. bench/predictor.
+ */
+const RUN_BYTES = 2 * 2 ** 20;
+const IMAGES = 3;
 
 /** Predictions for all segments of a plan, in order. */
 export function predictSegments(
@@ -87,11 +84,15 @@ function predictSegment(
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
   // A stream computes nothing twice.
   const macs = segment.kind === 'tiles' ? countTileMacs(graph, segment, sessions) : wholeMacs;
-  const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings.threads);
+  const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
+  const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings.threads));
+  const works = sessions.map((session, at) => countWork(graph, session, peaks[at] ?? []));
   return {
-    latencyMs: sessions.reduce((sum, session) => sum + latencyOf(countWork(graph, session), cost), 0),
+    latencyMs: works.reduce((sum, work) => sum + latencyOf(work, cost), 0),
     workingBytes: Math.round(
-      settings.fixed + mapBytes(graph, segment) + runBytes(graph, segment, { sessions, settings }),
+      settings.fixed +
+        mapBytes(graph, segment) +
+        runBytes(graph, segment, { sessions, peaks, ratio: stepRatio(segment.kind, settings) }),
     ),
     weightsBytes: weightsBytes(graph, segment),
     macs,
@@ -110,9 +111,16 @@ interface Running {
   readonly settings: PredictSettings;
 }
 
+interface Stepping {
+  readonly sessions: readonly SessionRun[];
+  /** By session, of its kinds of steps. */
+  readonly peaks: readonly (readonly RunPeak[])[];
+  readonly ratio: number;
+}
+
 /** Buffers, and the largest step. Those of a stream stand beside each other, since its links run by turns. */
-function runBytes(graph: Graph, segment: Segment, { sessions, settings }: Running): number {
-  const largest = Math.max(...sessions.map((session) => stepBytes(graph, session, settings)));
+function runBytes(graph: Graph, segment: Segment, { sessions, peaks, ratio }: Stepping): number {
+  const largest = ratio * Math.max(...peaks.map(stepBytes));
   const held = sessions.map((session) => heldBytes(graph, segment.kind, session));
   return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
 }
@@ -134,7 +142,21 @@ export function fixedBytes(
   { level, copiesWeights = isBlocked(level) }: PredictSettings,
 ): number {
   const copied = copiesWeights ? weightsBytes(graph, { from: 0, to: graph.nodes.length }) : 0;
-  return RUN_BYTES + graph.nodes.length * NODE_BYTES + copied;
+  const images = graph.inputs
+    .filter((index) => tensorAt(graph, index).constant === null)
+    .reduce((sum, index) => sum + imageBytes(graph, index), 0);
+  return RUN_BYTES + IMAGES * images + graph.nodes.length * NODE_BYTES + copied;
+}
+
+/**
+ * What a step takes over what lives in it, where memory is retained: the rest lies idle between blocks. Tiles are of
+ * several sizes, a whole map's blocks are large. bench/predictor.
+ */
+const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = { whole: 2.5, tiles: 3.4, stream: 2.3 };
+
+/** The same, however memory is treated. */
+export function stepRatio(kind: Segment['kind'], { malloc }: Pick<PredictSettings, 'malloc'>): number {
+  return malloc === 'retained' ? RETAINED_RATIOS[kind] : 1;
 }
 
 /** Bytes of each session, its kernels apart. */
@@ -169,12 +191,8 @@ function imageBytes(graph: Graph, index: number): number {
 }
 
 /** The largest step of a session: its run's peak, or its outputs, which are copied at its end. */
-export function stepBytes(graph: Graph, session: SessionRun, { threads }: PredictSettings): number {
-  const steps = session.steps.map(({ shapeOf }) => {
-    const run = predictRunPeak(graph, session, { shapeOf, threads });
-    return Math.max(run.peakBytes, 2 * run.outputBytes);
-  });
-  return Math.max(...steps);
+export function stepBytes(peaks: readonly RunPeak[]): number {
+  return Math.max(...peaks.map(({ peakBytes, outputBytes }) => Math.max(peakBytes, 2 * outputBytes)));
 }
 
 /** What stands as long as a session's segment runs. */

@@ -138,10 +138,16 @@ function substituted(graph: Graph, node: Node, reads: ReadonlyMap<number, number
 
 function shapesIn(graph: Graph, { rows, sources }: LinkLayout, phase: (typeof PHASES)[number]): ShapeOf {
   const count = graph.tensors.length;
+  const inPhase = rows[phase];
+  const shapes: (readonly number[])[] = [];
   return (value) => {
+    const before = shapes[value];
+    if (before !== undefined) return before;
     const shape = knownShape(tensorAt(graph, value < count ? value : (sources[value - count] ?? -1)));
-    const known = rows[phase].get(value);
-    return known === undefined ? shape : [shape[0] ?? 1, shape[1] ?? 1, known, shape[3] ?? 1];
+    const known = inPhase.get(value);
+    const made = known === undefined ? shape : [shape[0] ?? 1, shape[1] ?? 1, known, shape[3] ?? 1];
+    shapes[value] = made;
+    return made;
   };
 }
 

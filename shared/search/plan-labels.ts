@@ -21,6 +21,7 @@ export interface LabelLimits {
   readonly workingBytes: number;
   /** Of one segment's weights. */
   readonly weightsCap: number;
+  /** Most sessions; where there is no limit, labels needn't be told apart by their sessions. */
   readonly sessions: number;
   /** Only plans that are faster are of interest. */
   readonly latencyMs: number;
@@ -31,8 +32,7 @@ export interface LabelLimits {
 export interface Solution {
   readonly notation: PlanNotation;
   readonly latencyMs: number;
-  /** No plan was given up for having too many sessions. */
-  readonly isFree: boolean;
+  readonly sessions: number;
 }
 
 interface Label {
@@ -64,18 +64,20 @@ const START: Label = {
 
 /** @returns undefined if no plan keeps the limits. */
 export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
-  const last = table.cuts.length - 1;
+  const last = table.shapes.cuts.length - 1;
   const solver = new Solver(table, limits);
   for (let at = 0; at < last; at += 1) solver.extend(at);
   const best = solver.best(last);
   return best === undefined
     ? undefined
-    : { notation: notationOf(table.graph, best), latencyMs: best.latencyMs, isFree: solver.isFree };
+    : {
+        notation: notationOf(table.shapes.graph, best),
+        latencyMs: best.latencyMs,
+        sessions: best.sessions,
+      };
 }
 
 class Solver {
-  /** Whether the limit of sessions cost nothing. */
-  isFree = true;
   readonly #table: RangeTable;
   readonly #limits: LabelLimits;
   readonly #tolerance: { readonly latency: number; readonly bytes: number };
@@ -85,9 +87,9 @@ class Solver {
   constructor(table: RangeTable, limits: LabelLimits) {
     this.#table = table;
     this.#limits = limits;
-    this.#tolerance = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
-    this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
-    this.#open = table.cuts.map(() => []);
+    this.#tolerance = table.shapes.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
+    this.#closed = table.shapes.cuts.map((_, at) => (at === 0 ? [START] : []));
+    this.#open = table.shapes.cuts.map(() => []);
   }
 
   best(at: number): Label | undefined {
@@ -102,8 +104,8 @@ class Solver {
     const closed = this.#closed[at] ?? [];
     const open = this.#open[at] ?? [];
     if (closed.length + open.length === 0) return;
-    const baseBytes = this.#table.baseBytes(at);
-    for (let end = at + 1; end < this.#table.cuts.length; end += 1) {
+    const baseBytes = this.#table.shapes.baseBytes(at);
+    for (let end = at + 1; end < this.#table.shapes.cuts.length; end += 1) {
       for (const option of this.#table.optionsOf(at, end)) {
         for (const label of closed) this.#begin(label, { option, at, end, baseBytes });
         if (option.flow !== undefined) for (const label of open) this.#link(label, { option, at, end });
@@ -145,10 +147,10 @@ class Solver {
 
   /** Rows between the last link and this one; a tensor that others read as well is counted as a full map. */
   #betweenBytes(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): number {
-    const { graph } = this.#table;
+    const { graph } = this.#table.shapes;
     let bytes = 0;
     // What outlives the segment is counted when it closes.
-    for (const tensor of this.#table.passedOn(before.start, at, end)) {
+    for (const tensor of this.#table.shapes.passedOn(before.start, at, end)) {
       const [gives, takes] = [before.option?.flow?.gives.get(tensor), option.flow?.takes.get(tensor)];
       const isRing = gives !== undefined && takes !== undefined;
       bytes += isRing
@@ -163,7 +165,7 @@ class Solver {
     const slack = this.#limits.workingBytes * this.#tolerance.bytes;
     return (
       by.latencyMs <= label.latencyMs * (1 + this.#tolerance.latency) &&
-      by.sessions <= label.sessions &&
+      (by.sessions <= label.sessions || this.#limits.sessions === Number.POSITIVE_INFINITY) &&
       by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
       by.stepBytes <= label.stepBytes + slack &&
       by.start <= label.start
@@ -179,15 +181,12 @@ class Solver {
   /** As the end of a segment, if it fits so, and as one that goes on. */
   #add(end: number, label: Label): void {
     const { workingBytes, weightsCap, sessions } = this.#limits;
-    if (label.sessions > sessions) {
-      this.isFree = false;
-      return;
-    }
+    if (label.sessions > sessions) return;
     const need = label.heldBytes + label.stepBytes;
-    if (need > workingBytes || this.#table.weightsOf(label.start, end) > weightsCap) return;
-    const left = label.option?.parted === true ? this.#table.leftBytes(label.start, end) : 0;
+    if (need > workingBytes || this.#table.shapes.weightsOf(label.start, end) > weightsCap) return;
+    const left = label.option?.parted === true ? this.#table.shapes.leftBytes(label.start, end) : 0;
     if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isClosedBeaten);
-    if (this.#limits.links && label.option?.flow !== undefined && end < this.#table.cuts.length - 1) {
+    if (this.#limits.links && label.option?.flow !== undefined && end < this.#table.shapes.cuts.length - 1) {
       insert(this.#open[end] ?? [], label, this.#isOpenBeaten);
     }
   }

@@ -6,6 +6,7 @@ import type { Graph } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { PredictSettings, SegmentPrediction } from '../memory/predict.js';
 import { predictSegments } from '../memory/predict.js';
+import type { RunSettings } from '../memory/run-settings.js';
 import type { Segment } from '../tile/segment.js';
 import { linkStreams, modesOf, planRange } from '../tile/segment.js';
 import type { PlanNotation } from './notation.js';
@@ -17,10 +18,11 @@ export interface PlannedSegment {
 }
 
 /** Goes up when the same graph and budget may give another plan or prediction: stored plans are of one version. */
-export const PLANNER_VERSION = '2';
+export const PLANNER_VERSION = '3';
 
 export interface Plan {
   readonly notation: string;
+  readonly settings: RunSettings;
   readonly segments: readonly PlannedSegment[];
   readonly predicted: PlanPrediction;
 }
@@ -49,6 +51,7 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
   const weightsBytes = Math.max(...predictions.map((item) => item.weightsBytes));
   return {
     notation: describeSegments(graph, segments),
+    settings: { level: settings.level, malloc: settings.malloc ?? 'trimmed', threads: settings.threads },
     segments: segments.flatMap((segment, at) => {
       const prediction = predictions[at];
       return prediction === undefined ? [] : [{ segment, prediction }];

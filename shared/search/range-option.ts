@@ -6,9 +6,8 @@ import type { Graph } from '../graph/graph.js';
 import { tensorAt } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
-import { latencyOf } from '../memory/device-profile.js';
 import { countWork } from '../memory/latency.js';
-import type { PredictSettings } from '../memory/predict.js';
+import { predictStepPeaks } from '../memory/lifetimes.js';
 import { heldBytes, stepBytes } from '../memory/predict.js';
 import { linkRun, sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
@@ -21,9 +20,10 @@ import { flowOf, PHASES, streamBy } from '../tile/stream.js';
 import { streamRuleOf } from '../tile/stream-rule.js';
 import { WholeRanges } from './whole-ranges.js';
 
-export interface RangeOption extends NodeRange {
+/** A way to run a range, whatever its work costs. */
+export interface RangeShape extends NodeRange {
   readonly mode: Mode;
-  readonly latencyMs: number;
+  readonly work: Work;
   /** Bytes that stand as long as the segment runs, and those of its largest step. */
   readonly heldBytes: number;
   readonly stepBytes: number;
@@ -35,6 +35,10 @@ export interface RangeOption extends NodeRange {
   readonly flow: RowFlow | undefined;
 }
 
+export interface RangeOption extends RangeShape {
+  readonly latencyMs: number;
+}
+
 /** Most new rows in any step, of inputs and outputs with space; and bytes of a row. */
 export interface RowFlow {
   readonly takes: ReadonlyMap<number, number>;
@@ -43,28 +47,26 @@ export interface RowFlow {
 
 export interface OptionContext {
   readonly graph: Graph;
-  readonly settings: PredictSettings;
-  /** Nanoseconds a unit of work. */
-  readonly cost: Work;
+  readonly threads: number;
   readonly wholes: WholeRanges;
   /** By start: the first end from which on no range can be streamed. */
   readonly streamEnds: Map<number, number>;
 }
 
-export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
-  return { graph, settings, cost, wholes: new WholeRanges(graph, settings, cost), streamEnds: new Map() };
+export function optionContext(graph: Graph, threads: number): OptionContext {
+  return { graph, threads, wholes: new WholeRanges(graph, threads), streamEnds: new Map() };
 }
 
-/** Lists the options of one range. */
-export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
+/** Lists the ways to run one range. */
+export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeShape[];
 
 const whole: Alternative = (range, { wholes }) => {
-  const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
+  const { work, heldBytes, stepBytes: bytes } = wholes.of(range);
   return [
     {
       ...range,
       mode: WHOLE,
-      latencyMs,
+      work,
       heldBytes,
       stepBytes: bytes,
       givenBytes: 0,
@@ -74,8 +76,11 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
-/** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
-const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
+/** Steps that are tried, longest first: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
+const STREAM_ROWS = { few: [16, 4, 1], many: [32, 16, 8, 4, 2, 1] } as const;
+
+/** Shorter steps are tried as long as each saves this part of the bytes: where the halo is long, it soon doesn't. */
+const LEAST_SAVING = 0.04;
 
 /** Nodes from which on a graph has many ranges. */
 const LARGE_GRAPH = 80;
@@ -91,23 +96,31 @@ const streams: Alternative = (range, context) => {
     if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
     return [];
   }
-  const options: RangeOption[] = [];
+  const options: RangeShape[] = [];
   for (const rows of graph.nodes.length < LARGE_GRAPH ? STREAM_ROWS.many : STREAM_ROWS.few) {
     const link = streamBy(flow, rows);
-    if (link === undefined) break;
-    options.push(streamOption(link, context));
+    if (link === undefined) continue;
+    const option = streamOption(link, context);
+    const longer = options.at(-1);
+    if (longer !== undefined && bytesOf(option) > (1 - LEAST_SAVING) * bytesOf(longer)) break;
+    options.push(option);
   }
   // The first step of a longer range is longer still.
   if (options.length === 0) streamEnds.set(range.from, range.to);
   return options;
 };
 
+function bytesOf({ heldBytes: held, stepBytes: step }: RangeShape): number {
+  return held + step;
+}
+
 function hasStreamBarrier(graph: Graph, { from, to }: NodeRange): boolean {
   return graph.nodes.slice(from, to).some((node) => streamRuleOf(graph, node).kind === 'barrier');
 }
 
-function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext): RangeOption {
+function streamOption(link: StreamLink, { graph, threads }: OptionContext): RangeShape {
   const session = linkRun(graph, link);
+  const peaks = predictStepPeaks(graph, session, threads);
   const { boundary, scales } = link.stream.space;
   const most = (tensors: readonly number[]) =>
     new Map(tensors.map((tensor) => [tensor, mostRows(link, tensor)]));
@@ -116,9 +129,9 @@ function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext
     from: link.from,
     to: link.to,
     mode: { kind: 'stream', rows: link.units },
-    latencyMs: latencyOf(countWork(graph, session), cost),
+    work: countWork(graph, session, peaks),
     heldBytes: heldBytes(graph, 'stream', session),
-    stepBytes: stepBytes(graph, session, settings),
+    stepBytes: stepBytes(peaks),
     givenBytes: boundary.outputs.reduce(
       (sum, tensor) => sum + mostRows(link, tensor) * rowBytes(graph, tensor),
       0,
@@ -142,19 +155,27 @@ const tiles: Alternative = (range, context) => {
   const grids = GRID_SIDES.flatMap((rows) => GRID_SIDES.map((cols) => tilesOf(rows, cols)));
   return grids.flatMap((grid) => {
     const [segment, ...others] = planRange(graph, range, grid);
-    return segment?.kind === 'tiles' && others.length === 0 ? [tiledOption(segment, context)] : [];
+    return segment?.kind === 'tiles' && others.length === 0 ? tiledOption(segment, context) : [];
   });
 };
 
-function tiledOption(segment: TiledSegment, { graph, settings, cost }: OptionContext): RangeOption {
-  const work = sessionsOf(graph, segment).map((session) => ({
-    latencyMs: latencyOf(countWork(graph, session), cost),
-    heldBytes: heldBytes(graph, 'tiles', session),
-    stepBytes: stepBytes(graph, session, settings),
-  }));
-  const [only = { latencyMs: 0, heldBytes: 0, stepBytes: 0 }] = work;
+function tiledOption(segment: TiledSegment, { graph, threads }: OptionContext): readonly RangeShape[] {
+  const { from, to } = segment;
   const [{ mode } = { mode: WHOLE }] = modesOf(segment);
-  return { from: segment.from, to: segment.to, mode, ...only, givenBytes: 0, parted: true, flow: undefined };
+  return sessionsOf(graph, segment).map((session) => {
+    const peaks = predictStepPeaks(graph, session, threads);
+    return {
+      from,
+      to,
+      mode,
+      work: countWork(graph, session, peaks),
+      heldBytes: heldBytes(graph, 'tiles', session),
+      stepBytes: stepBytes(peaks),
+      givenBytes: 0,
+      parted: true,
+      flow: undefined,
+    };
+  });
 }
 
 function mostRows({ stream }: StreamLink, tensor: number): number {

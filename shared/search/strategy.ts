@@ -7,6 +7,8 @@ import { budgetedBytes, buildPlan } from './plan.js';
 export interface SearchOptions extends PredictSettings {
   readonly budgetBytes: number;
   readonly weights: WeightsPolicy;
+  /** Only plans that are faster are of interest; then a strategy need not say what the smallest is. */
+  readonly fasterThanMs?: number;
 }
 
 /**
@@ -30,6 +32,20 @@ export class BudgetError extends RangeError {
     this.smallestBytes = smallestBytes;
     this.smallest = smallest;
   }
+}
+
+/** The first candidate predicted to fit; undefined if there is none, or it isn't faster than what there is. */
+export function searchFaster(
+  graph: Graph,
+  strategy: Strategy,
+  { fasterThanMs, ...options }: SearchOptions & { readonly fasterThanMs: number },
+): Plan | undefined {
+  for (const notation of strategy(graph, { ...options, fasterThanMs })) {
+    const plan = buildPlan(graph, notation, options);
+    if (budgetedBytes(plan.predicted, options.weights) > options.budgetBytes) continue;
+    return plan.predicted.latencyMs < fasterThanMs ? plan : undefined;
+  }
+  return undefined;
 }
 
 /** The first candidate predicted to fit. @throws {BudgetError} if none does. */

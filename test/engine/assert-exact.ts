@@ -15,8 +15,8 @@ export async function assertExact(
 ): Promise<Plan> {
   const graph = readyGraph(notation);
   const plan = buildPlan(graph, parsePlan(planText), settings);
-  const outputs = await runInProcess(graph, plan, settings);
-  const reference = await runInProcess(graph, buildPlan(graph, parsePlan('whole'), settings), settings);
+  const outputs = await runInProcess(graph, plan);
+  const reference = await runInProcess(graph, buildPlan(graph, parsePlan('whole'), settings));
   if (reference.some(isConstant)) return plan;
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
   const result = verifyOutputs(outputs, reference, { bitExact });

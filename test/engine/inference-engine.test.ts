@@ -156,9 +156,9 @@ async function withEngine(
 
 function modelOf(name: string, notation: string): EngineModel {
   const graph = graphOf(notation);
-  return { name, graph, folder: '.', input: imageInputOf(graph), threads: 1, level: 'extended' };
+  return { name, graph, folder: '.', input: imageInputOf(graph) };
 }
 
 function planOf(model: EngineModel, notation: string): Plan {
-  return buildPlan(model.graph, parsePlan(notation), model);
+  return buildPlan(model.graph, parsePlan(notation), { threads: 1, level: 'extended' });
 }

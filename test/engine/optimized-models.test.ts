@@ -79,7 +79,10 @@ test('ModelOptimizer.optimize() follows weights that were replaced', { skip }, a
 test('ModelOptimizer.optimize() keeps machines and levels apart', { skip }, async (context) => {
   const program = programOf(storeGraph(context, NETWORK), 'whole');
   assert.equal(await countSaves(program, 'one'), 1);
-  assert.equal(await countSaves({ ...program, level: 'layout' }, 'one'), 1);
+  assert.equal(
+    await countSaves({ ...program, settings: { ...program.settings, level: 'layout' } }, 'one'),
+    1,
+  );
   assert.equal(entriesOf(program).length, 2);
   assert.equal(await countSaves(program, 'other'), 1);
   assert.equal(entriesOf(program).length, 1, 'those of the machine before are removed');

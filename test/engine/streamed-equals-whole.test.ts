@@ -6,7 +6,7 @@ import { compilePlan } from '../../agent/engine/compile.js';
 import { ProgramRunner, packOutput } from '../../agent/engine/program-runner.js';
 import type { OutputTensor } from '../../agent/engine/protocol.js';
 import { verifyOutputs } from '../../agent/verify-outputs.js';
-import type { Graph, Level, Plan, PredictSettings } from '../../shared/index.js';
+import type { Graph, Level, Plan } from '../../shared/index.js';
 import { buildPlan, GraphBuilder, mulberry32, parsePlan, tensorAt } from '../../shared/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
@@ -77,8 +77,8 @@ test('a streamed run leaves nothing of a frame to the next', async () => {
     buildPlan(graph, parsePlan(plan), settings),
   );
   assert.ok(streamed && whole);
-  const [first, second, again] = await runFrames(graph, { plan: streamed, settings }, [1, 2, 1]);
-  const [reference] = await runFrames(graph, { plan: whole, settings }, [2]);
+  const [first, second, again] = await runFrames(graph, streamed, [1, 2, 1]);
+  const [reference] = await runFrames(graph, whole, [2]);
   assert.deepEqual(again, first);
   assert.notDeepEqual(second, first);
   assert.ok(verifyOutputs(second ?? [], reference ?? [], { bitExact: false }).exact);
@@ -97,9 +97,7 @@ test('rows of bytes are not carried: their range runs whole', async () => {
   const graph = castTwice();
   const settings = { threads: 1, level: 'extended' } as const;
   const [streamed, whole] = await Promise.all(
-    ['stream4', 'whole'].map((text) =>
-      runFrames(graph, { plan: buildPlan(graph, parsePlan(text), settings), settings }, [1]),
-    ),
+    ['stream4', 'whole'].map((text) => runFrames(graph, buildPlan(graph, parsePlan(text), settings), [1])),
   );
   assert.deepEqual(streamed, whole);
 });
@@ -172,21 +170,16 @@ function linkedPlan(graph: Graph, parts: readonly (readonly [number, number])[])
     .reduce((text, layer) => `${text} > ${layer} > stream${cuts.get(layer)}`, `stream${first}`);
 }
 
-interface Run {
-  readonly plan: Plan;
-  readonly settings: PredictSettings;
-}
-
 /** Images of noise by seed, one after the other through one runner. */
 async function runFrames(
   graph: Graph,
-  { plan, settings }: Run,
+  plan: Plan,
   seeds: readonly number[],
 ): Promise<readonly (readonly OutputTensor[])[]> {
   const dtype = tensorAt(graph, graph.inputs[0] ?? -1).dtype === 'uint8' ? 'uint8' : 'float32';
   const input = { ...imageInputOf(graph), dtype } as const;
-  const program = compilePlan(graph, plan, { folder: '.', input, ...settings });
-  const runner = await ProgramRunner.load(program, { collect: () => undefined, onStep: () => undefined });
+  const program = compilePlan(graph, plan, { folder: '.', input });
+  const runner = await ProgramRunner.load(program, { onStep: () => undefined });
   const frames: (readonly OutputTensor[])[] = [];
   try {
     const { width, height, channels } = input;

@@ -14,13 +14,15 @@ const KEY: PlanKey = {
   modelDigest: 'sha256:1',
   width: 608,
   height: 608,
-  threads: 2,
-  level: 'extended',
+  choice: '{}',
   strategy: 'mafat',
   weights: 'resident',
+  profile: 'built-in',
 };
 
-const PLAN = { budgetBytes: 64, notation: '2x2', workingBytes: 30, weightsBytes: 10 };
+const SETTINGS = { level: 'extended', malloc: 'trimmed', threads: 2 } as const;
+
+const PLAN = { budgetBytes: 64, notation: '2x2', ...SETTINGS, workingBytes: 30, weightsBytes: 10 };
 
 test('Store.findPlan() finds after a restart what was saved', (context) => {
   const { path, store } = startStore(context);
@@ -38,7 +40,10 @@ test('Store.findPlan() takes the largest budget of the band, and no other key', 
     store.savePlan(KEY, { ...PLAN, budgetBytes, notation: `p${budgetBytes}` }, 1);
   assert.equal(store.findPlan(KEY, { leastBytes: 50, budgetBytes: 70 })?.notation, 'p64');
   assert.equal(store.findPlan(KEY, { leastBytes: 65, budgetBytes: 70 }), undefined);
-  assert.equal(store.findPlan({ ...KEY, threads: 1 }, { leastBytes: 0, budgetBytes: 100 }), undefined);
+  assert.equal(
+    store.findPlan({ ...KEY, profile: 'measured' }, { leastBytes: 0, budgetBytes: 100 }),
+    undefined,
+  );
 });
 
 test('Store.savePlan() replaces the plan of the same budget', (context) => {
@@ -50,7 +55,15 @@ test('Store.savePlan() replaces the plan of the same budget', (context) => {
 
 test('Store.dropBefore() thins measurements and events, not plans', (context) => {
   const { store } = startStore(context);
-  const measurement = { model: 'm', notation: '2x2', predictedBytes: 1, measuredBytes: 2, latencyMs: 3 };
+  const measurement = {
+    model: 'm',
+    notation: '2x2',
+    ...SETTINGS,
+    predictedBytes: 1,
+    measuredBytes: 2,
+    predictedMs: 2,
+    latencyMs: 3,
+  };
   for (const at of [1, 2, 3]) {
     store.addMeasurement(measurement, at);
     store.addEvent({ kind: 'replan', detail: String(at) }, at);
@@ -70,8 +83,8 @@ test('Store.start() migrates an older file and keeps a copy of it', (context) =>
   newer.start();
   assert.ok(newer.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
   newer.stop();
-  assert.ok(existsSync(`${path}.v2`));
-  assert.throws(() => new Store(path).start(), /its version is 3, this mafat knows up to 2/);
+  assert.ok(existsSync(`${path}.v3`));
+  assert.throws(() => new Store(path).start(), /its version is 4, this mafat knows up to 3/);
 });
 
 test('Store.start() leaves the file as it was when a migration fails', (context) => {

@@ -1,0 +1,176 @@
+/**
+ * Measures what work costs on this device. Every probe is run by each of its plans, with each number of threads,
+ * with both kinds of kernels where there are two, with memory trimmed and retained; for each way to run, costs are fitted
+ * to the medians (shared/memory/fit-costs.ts).
+ */
+import type { CostEntry, Kernels, Malloc, Plan, RunSettings, Work } from '../../shared/index.js';
+import {
+  BUILT_IN_PROFILE,
+  buildPlan,
+  costEntryFor,
+  countWork,
+  emptyWork,
+  fitCosts,
+  KERNELS,
+  kernelsOf,
+  latencyOf,
+  MALLOCS,
+  parsePlan,
+  predictStepPeaks,
+  sessionsOf,
+  tensorAt,
+  WORK_KINDS,
+} from '../../shared/index.js';
+import { compilePlan } from '../engine/compile.js';
+import { Executor } from '../engine/executor-client.js';
+import type { ImageInput } from '../engine/protocol.js';
+import type { Probe } from './probes.js';
+import { makeProbes } from './probes.js';
+
+export interface CalibrateOptions {
+  /** Numbers of threads. */
+  readonly threads: readonly number[];
+  /** Whether ONNX Runtime has blocked kernels here; else theirs are taken to be as the plain ones. */
+  readonly hasBlocked: boolean;
+  readonly onProgress?: (done: number, all: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Calibration {
+  readonly entries: readonly (CostEntry & { readonly errorRatio: number })[];
+  /** Private memory of an executor before any model, with memory trimmed. */
+  readonly idleBytes: number;
+}
+
+/** Runs before those that count, and these: a median of five. */
+const RUNS = { warm: 2, timed: 5 } as const;
+
+interface Sample {
+  readonly settings: RunSettings;
+  readonly work: Work;
+  readonly latencyMs: number;
+}
+
+interface Job {
+  readonly probe: Probe;
+  readonly plan: Plan;
+}
+
+/** @throws {ExecutorError} if an executor is lost, or the signal aborts. */
+export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
+  const probes = makeProbes();
+  const samples: Sample[] = [];
+  const all = MALLOCS.flatMap((malloc) => jobsOf(probes, malloc, options)).length;
+  let idleBytes = 0;
+  for (const malloc of MALLOCS) {
+    const executor = new Executor(malloc);
+    try {
+      await executor.start();
+      if (malloc === 'trimmed') idleBytes = executor.idleBytes;
+      for (const job of jobsOf(probes, malloc, options)) {
+        samples.push(await measure(executor, job, options.signal));
+        options.onProgress?.(samples.length, all);
+      }
+    } finally {
+      await executor.stop();
+    }
+  }
+  return { entries: fitAll(samples, options), idleBytes };
+}
+
+function jobsOf(
+  probes: readonly Probe[],
+  malloc: Malloc,
+  { threads, hasBlocked }: CalibrateOptions,
+): readonly Job[] {
+  const levels = hasBlocked ? (['extended', 'all'] as const) : (['extended'] as const);
+  const settings = threads.flatMap((count) => levels.map((level) => ({ level, malloc, threads: count })));
+  return settings.flatMap((setting) =>
+    probes.flatMap((probe) =>
+      probe.plans.map((plan) => ({ probe, plan: buildPlan(probe.graph, parsePlan(plan), setting) })),
+    ),
+  );
+}
+
+async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortSignal): Promise<Sample> {
+  const options = signal === undefined ? {} : { signal };
+  const input = inputOf(probe);
+  await executor.ask(
+    { kind: 'load', program: compilePlan(probe.graph, plan, { folder: '.', input }) },
+    options,
+  );
+  const { width, height } = input;
+  const image = {
+    kind: 'pixels',
+    name: probe.name,
+    width,
+    height,
+    bytes: new Uint8Array(3 * width * height),
+  } as const;
+  const latencies: number[] = [];
+  for (let run = 0; run < RUNS.warm + RUNS.timed; run += 1) {
+    const { latencyMs } = await executor.ask({ kind: 'run', image, outputs: 'shapes' }, options);
+    if (run >= RUNS.warm) latencies.push(latencyMs);
+  }
+  const latencyMs = latencies.sort((a, b) => a - b)[Math.floor(RUNS.timed / 2)] ?? 0;
+  return { settings: plan.settings, work: workOf(probe, plan), latencyMs };
+}
+
+function inputOf({ graph }: Probe): ImageInput {
+  const { name, shape } = tensorAt(graph, graph.inputs[0] ?? -1);
+  const [, , height = 0, width = 0] = shape ?? [];
+  const format = {
+    channels: 3,
+    layout: 'nchw',
+    dtype: 'float32',
+    resize: 'stretch',
+    colorOrder: 'rgb',
+  } as const;
+  return { name, width, height, ...format, scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
+}
+
+function workOf({ graph }: Probe, { segments, settings }: Plan): Work {
+  const sum = emptyWork();
+  for (const { segment } of segments) {
+    for (const session of sessionsOf(graph, segment)) {
+      const peaks = predictStepPeaks(graph, session, settings.threads);
+      const work = countWork(graph, session, peaks);
+      for (const kind of WORK_KINDS) sum[kind] += work[kind];
+    }
+  }
+  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0 } : sum;
+}
+
+function fitAll(
+  samples: readonly Sample[],
+  { threads, hasBlocked }: CalibrateOptions,
+): Calibration['entries'] {
+  return KERNELS.flatMap((kernels) =>
+    threads.map((count) =>
+      fitEntry(samples, { kernels, from: hasBlocked ? kernels : 'plain', threads: count }),
+    ),
+  );
+}
+
+interface Wanted {
+  readonly kernels: Kernels;
+  /** Whose samples are taken. */
+  readonly from: Kernels;
+  readonly threads: number;
+}
+
+function fitEntry(
+  all: readonly Sample[],
+  { kernels, from, threads }: Wanted,
+): CostEntry & { readonly errorRatio: number } {
+  const samples = all.filter(
+    ({ settings }) => settings.threads === threads && kernelsOf(settings.level) === from,
+  );
+  const costs = fitCosts(
+    samples,
+    costEntryFor(BUILT_IN_PROFILE, { level: from === 'plain' ? 'extended' : 'all', threads }).costs,
+  );
+  const errors = samples.map(({ work, latencyMs }) => Math.abs(latencyOf(work, costs) / latencyMs - 1));
+  const errorRatio = errors.sort((a, b) => a - b)[Math.floor(errors.length / 2)] ?? 0;
+  return { kernels, threads, costs, errorRatio };
+}

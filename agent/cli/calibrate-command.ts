@@ -1,0 +1,74 @@
+import { availableParallelism } from 'node:os';
+import { Command } from 'commander';
+import type { Calibration } from '../calibrate/calibrate.js';
+import { calibrate } from '../calibrate/calibrate.js';
+import { defaultStorePath } from '../device-profiles.js';
+import { readDevice, readMachine } from '../engine/machine.js';
+import { Store } from '../store/store.js';
+import { withContext } from './context.js';
+import { formatBytes, formatTable, printJson, printLine } from './print.js';
+
+interface CalibrateFlags {
+  readonly store?: string;
+  readonly json?: boolean;
+}
+
+export function calibrateCommand(): Command {
+  return new Command('calibrate')
+    .description('measure what work costs on this device, so that plans are chosen by its own speed')
+    .option('--store <file>', 'database that keeps the costs (default: the agent’s)')
+    .option('--json', 'print as JSON')
+    .action(async ({ store: path = defaultStorePath(), json = false }: CalibrateFlags) => {
+      // A place that can't be written is found before a minute is spent.
+      const store = openStore(path);
+      try {
+        const device = readDevice();
+        const calibration = await withContext('calibrating', ({ progress, signal }) =>
+          calibrate({
+            threads: [...new Set([1, availableParallelism()])],
+            hasBlocked: readMachine() !== undefined,
+            onProgress: (done, all) => progress.show(`calibrating: ${done} of ${all}`),
+            signal,
+          }),
+        );
+        const measuredMs = Date.now();
+        store.saveCosts(
+          device,
+          calibration.entries.map(({ kernels, threads, costs }) => ({
+            kernels,
+            threads,
+            costs: JSON.stringify(costs),
+            measuredMs,
+          })),
+        );
+        if (json) printJson({ device, store: path, ...calibration });
+        else printCalibration(calibration, { device, path });
+      } finally {
+        store.stop();
+      }
+    });
+}
+
+function openStore(path: string): Store {
+  const store = new Store(path, {
+    onError: (error) => {
+      throw error;
+    },
+  });
+  store.start();
+  return store;
+}
+
+function printCalibration(
+  { entries, idleBytes }: Calibration,
+  { device, path }: { readonly device: string; readonly path: string },
+): void {
+  const header = ['cost, ns', ...entries.map(({ kernels, threads }) => `${kernels}, ${threads} thr.`)];
+  const kinds = Object.keys(entries[0]?.costs ?? {}) as (keyof Calibration['entries'][number]['costs'])[];
+  const rows = kinds.map((kind) => [kind, ...entries.map(({ costs }) => costs[kind].toPrecision(3))]);
+  const fit = ['fit', ...entries.map(({ errorRatio }) => `${(errorRatio * 100).toFixed(0)} %`)];
+  printLine(formatTable(header, [...rows, fit]));
+  printLine();
+  printLine(`idle executor ${formatBytes(idleBytes)}`);
+  printLine(`${device}, kept in ${path}; a running agent takes it over at its next start`);
+}

@@ -1,0 +1,37 @@
+import type { Graph } from '../graph/graph.js';
+import type { RunSettings } from '../memory/run-settings.js';
+import type { Plan } from './plan.js';
+import type { SearchOptions, Strategy } from './strategy.js';
+import { searchFaster, searchPlan } from './strategy.js';
+
+/** What holds for all variants. */
+export type SharedOptions = Omit<SearchOptions, keyof RunSettings | 'fasterThanMs'>;
+
+/**
+ * A strategy's plan under each of several settings: of those that fit, the one with the least predicted latency. Of
+ * equals the first is taken, so that what takes less memory should stand first.
+ * @throws {BudgetError} if none fits, with the smallest of all.
+ */
+export function searchVariants(
+  graph: Graph,
+  strategy: Strategy,
+  { variants, ...options }: SharedOptions & { readonly variants: readonly RunSettings[] },
+): Plan {
+  let best: Plan | undefined;
+  for (const settings of variants) {
+    const fasterThanMs = best?.predicted.latencyMs ?? Number.POSITIVE_INFINITY;
+    best = searchFaster(graph, strategy, { ...options, ...settings, fasterThanMs }) ?? best;
+  }
+  return best ?? searchPlan(graph, strategy, { ...options, ...leanest(variants) });
+}
+
+/** What any plan needs least memory with: given back at once, and no scratch for more than one thread. */
+function leanest(variants: readonly RunSettings[]): RunSettings {
+  const rank = ({ malloc, threads }: RunSettings) => (malloc === 'trimmed' ? 0 : 1e6) + threads;
+  return variants.reduce((least, settings) => (rank(settings) < rank(least) ? settings : least));
+}
+
+/** Least latency, then least memory. */
+export function isBetter({ predicted: a }: Plan, { predicted: b }: Plan): boolean {
+  return a.latencyMs < b.latencyMs || (a.latencyMs === b.latencyMs && a.peakBytes < b.peakBytes);
+}
