@@ -10,15 +10,17 @@ import { latencyOf } from '../memory/device-profile.js';
 import { countWork } from '../memory/latency.js';
 import type { PredictSettings } from '../memory/predict.js';
 import { heldBytes, stepBytes } from '../memory/predict.js';
-import { linkRun, sessionsOf } from '../memory/session-run.js';
+import { sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
 import { tilesOf, WHOLE } from '../tile/mode.js';
 import type { TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
 import { sizeAlong } from '../tile/space.js';
-import type { StreamLink } from '../tile/stream.js';
-import { flowOf, PHASES, streamBy } from '../tile/stream.js';
+import type { Flow } from '../tile/stream.js';
+import { flowOf } from '../tile/stream.js';
 import { streamRuleOf } from '../tile/stream-rule.js';
+import { KernelCosts } from './kernel-costs.js';
+import { StreamNeeds } from './stream-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 
 export interface RangeOption extends NodeRange {
@@ -47,12 +49,21 @@ export interface OptionContext {
   /** Nanoseconds a unit of work. */
   readonly cost: Work;
   readonly wholes: WholeRanges;
+  readonly streams: StreamNeeds;
   /** By start: the first end from which on no range can be streamed. */
   readonly streamEnds: Map<number, number>;
 }
 
 export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
-  return { graph, settings, cost, wholes: new WholeRanges(graph, settings, cost), streamEnds: new Map() };
+  const costs = new KernelCosts(graph, { threads: settings.threads, cost });
+  return {
+    graph,
+    settings,
+    cost,
+    wholes: new WholeRanges(graph, settings, cost),
+    streams: new StreamNeeds(graph, costs, cost),
+    streamEnds: new Map(),
+  };
 }
 
 /** Lists the options of one range. */
@@ -91,11 +102,12 @@ const streams: Alternative = (range, context) => {
     if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
     return [];
   }
+  context.streams.begin(flow);
   const options: RangeOption[] = [];
   for (const rows of graph.nodes.length < LARGE_GRAPH ? STREAM_ROWS.many : STREAM_ROWS.few) {
-    const link = streamBy(flow, rows);
-    if (link === undefined) break;
-    options.push(streamOption(link, context));
+    const option = streamOption(flow, rows, context);
+    if (option === undefined) break;
+    options.push(option);
   }
   // The first step of a longer range is longer still.
   if (options.length === 0) streamEnds.set(range.from, range.to);
@@ -106,26 +118,28 @@ function hasStreamBarrier(graph: Graph, { from, to }: NodeRange): boolean {
   return graph.nodes.slice(from, to).some((node) => streamRuleOf(graph, node).kind === 'barrier');
 }
 
-function streamOption(link: StreamLink, { graph, settings, cost }: OptionContext): RangeOption {
-  const session = linkRun(graph, link);
-  const { boundary, scales } = link.stream.space;
+function streamOption(
+  flow: Flow,
+  units: number,
+  { graph, streams: needs }: OptionContext,
+): RangeOption | undefined {
+  const need = needs.of(units);
+  if (need === undefined) return undefined;
+  const { boundary, scales } = flow.space;
   const most = (tensors: readonly number[]) =>
-    new Map(tensors.map((tensor) => [tensor, mostRows(link, tensor)]));
-  const hasSpace = (tensors: readonly number[]) => tensors.every((tensor) => scales.has(tensor));
+    new Map(tensors.map((tensor) => [tensor, scales.has(tensor) ? needs.mostRows(tensor) : 0]));
+  const gives = most(boundary.outputs);
+  let givenBytes = 0;
+  for (const [tensor, rows] of gives) givenBytes += rows * rowBytes(graph, tensor);
   return {
-    from: link.from,
-    to: link.to,
-    mode: { kind: 'stream', rows: link.units },
-    latencyMs: latencyOf(countWork(graph, session), cost),
-    heldBytes: heldBytes(graph, 'stream', session),
-    stepBytes: stepBytes(graph, session, settings),
-    givenBytes: boundary.outputs.reduce(
-      (sum, tensor) => sum + mostRows(link, tensor) * rowBytes(graph, tensor),
-      0,
-    ),
+    from: flow.range.from,
+    to: flow.range.to,
+    mode: { kind: 'stream', rows: units },
+    ...need,
+    givenBytes,
     parted: true,
-    flow: hasSpace(boundary.inputs)
-      ? { takes: most(boundary.inputs), gives: most(boundary.outputs) }
+    flow: boundary.inputs.every((tensor) => scales.has(tensor))
+      ? { takes: most(boundary.inputs), gives }
       : undefined,
   };
 }
@@ -155,10 +169,6 @@ function tiledOption(segment: TiledSegment, { graph, settings, cost }: OptionCon
   const [only = { latencyMs: 0, heldBytes: 0, stepBytes: 0 }] = work;
   const [{ mode } = { mode: WHOLE }] = modesOf(segment);
   return { from: segment.from, to: segment.to, mode, ...only, givenBytes: 0, parted: true, flow: undefined };
-}
-
-function mostRows({ stream }: StreamLink, tensor: number): number {
-  return Math.max(...PHASES.map((phase) => stream.rows[phase].get(tensor) ?? 0));
 }
 
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
