@@ -18,18 +18,18 @@ import type { Graph } from '../graph/graph.js';
 import { memoByGraph } from '../graph/memo.js';
 import { BUILT_IN_PROFILE } from '../memory/built-in-profile.js';
 import { costsFor } from '../memory/device-profile.js';
-import { fixedBytes, sessionShare, weightsBytes } from '../memory/predict.js';
+import { fixedBytes, sessionShare } from '../memory/predict.js';
 import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import type { LabelLimits, Solution } from './plan-labels.js';
+import type { Solution } from './plan-labels.js';
 import { solveLabels } from './plan-labels.js';
 import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
 
-/** Most sessions of a plan: each costs memory, and threads that have to be started. */
-const SESSIONS = [1, 2, 4, 8, 16];
+/** Most sessions that are assumed: each costs memory, and threads that have to be started. */
+const SESSIONS = [1, 2, 3, 4, 6, 8, 12, 16];
 
 /** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
 const TILES_FROM = 1.25;
@@ -65,12 +65,29 @@ const searches = memoByGraph(() => new Map<string, OptimalSearch>());
 /** How near the smallest budget is found. */
 const NEAR_BYTES = 64 * 1024;
 
-interface Assumed {
+/** What is searched for: plans within a budget, faster than what is known. */
+interface Wanted {
   readonly budgetBytes: number;
-  readonly weightsCap: number;
-  readonly links: boolean;
-  readonly best: Found | undefined;
+  readonly latencyMs?: number;
+  /** The first plan found will do. */
+  readonly anyLatency?: boolean;
 }
+
+interface Capped extends Wanted {
+  readonly weightsCap: number;
+}
+
+/** Plus what is assumed of the sessions. */
+interface Assumed extends Capped {
+  /** Sessions that room is left for, and most of them if that counts. */
+  readonly room: number;
+  readonly sessions?: number;
+}
+
+/** Parts of the latency that don't count. */
+const AS_FAST = 2e-9;
+
+const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
 
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
@@ -79,6 +96,8 @@ export class OptimalSearch {
   /** Ranges without and with tiles, which take long to plan. */
   readonly #lean: RangeTable;
   readonly #full: RangeTable;
+  readonly #caps: readonly number[];
+  readonly #fixedBytes: number;
 
   constructor(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>) {
     const cost = costsFor(options.profile ?? BUILT_IN_PROFILE, options.threads);
@@ -87,79 +106,114 @@ export class OptimalSearch {
     const context = optionContext(graph, options, cost);
     this.#lean = new RangeTable(context, LEAN_ALTERNATIVES);
     this.#full = new RangeTable(context, ALTERNATIVES);
+    this.#caps = this.#weightCaps();
+    this.#fixedBytes = fixedBytes(graph, options);
   }
 
-  /** @returns undefined if no plan fits. */
+  /** The fastest plan, and of those as fast the smallest; undefined if none fits. */
   within(budgetBytes: number): Found | undefined {
     const lean = this.#search(this.#lean, { budgetBytes });
-    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#lean.leastLatency(0);
-    return isFast ? lean : (this.#search(this.#full, { budgetBytes, best: lean }) ?? lean);
-  }
-
-  #search(
-    table: RangeTable,
-    { budgetBytes, best }: { budgetBytes: number; best?: Found | undefined },
-  ): Found | undefined {
-    let found = best;
-    // Without links it is quick, and what it finds narrows the search with them.
-    for (const links of [false, true]) {
-      for (const weightsCap of this.#weightCaps()) {
-        found = this.#searchSessions(table, { budgetBytes, weightsCap, links, best: found });
-      }
-    }
-    return found;
-  }
-
-  #searchSessions(table: RangeTable, { budgetBytes, weightsCap, links, best }: Assumed): Found | undefined {
-    let found = best;
-    for (const sessions of SESSIONS) {
-      const latencyMs = found?.latencyMs ?? Number.POSITIVE_INFINITY;
-      const solution = this.#solve(table, budgetBytes, { weightsCap, sessions, latencyMs, links });
-      found = solution ?? found;
-      // With more sessions there is only less room.
-      if (solution?.isFree === true) break;
-    }
-    return found;
+    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#leastLatency();
+    const table = isFast ? this.#lean : this.#full;
+    const found = isFast ? lean : (this.#search(table, { budgetBytes, ...lean }) ?? lean);
+    return found === undefined ? undefined : this.#shrink(table, found);
   }
 
   /** The plan of the least budget that can be met, tiles apart. */
   smallest(): PlanNotation {
-    const whole = { modes: [WHOLE], cuts: [] };
-    let least: PlanNotation = whole;
-    const needOf = (notation: PlanNotation) =>
-      budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
-    let [tooSmall, enough] = [0, needOf(whole)];
+    let least: PlanNotation = WHOLE_PLAN;
+    let [tooSmall, enough] = [0, this.needOf(least)];
     while (enough - tooSmall > NEAR_BYTES) {
       const middle = (tooSmall + enough) / 2;
-      const found = this.#search(this.#lean, { budgetBytes: middle });
+      const found = this.#search(this.#lean, { budgetBytes: middle, anyLatency: true });
       if (found === undefined) tooSmall = middle;
       else {
         least = found.notation;
-        enough = Math.min(middle, needOf(least));
+        enough = Math.min(middle, this.needOf(least));
       }
     }
-    return least;
+    return this.#search(this.#lean, { budgetBytes: enough })?.notation ?? least;
+  }
+
+  /** Bytes of a plan that the budget bounds. */
+  needOf(notation: PlanNotation): number {
+    return budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
+  }
+
+  /** Least latency of any plan: one session computes nothing twice and copies the least. */
+  #leastLatency(): number {
+    const [whole] = this.#lean.movesFrom(0).filter(({ end }) => end === this.#lean.cuts.length - 1);
+    return whole?.latencyMs ?? 0;
+  }
+
+  /** Smaller plans that are as fast, as long as there are any. */
+  #shrink(table: RangeTable, found: Found): Found {
+    const latencyMs = found.latencyMs * (1 + AS_FAST);
+    let least = found;
+    let need = this.needOf(found.notation);
+    for (;;) {
+      // A byte for rounding, which the search allows for.
+      const smaller = this.#search(table, { budgetBytes: need - 2, latencyMs });
+      if (smaller === undefined) return least;
+      least = smaller;
+      need = Math.min(need - 2, this.needOf(smaller.notation));
+    }
+  }
+
+  #search(table: RangeTable, wanted: Wanted): Found | undefined {
+    let found: Found | undefined;
+    for (const weightsCap of this.#caps) {
+      found = this.#searchSessions(table, { ...wanted, ...found, weightsCap }) ?? found;
+      if (found !== undefined && wanted.anyLatency === true) break;
+    }
+    return found;
+  }
+
+  /**
+   * With more sessions there is less room. So first those are found that leave enough room for themselves; then
+   * fewer sessions are tried with more room.
+   */
+  #searchSessions(table: RangeTable, wanted: Capped): Found | undefined {
+    const [first, enough] = this.#leaveRoom(table, wanted);
+    let found = first;
+    for (const sessions of SESSIONS.filter((count) => count < enough)) {
+      if (found !== undefined && wanted.anyLatency === true) break;
+      const bound = this.#solve(table, { ...wanted, ...found, room: sessions });
+      if (bound === undefined) break;
+      const fits = bound.sessions <= sessions;
+      found = (fits ? bound : this.#solve(table, { ...wanted, ...found, room: sessions, sessions })) ?? found;
+      if (fits) break;
+    }
+    return found;
+  }
+
+  /** A plan that leaves room for its own sessions, if it is found so, and the sessions that were reached. */
+  #leaveRoom(table: RangeTable, wanted: Capped): readonly [Found | undefined, number] {
+    let room = 1;
+    for (;;) {
+      const solution = this.#solve(table, { ...wanted, room });
+      if (solution === undefined || solution.sessions <= room) return [solution, room];
+      room = solution.sessions;
+    }
   }
 
   #solve(
     table: RangeTable,
-    budgetBytes: number,
-    limits: Omit<LabelLimits, 'workingBytes'>,
+    { budgetBytes, latencyMs = Number.POSITIVE_INFINITY, anyLatency = false, ...limits }: Assumed,
   ): Solution | undefined {
     const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
-    const fixed = fixedBytes(this.#graph, this.#options) + limits.sessions * sessionShare();
     // Predictions are rounded to bytes.
-    const workingBytes = budgetBytes - resident - fixed + 1;
-    return workingBytes <= 0 ? undefined : solveLabels(table, { ...limits, workingBytes });
+    const workingBytes = budgetBytes - resident - this.#fixedBytes - limits.room * sessionShare() + 1;
+    if (!(workingBytes > 0)) return undefined;
+    return solveLabels(table, { ...limits, latencyMs, anyLatency, workingBytes });
   }
 
   #weightCaps(): readonly number[] {
     if (this.#options.weights === 'evictable') return [Number.POSITIVE_INFINITY];
     const { cuts } = this.#lean;
-    const all = weightsBytes(this.#graph, { from: 0, to: this.#graph.nodes.length });
-    const least = Math.max(
-      ...cuts.slice(1).map((to, at) => weightsBytes(this.#graph, { from: cuts[at] ?? 0, to })),
-    );
+    const last = cuts.length - 1;
+    const all = this.#lean.weightsOf(0, last);
+    const least = Math.max(...cuts.slice(1).map((_, at) => this.#lean.weightsOf(at, at + 1)));
     const caps = Array.from(
       { length: WEIGHT_CAPS },
       (_, at) => least + ((all - least) * at) / (WEIGHT_CAPS - 1),

@@ -15,11 +15,11 @@ import type { Mode } from '../tile/mode.js';
 import { tilesOf, WHOLE } from '../tile/mode.js';
 import type { TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
-import { sizeAlong } from '../tile/space.js';
 import type { Flow } from '../tile/stream.js';
 import { flowOf } from '../tile/stream.js';
 import { streamRuleOf } from '../tile/stream-rule.js';
 import { KernelCosts } from './kernel-costs.js';
+import { RangeMaps } from './range-maps.js';
 import { StreamNeeds } from './stream-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 
@@ -48,6 +48,7 @@ export interface OptionContext {
   readonly settings: PredictSettings;
   /** Nanoseconds a unit of work. */
   readonly cost: Work;
+  readonly maps: RangeMaps;
   readonly wholes: WholeRanges;
   readonly streams: StreamNeeds;
   /** By start: the first end from which on no range can be streamed. */
@@ -56,11 +57,13 @@ export interface OptionContext {
 
 export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
   const costs = new KernelCosts(graph, { threads: settings.threads, cost });
+  const maps = new RangeMaps(graph);
   return {
     graph,
     settings,
     cost,
-    wholes: new WholeRanges(graph, settings, cost),
+    maps,
+    wholes: new WholeRanges(maps, { graph, settings, cost }),
     streams: new StreamNeeds(graph, costs, cost),
     streamEnds: new Map(),
   };
@@ -180,13 +183,4 @@ export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
 export function rowBytes(graph: Graph, tensor: number): number {
   const [, channels = 1, , cols = 1] = tensorAt(graph, tensor).shape ?? [];
   return 4 * channels * cols;
-}
-
-/** Rows of a map that wait between two links, at most. */
-export function ringRows(
-  graph: Graph,
-  tensor: number,
-  rows: { readonly gives: number; readonly takes: number },
-): number {
-  return Math.min(sizeAlong(graph, tensor, 'rows'), rows.gives + rows.takes - 1);
 }

@@ -1,9 +1,34 @@
-/** The options of all ranges between two cuts, worked out when they are first asked for, and what maps they need. */
+/** The moves from each cut to a later one: the options of the range between, and what that range needs around it. */
 import type { Graph } from '../graph/graph.js';
-import { elementCount, tensorAt, tensorBytes } from '../graph/graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
-import { weightsBytes } from '../memory/predict.js';
+import { elementCount, tensorAt } from '../graph/graph.js';
+import { sizeAlong } from '../tile/space.js';
 import type { Alternative, OptionContext, RangeOption } from './range-option.js';
+import { rowBytes } from './range-option.js';
+
+/** One option of the range from a cut to a later one. Cuts are given by their place in `cuts`. */
+export interface Move {
+  readonly option: RangeOption;
+  readonly end: number;
+  readonly latencyMs: number;
+  readonly heldBytes: number;
+  readonly stepBytes: number;
+  /** Full maps that it leaves behind, if they stand before it is over. */
+  readonly leftBytes: number;
+  readonly weightsBytes: number;
+  /** Maps that it can be fed row by row; undefined if it can't be linked. */
+  readonly feeds: readonly Feed[] | undefined;
+}
+
+/** A map that a link reads. */
+export interface Feed {
+  readonly tensor: number;
+  readonly takes: number;
+  readonly rows: number;
+  readonly rowBytes: number;
+  /** Positions of the node that makes it and of the last one that reads it. */
+  readonly maker: number;
+  readonly lastRead: number;
+}
 
 export class RangeTable {
   readonly graph: Graph;
@@ -11,11 +36,7 @@ export class RangeTable {
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
   readonly #alternatives: readonly Alternative[];
-  readonly #options = new Map<number, readonly RangeOption[]>();
-  readonly #weights = new Map<number, number>();
-  readonly #passed = new Map<number, readonly number[]>();
-  readonly #left = new Map<number, number>();
-  readonly #least: number[] = [];
+  readonly #moves: (readonly Move[] | undefined)[] = [];
   readonly #imageBytes: number;
 
   constructor(context: OptionContext, alternatives: readonly Alternative[]) {
@@ -35,78 +56,54 @@ export class RangeTable {
       .reduce((sum, { shape }) => sum + elementCount(shape ?? []), 0);
   }
 
-  /** Options between two cuts, given by their place in `cuts`. */
-  optionsOf(start: number, end: number): readonly RangeOption[] {
-    const key = this.#key(start, end);
-    const known = this.#options.get(key);
-    if (known !== undefined) return known;
-    const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-    const all = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
-    const options = withoutDominated(all);
-    this.#options.set(key, options);
-    return options;
+  movesFrom(start: number): readonly Move[] {
+    const known = this.#moves[start] ?? this.#listMoves(start);
+    this.#moves[start] = known;
+    return known;
   }
 
   weightsOf(start: number, end: number): number {
-    const key = this.#key(start, end);
-    const known =
-      this.#weights.get(key) ??
-      weightsBytes(this.graph, { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 });
-    this.#weights.set(key, known);
-    return known;
+    return this.#context.maps.from(this.cuts[start] ?? 0).weightsBytes[this.cuts[end] ?? 0] ?? 0;
   }
 
   /** Maps that stand at a cut: the image, and what was computed before and is needed from here on. */
   baseBytes(start: number): number {
-    const { outputs } = boundaryOf(this.graph, { from: 0, to: this.cuts[start] ?? 0 });
-    return this.#imageBytes + this.#sumBytes(outputs);
-  }
-
-  /** Least latency from a cut to the end, whatever memory that takes. */
-  leastLatency(start: number): number {
-    if (this.#least.length === 0) {
-      const last = this.cuts.length - 1;
-      this.#least[last] = 0;
-      for (let at = last - 1; at >= 0; at -= 1) {
-        let least = Number.POSITIVE_INFINITY;
-        for (let end = at + 1; end <= last; end += 1) {
-          for (const { latencyMs } of this.optionsOf(at, end)) {
-            least = Math.min(least, latencyMs + (this.#least[end] ?? 0));
-          }
-        }
-        this.#least[at] = least;
-      }
-    }
-    return this.#least[start] ?? 0;
-  }
-
-  /** Tensors made between `start` and `at` that are read between `at` and `end`, and not behind it. */
-  passedOn(start: number, at: number, end: number): readonly number[] {
-    const key = this.#key(start, at) * this.cuts.length + end;
-    const known = this.#passed.get(key);
-    if (known !== undefined) return known;
-    const range = (to: number) => ({ from: this.cuts[start] ?? 0, to: this.cuts[to] ?? 0 });
-    const behind = new Set(boundaryOf(this.graph, range(end)).outputs);
-    const passed = boundaryOf(this.graph, range(at)).outputs.filter((tensor) => !behind.has(tensor));
-    this.#passed.set(key, passed);
-    return passed;
+    return this.#imageBytes + this.leftBytes(0, start);
   }
 
   /** Full maps that a range leaves behind. */
   leftBytes(start: number, end: number): number {
-    const key = this.#key(start, end);
-    const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-    const bytes = this.#left.get(key) ?? this.#sumBytes(boundaryOf(this.graph, range).outputs);
-    this.#left.set(key, bytes);
-    return bytes;
+    return this.#context.maps.from(this.cuts[start] ?? 0).outputBytes[this.cuts[end] ?? 0] ?? 0;
   }
 
-  #sumBytes(tensors: readonly number[]): number {
-    return tensors.reduce((sum, index) => sum + tensorBytes(tensorAt(this.graph, index)), 0);
+  #listMoves(start: number): readonly Move[] {
+    const moves: Move[] = [];
+    for (let end = start + 1; end < this.cuts.length; end += 1) {
+      const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
+      const options = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
+      const leftBytes = this.leftBytes(start, end);
+      const weightsBytes = this.weightsOf(start, end);
+      for (const option of withoutDominated(options)) {
+        const { latencyMs, heldBytes, stepBytes, parted } = option;
+        const need = { latencyMs, heldBytes, stepBytes, leftBytes: parted ? leftBytes : 0, weightsBytes };
+        moves.push({ option, end, ...need, feeds: this.#feedsOf(option) });
+      }
+    }
+    return moves;
   }
 
-  #key(start: number, end: number): number {
-    return start * this.cuts.length + end;
+  #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
+    if (flow === undefined) return undefined;
+    const { graph } = this;
+    const { maker, lastRead } = this.#context.maps;
+    return [...flow.takes].map(([tensor, takes]) => ({
+      tensor,
+      takes,
+      rows: sizeAlong(graph, tensor, 'rows'),
+      rowBytes: rowBytes(graph, tensor),
+      maker: maker[tensor] ?? -1,
+      lastRead: lastRead[tensor] ?? -1,
+    }));
   }
 }
 
@@ -123,7 +120,8 @@ function beats(a: RangeOption, b: RangeOption, first: boolean): boolean {
     a.heldBytes <= b.heldBytes &&
     a.stepBytes <= b.stepBytes &&
     Number(a.parted) <= Number(b.parted) &&
-    (b.flow === undefined || a.flow !== undefined);
+    // What links take and give, their rings keep.
+    (b.flow === undefined || (a.flow !== undefined && a.givenBytes <= b.givenBytes));
   const isSame = a.latencyMs === b.latencyMs && a.heldBytes === b.heldBytes && a.stepBytes === b.stepBytes;
   return noWorse && (!isSame || first);
 }

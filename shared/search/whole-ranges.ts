@@ -4,9 +4,7 @@
  * shorter ones.
  */
 import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
 import { latencyOf } from '../memory/device-profile.js';
 import { countOperationWork } from '../memory/latency.js';
@@ -14,6 +12,7 @@ import { predictRunPeaks } from '../memory/lifetimes.js';
 import type { PredictSettings } from '../memory/predict.js';
 import { sessionsOf } from '../memory/session-run.js';
 import { wholeShapes } from '../tile/tile-shape.js';
+import type { RangeMaps } from './range-maps.js';
 
 export interface WholeNeed {
   readonly latencyMs: number;
@@ -21,7 +20,15 @@ export interface WholeNeed {
   readonly stepBytes: number;
 }
 
+export interface WholeContext {
+  readonly graph: Graph;
+  readonly settings: PredictSettings;
+  /** Nanoseconds a unit of work. */
+  readonly cost: Work;
+}
+
 export class WholeRanges {
+  readonly #maps: RangeMaps;
   readonly #graph: Graph;
   readonly #settings: PredictSettings;
   readonly #cost: Work;
@@ -29,7 +36,8 @@ export class WholeRanges {
   /** Milliseconds of all nodes before each. */
   readonly #sums: Float64Array;
 
-  constructor(graph: Graph, settings: PredictSettings, cost: Work) {
+  constructor(maps: RangeMaps, { graph, settings, cost }: WholeContext) {
+    this.#maps = maps;
     this.#graph = graph;
     this.#settings = settings;
     this.#cost = cost;
@@ -37,16 +45,14 @@ export class WholeRanges {
   }
 
   of({ from, to }: NodeRange): WholeNeed {
-    const graph = this.#graph;
-    const { inputs, outputs } = boundaryOf(graph, { from, to });
-    const bytesOf = (tensors: readonly number[]) =>
-      tensors.reduce((sum, index) => sum + tensorBytes(tensorAt(graph, index)), 0);
+    const { inputBytes, imageBytes, outputBytes } = this.#maps.from(from);
+    const written = outputBytes[to] ?? 0;
     const { steps, copiedBytes } = this.#cost;
-    const around = (steps + copiedBytes * (bytesOf(inputs) + bytesOf(outputs))) / 1e6;
+    const around = (steps + copiedBytes * ((inputBytes[to] ?? 0) + written)) / 1e6;
     return {
       latencyMs: around + (this.#sums[to] ?? 0) - (this.#sums[from] ?? 0),
-      heldBytes: bytesOf(inputs.filter((index) => graph.inputs.includes(index))),
-      stepBytes: Math.max(this.#peaksFrom(from)[to - from - 1] ?? 0, 2 * bytesOf(outputs)),
+      heldBytes: imageBytes[to] ?? 0,
+      stepBytes: Math.max(this.#peaksFrom(from)[to - from - 1] ?? 0, 2 * written),
     };
   }
 
