@@ -121,15 +121,17 @@ export interface NetworkOptions {
   /** Of the square image. */
   readonly size: number;
   readonly seed: number;
+  /** Factor on the number of blocks that repeat; 1 if absent. */
+  readonly depth?: number;
 }
 
 /** @param width factor on all channels. */
-export function mobileNetV2(width: number, { size, seed }: NetworkOptions): Graph {
+export function mobileNetV2(width: number, { size, seed, depth = 1 }: NetworkOptions): Graph {
   const layers = new LayerBuilder(seed);
   const stem = { filters: divisible(32 * width), kernel: 3, stride: 2 };
   let map = layers.relu6(layers.convolution(layers.image(size), stem));
   for (const [expansion, channels, blocks, stride] of MOBILE_STAGES) {
-    for (let block = 0; block < blocks; block += 1) {
+    for (let block = 0; block < depth * blocks; block += 1) {
       const spec = { expansion, filters: divisible(channels * width), stride: block === 0 ? stride : 1 };
       map = invertedResidual(layers, map, spec);
     }

@@ -99,6 +99,7 @@ function isFused({ node, reads }: Operation, before: Operation | undefined): boo
   return reads[0] === before.writes[0];
 }
 
-function isActivation({ op, domain }: Node): boolean {
+/** Whether ONNX Runtime computes it with a convolution right before it. */
+export function isActivation({ op, domain }: Node): boolean {
   return domain === '' && FUSED_ACTIVATIONS.has(op);
 }

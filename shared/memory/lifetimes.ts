@@ -8,7 +8,7 @@
  * Source: onnxruntime/core/framework/allocation_planner.cc (kReuse from MayInplace, kAlias).
  * Not modelled: reuse of dead buffers of the same symbolic shape, which can only make it smaller.
  */
-import type { Graph } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/graph.js';
 import { convScratchBytes } from './conv-scratch.js';
 import type { RunStep } from './run-step.js';
 import type { Operation, SessionRun } from './session-run.js';
@@ -83,12 +83,17 @@ function lastReads({ operations, outputs }: SessionRun): readonly (number | unde
   return last;
 }
 
+/** Whether an operator may write over its input. */
+export function runsInPlace({ op, domain }: Node): boolean {
+  return domain === '' && IN_PLACE_OPERATORS.has(op);
+}
+
 function reusedInput(
   { node, reads, writes }: Operation,
   isDying: (value: number) => boolean,
   bytesOf: (value: number) => number,
 ): number | undefined {
-  if (node === undefined || !IN_PLACE_OPERATORS.has(node.op) || node.domain !== '') return undefined;
+  if (node === undefined || !runsInPlace(node)) return undefined;
   const size = bytesOf(writes[0] ?? -1);
   const [first, second] = reads;
   const fits = (value: number | undefined) =>

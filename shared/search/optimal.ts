@@ -4,48 +4,39 @@
  *
  * 1. List the options of every range between two cuts; drop those that another one beats in everything.
  * 2. Peak = the largest segment's working memory + the largest segment's weights, and each session takes its
- *    share. So assume how large weights may be and how many sessions are paid for; then a segment fits or it
+ *    share. So assume how large weights may be and how many sessions there are; then a segment fits or it
  *    doesn't, whatever the others are.
  * 3. Dynamic programming over the cuts: at each, the labels that no other one beats. A label is closed (a full
  *    map is there), or within linked streams, whose held bytes add up and whose largest step counts.
- * 4. A plan that has more sessions than were paid for is no plan yet: pay for as many as it has, and look again.
- *    Take the best over all sizes of weights.
- *
- * The untiled run is taken at once where nothing can beat it: it fits, and does no more than every plan must.
+ * 4. Take the best over all assumptions.
  *
  * Not exact: labels that are close count as equal (plan-labels.ts), step sizes, grids and lengths are limited
  * (range-option.ts), tiles are looked at only where streams cost TILES_FROM, rows between links are counted as if both
- * ends were at their worst, the largest weights are tried at WEIGHT_CAPS sizes, and a plan may have paid for
- * a session or two more than it has. A plan that is found does fit.
+ * ends were at their worst, and the largest weights are tried at WEIGHT_CAPS sizes. A plan that is found does fit.
  */
 import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes } from '../graph/graph.js';
 import { memoByGraph } from '../graph/memo.js';
 import { BUILT_IN_PROFILE } from '../memory/built-in-profile.js';
-import { costsFor, latencyOf } from '../memory/device-profile.js';
-import { fixedBytes, sessionShare, weightsBytes } from '../memory/predict.js';
+import { costsFor } from '../memory/device-profile.js';
+import { fixedBytes, sessionShare } from '../memory/predict.js';
 import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import type { LabelLimits, Solution } from './plan-labels.js';
+import type { Solution } from './plan-labels.js';
 import { solveLabels } from './plan-labels.js';
 import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
-import { RangeShapes } from './range-shapes.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
+
+/** Most sessions that are assumed: each costs memory, and threads that have to be started. */
+const SESSIONS = [1, 2, 3, 4, 6, 8, 12, 16];
 
 /** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
 const TILES_FROM = 1.25;
 
 /** Sizes of the largest segment's weights that are tried. */
 const WEIGHT_CAPS = 12;
-
-/** More sessions than this help nobody: each costs memory, and threads that have to be started. */
-const MOST_SESSIONS = 32;
-
-/** Numbers of sessions that are tried one after the other, each about this part of the one before. */
-const SESSIONS_RATIO = 0.75;
 
 export interface Found {
   readonly notation: PlanNotation;
@@ -72,163 +63,169 @@ function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
 
 const searches = memoByGraph(() => new Map<string, OptimalSearch>());
 
-/** Ranges without and with tiles, which take long to plan. */
-interface Geometry {
-  readonly lean: RangeShapes;
-  readonly full: RangeShapes;
-}
-
-/** Shared by all searches of a graph with as many threads. */
-function geometryOf(graph: Graph, threads: number): Geometry {
-  const known = geometries(graph).get(threads);
-  if (known !== undefined) return known;
-  const context = optionContext(graph, threads);
-  const made = {
-    lean: new RangeShapes(context, LEAN_ALTERNATIVES),
-    full: new RangeShapes(context, ALTERNATIVES),
-  };
-  geometries(graph).set(threads, made);
-  return made;
-}
-
-const geometries = memoByGraph(() => new Map<number, Geometry>());
-
 /** How near the smallest budget is found. */
-const NEAR_BYTES = 128 * 1024;
+const NEAR_BYTES = 64 * 1024;
 
-interface Assumed {
+/** What is searched for: plans within a budget, faster than what is known. */
+interface Wanted {
   readonly budgetBytes: number;
-  readonly weightsCap: number;
-  readonly links: boolean;
-  readonly fasterThanMs: number;
+  readonly latencyMs?: number;
+  /** The first plan found will do. */
+  readonly anyLatency?: boolean;
 }
+
+interface Capped extends Wanted {
+  readonly weightsCap: number;
+}
+
+/** Plus what is assumed of the sessions. */
+interface Assumed extends Capped {
+  /** Sessions that room is left for, and most of them if that counts. */
+  readonly room: number;
+  readonly sessions?: number;
+}
+
+/** Parts of the latency that don't count. */
+const AS_FAST = 2e-9;
+
+const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
 
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
   readonly #graph: Graph;
   readonly #options: Omit<SearchOptions, 'budgetBytes'>;
+  /** Ranges without and with tiles, which take long to plan. */
   readonly #lean: RangeTable;
   readonly #full: RangeTable;
-  readonly #whole: Plan;
-  /** What every plan does at least: all kernels once, the input read, the outputs written, one session run. */
+  readonly #caps: readonly number[];
+  readonly #fixedBytes: number;
+  readonly #untiled: Plan;
+  /** What every plan takes at least: all kernels once, the input read, the outputs written, one run of a session. */
   readonly #leastMs: number;
 
   constructor(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>) {
-    const costs = costsFor(options.profile ?? BUILT_IN_PROFILE, options);
-    const { lean, full } = geometryOf(graph, options.threads);
+    const cost = costsFor(options.profile ?? BUILT_IN_PROFILE, options);
     this.#graph = graph;
     this.#options = options;
-    const settings = { costs, malloc: options.malloc ?? 'trimmed' };
-    this.#lean = new RangeTable(lean, settings);
-    this.#full = new RangeTable(full, settings);
-    this.#whole = buildPlan(graph, { modes: [WHOLE], cuts: [] }, options);
-    const work = lean.context.wholes.nodeWork({ from: 0, to: graph.nodes.length });
-    const ends = [...graph.inputs, ...graph.outputs].map((index) => tensorAt(graph, index));
-    work.steps += 1;
-    work.copiedBytes += ends.reduce(
-      (sum, tensor) => sum + (tensor.constant === null ? tensorBytes(tensor) : 0),
-      0,
-    );
-    this.#leastMs = latencyOf(work, costs);
+    const context = optionContext(graph, options, cost);
+    this.#lean = new RangeTable(context, LEAN_ALTERNATIVES);
+    this.#full = new RangeTable(context, ALTERNATIVES);
+    this.#caps = this.#weightCaps();
+    this.#fixedBytes = fixedBytes(graph, options);
+    this.#untiled = buildPlan(graph, WHOLE_PLAN, options);
+    this.#leastMs = context.wholes.leastMs();
   }
 
-  /** @returns undefined if no plan fits, or none is faster than asked. */
+  /** The fastest plan, and of those as fast the smallest; undefined if none fits, or none is faster than asked. */
   within(budgetBytes: number, fasterThanMs = Number.POSITIVE_INFINITY): Found | undefined {
     if (this.#leastMs >= fasterThanMs) return undefined;
-    if (this.#isUntiledBest(budgetBytes))
-      return { notation: UNTILED, latencyMs: this.#whole.predicted.latencyMs };
-    const lean = this.#search(this.#lean, budgetBytes, fasterThanMs);
-    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#whole.predicted.latencyMs;
-    return isFast ? lean : (this.#search(this.#full, budgetBytes, lean?.latencyMs ?? fasterThanMs) ?? lean);
+    const untiledMs = this.#untiled.predicted.latencyMs;
+    const isUntiledBest =
+      untiledMs <= this.#leastMs * (1 + AS_FAST) && this.needOf(WHOLE_PLAN) <= budgetBytes;
+    if (isUntiledBest && untiledMs < fasterThanMs) return { notation: WHOLE_PLAN, latencyMs: untiledMs };
+    const latencyMs = fasterThanMs;
+    const lean = this.#search(this.#lean, { budgetBytes, latencyMs });
+    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#leastLatency();
+    const table = isFast ? this.#lean : this.#full;
+    const found = isFast ? lean : (this.#search(table, { budgetBytes, latencyMs, ...lean }) ?? lean);
+    return found === undefined ? undefined : this.#shrink(table, found);
   }
 
   /** The plan of the least budget that can be met, tiles apart. */
   smallest(): PlanNotation {
-    let least = UNTILED;
-    let [tooSmall, enough] = [0, this.#needOf(UNTILED)];
+    let least: PlanNotation = WHOLE_PLAN;
+    let [tooSmall, enough] = [0, this.needOf(least)];
     while (enough - tooSmall > NEAR_BYTES) {
       const middle = (tooSmall + enough) / 2;
-      const found = this.#search(this.#lean, middle, Number.POSITIVE_INFINITY);
+      const found = this.#search(this.#lean, { budgetBytes: middle, anyLatency: true });
       if (found === undefined) tooSmall = middle;
       else {
         least = found.notation;
-        enough = Math.min(middle, this.#needOf(least));
+        enough = Math.min(middle, this.needOf(least));
       }
     }
-    return least;
+    return this.#search(this.#lean, { budgetBytes: enough })?.notation ?? least;
   }
 
-  #isUntiledBest(budgetBytes: number): boolean {
-    const { predicted } = this.#whole;
-    const fits = budgetedBytes(predicted, this.#options.weights) <= budgetBytes;
-    return fits && predicted.latencyMs <= this.#leastMs * (1 + ROUNDING);
-  }
-
-  #needOf(notation: PlanNotation): number {
+  /** Bytes of a plan that the budget bounds. */
+  needOf(notation: PlanNotation): number {
     return budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
   }
 
-  #search(table: RangeTable, budgetBytes: number, fasterThanMs: number): Found | undefined {
+  /** Least latency of any plan: one session computes nothing twice and copies the least. */
+  #leastLatency(): number {
+    const [whole] = this.#lean.movesFrom(0).filter(({ end }) => end === this.#lean.cuts.length - 1);
+    return whole?.latencyMs ?? 0;
+  }
+
+  /** Smaller plans that are as fast, as long as there are any. */
+  #shrink(table: RangeTable, found: Found): Found {
+    const latencyMs = found.latencyMs * (1 + AS_FAST);
+    let least = found;
+    let need = this.needOf(found.notation);
+    for (;;) {
+      // A byte for rounding, which the search allows for.
+      const smaller = this.#search(table, { budgetBytes: need - 2, latencyMs });
+      if (smaller === undefined) return least;
+      least = smaller;
+      need = Math.min(need - 2, this.needOf(smaller.notation));
+    }
+  }
+
+  #search(table: RangeTable, wanted: Wanted): Found | undefined {
     let found: Found | undefined;
-    // Without links it is quick, and what it finds narrows the search with them.
-    for (const links of [false, true]) {
-      for (const weightsCap of this.#weightCaps()) {
-        const assumed = { budgetBytes, weightsCap, links, fasterThanMs: found?.latencyMs ?? fasterThanMs };
-        found = this.#searchSessions(table, assumed) ?? found;
-      }
+    for (const weightsCap of this.#caps) {
+      found = this.#searchSessions(table, { ...wanted, ...found, weightsCap }) ?? found;
+      if (found !== undefined && wanted.anyLatency === true) break;
     }
     return found;
   }
 
-  #searchSessions(table: RangeTable, { budgetBytes, fasterThanMs, ...assumed }: Assumed): Found | undefined {
-    const limits = { ...assumed, latencyMs: fasterThanMs, sessions: Number.POSITIVE_INFINITY };
-    let paid = 1;
-    for (let first = true; paid <= MOST_SESSIONS; first = false) {
-      const solution = this.#solve(table, { budgetBytes, paid }, limits);
-      if (solution === undefined && first) return undefined;
-      if (solution === undefined) break;
-      if (solution.sessions <= paid) return solution;
-      paid = solution.sessions;
-    }
-    return this.#searchFewer(table, { budgetBytes, ...limits, sessions: Math.min(paid, MOST_SESSIONS) - 1 });
-  }
-
-  /** As many sessions as the best plan would have are too many: what can be had with fewer, for each number of them. */
-  #searchFewer(
-    table: RangeTable,
-    {
-      budgetBytes,
-      sessions: most,
-      ...limits
-    }: Omit<LabelLimits, 'workingBytes'> & { readonly budgetBytes: number },
-  ): Found | undefined {
-    let found: Found | undefined;
-    for (let paid = most; paid >= 1; paid = Math.min(paid - 1, Math.floor(paid * SESSIONS_RATIO))) {
-      const latencyMs = found?.latencyMs ?? limits.latencyMs;
-      found = this.#solve(table, { budgetBytes, paid }, { ...limits, latencyMs, sessions: paid }) ?? found;
+  /**
+   * With more sessions there is less room. So first those are found that leave enough room for themselves; then
+   * fewer sessions are tried with more room.
+   */
+  #searchSessions(table: RangeTable, wanted: Capped): Found | undefined {
+    const [first, enough] = this.#leaveRoom(table, wanted);
+    let found = first;
+    for (const sessions of SESSIONS.filter((count) => count < enough)) {
+      if (found !== undefined && wanted.anyLatency === true) break;
+      const bound = this.#solve(table, { ...wanted, ...found, room: sessions });
+      if (bound === undefined) break;
+      const fits = bound.sessions <= sessions;
+      found = (fits ? bound : this.#solve(table, { ...wanted, ...found, room: sessions, sessions })) ?? found;
+      if (fits) break;
     }
     return found;
+  }
+
+  /** A plan that leaves room for its own sessions, if it is found so, and the sessions that were reached. */
+  #leaveRoom(table: RangeTable, wanted: Capped): readonly [Found | undefined, number] {
+    let room = 1;
+    for (;;) {
+      const solution = this.#solve(table, { ...wanted, room });
+      if (solution === undefined || solution.sessions <= room) return [solution, room];
+      room = solution.sessions;
+    }
   }
 
   #solve(
     table: RangeTable,
-    { budgetBytes, paid }: { readonly budgetBytes: number; readonly paid: number },
-    limits: Omit<LabelLimits, 'workingBytes'>,
+    { budgetBytes, latencyMs = Number.POSITIVE_INFINITY, anyLatency = false, ...limits }: Assumed,
   ): Solution | undefined {
     const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
-    const fixed = fixedBytes(this.#graph, this.#options) + paid * sessionShare();
     // Predictions are rounded to bytes.
-    const workingBytes = budgetBytes - resident - fixed + 1;
-    return workingBytes <= 0 ? undefined : solveLabels(table, { ...limits, workingBytes });
+    const workingBytes = budgetBytes - resident - this.#fixedBytes - limits.room * sessionShare() + 1;
+    if (!(workingBytes > 0)) return undefined;
+    return solveLabels(table, { ...limits, latencyMs, anyLatency, workingBytes });
   }
 
   #weightCaps(): readonly number[] {
     if (this.#options.weights === 'evictable') return [Number.POSITIVE_INFINITY];
-    const { cuts } = this.#lean.shapes;
-    const all = weightsBytes(this.#graph, { from: 0, to: this.#graph.nodes.length });
-    const least = Math.max(
-      ...cuts.slice(1).map((to, at) => weightsBytes(this.#graph, { from: cuts[at] ?? 0, to })),
-    );
+    const { cuts } = this.#lean;
+    const last = cuts.length - 1;
+    const all = this.#lean.weightsOf(0, last);
+    const least = Math.max(...cuts.slice(1).map((_, at) => this.#lean.weightsOf(at, at + 1)));
     const caps = Array.from(
       { length: WEIGHT_CAPS },
       (_, at) => least + ((all - least) * at) / (WEIGHT_CAPS - 1),
@@ -236,8 +233,3 @@ export class OptimalSearch {
     return [...new Set(caps)];
   }
 }
-
-const UNTILED: PlanNotation = { modes: [WHOLE], cuts: [] };
-
-/** Sums of the same numbers in another order. */
-const ROUNDING = 1e-9;

@@ -1,19 +1,22 @@
-/** The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for. */
-import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes } from '../graph/graph.js';
-import type { PlanNotation } from './notation.js';
-import type { RangeOption } from './range-option.js';
-import { ringRows, rowBytes } from './range-option.js';
-import type { RangeTable } from './range-table.js';
-
 /**
- * Labels that are this close are taken for equal, which keeps their number small: in parts of the latency, and of the
- * limit of bytes. So the plan found is about that close to the best one.
+ * The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for.
+ *
+ * 1. Backwards: the least latency from each cut to the end, as if each segment and each link had all the memory to
+ *    itself. Links add up what they hold, so this is a bound, not the answer.
+ * 2. Forwards: labels that no other one beats, as far as the bound lets them hope to be faster than what is known.
+ *
+ * The rows between two links are counted as if both ends were at their worst. A label counts as beaten if it isn't
+ * better by more than TOLERANCE in anything.
  */
-const TOLERANCE = { small: { latency: 2e-3, bytes: 1e-2 }, large: { latency: 1e-2, bytes: 5e-2 } } as const;
+import type { Graph } from '../graph/graph.js';
+import type { PlanNotation } from './notation.js';
+import type { Move, RangeTable } from './range-table.js';
 
-/** Cuts from which on a graph is large. */
-const LARGE_GRAPH = 48;
+/** In parts of the latency, and of the limit of bytes, in which labels within linked streams count as equal. */
+const TOLERANCE = { latency: 5e-4, bytes: 2e-3 } as const;
+
+/** Plans this much slower, in parts, are as fast. */
+const SAME = 1e-9;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -21,12 +24,12 @@ export interface LabelLimits {
   readonly workingBytes: number;
   /** Of one segment's weights. */
   readonly weightsCap: number;
-  /** Most sessions; where there is no limit, labels needn't be told apart by their sessions. */
-  readonly sessions: number;
+  /** Most sessions; if absent they don't count. */
+  readonly sessions?: number;
   /** Only plans that are faster are of interest. */
   readonly latencyMs: number;
-  /** Whether streams may feed streams. */
-  readonly links: boolean;
+  /** Whether any plan will do, however slow. */
+  readonly anyLatency?: boolean;
 }
 
 export interface Solution {
@@ -38,14 +41,14 @@ export interface Solution {
 interface Label {
   readonly latencyMs: number;
   readonly sessions: number;
-  /** Bytes that stand, and the largest step, of the links so far; none where the label is closed. */
+  /** Bytes that stand, and the largest step, of the links so far. */
   readonly heldBytes: number;
   readonly stepBytes: number;
   /** Of the rows that the last link gives in its largest step. */
   readonly givenBytes: number;
   /** First cut of the links. */
   readonly start: number;
-  readonly option: RangeOption | undefined;
+  readonly move: Move | undefined;
   readonly linked: boolean;
   readonly before: Label | undefined;
 }
@@ -57,39 +60,79 @@ const START: Label = {
   stepBytes: 0,
   givenBytes: 0,
   start: 0,
-  option: undefined,
+  move: undefined,
   linked: false,
   before: undefined,
 };
 
 /** @returns undefined if no plan keeps the limits. */
 export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
-  const last = table.shapes.cuts.length - 1;
-  const solver = new Solver(table, limits);
+  const bounds = boundLatency(table, limits);
+  if (!((bounds.closed[0] ?? 0) < limits.latencyMs * (1 - SAME))) return undefined;
+  const last = table.cuts.length - 1;
+  const solver = new Solver(table, limits, bounds);
   for (let at = 0; at < last; at += 1) solver.extend(at);
   const best = solver.best(last);
-  return best === undefined
-    ? undefined
-    : {
-        notation: notationOf(table.shapes.graph, best),
-        latencyMs: best.latencyMs,
-        sessions: best.sessions,
-      };
+  if (best === undefined) return undefined;
+  const { latencyMs, sessions } = best;
+  return { notation: notationOf(table.graph, best), latencyMs, sessions };
+}
+
+/** Least latency to the end from each cut, where a full map is there, and within linked streams. */
+interface Bounds {
+  readonly closed: Float64Array;
+  readonly open: Float64Array;
+}
+
+function boundLatency(table: RangeTable, { workingBytes, weightsCap }: LabelLimits): Bounds {
+  const last = table.cuts.length - 1;
+  const closed = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+  const open = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+  closed[last] = 0;
+  for (let at = last - 1; at >= 0; at -= 1) {
+    const baseBytes = table.baseBytes(at);
+    let [leastClosed, leastOpen] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (const move of table.movesFrom(at)) {
+      const need = move.heldBytes + move.stepBytes;
+      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
+      const closes = move.latencyMs + (closed[move.end] ?? 0);
+      const goesOn =
+        move.feeds === undefined ? Number.POSITIVE_INFINITY : move.latencyMs + (open[move.end] ?? 0);
+      const full = need + move.leftBytes;
+      if (move.feeds !== undefined) {
+        leastOpen = Math.min(leastOpen, goesOn, full <= workingBytes ? closes : goesOn);
+      }
+      if (baseBytes + need > workingBytes) continue;
+      leastClosed = Math.min(leastClosed, goesOn, baseBytes + full <= workingBytes ? closes : goesOn);
+    }
+    closed[at] = leastClosed;
+    // Rows are given to a link that takes them, and a plan can't end before the last cut.
+    open[at] = leastOpen;
+  }
+  return { closed, open };
 }
 
 class Solver {
   readonly #table: RangeTable;
   readonly #limits: LabelLimits;
-  readonly #tolerance: { readonly latency: number; readonly bytes: number };
+  readonly #bounds: Bounds;
+  readonly #most: number;
+  readonly #sessions: number;
+  readonly #slackBytes: number;
+  readonly #slackLatency: number;
   readonly #closed: Label[][];
   readonly #open: Label[][];
 
-  constructor(table: RangeTable, limits: LabelLimits) {
+  constructor(table: RangeTable, limits: LabelLimits, bounds: Bounds) {
     this.#table = table;
     this.#limits = limits;
-    this.#tolerance = table.shapes.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
-    this.#closed = table.shapes.cuts.map((_, at) => (at === 0 ? [START] : []));
-    this.#open = table.shapes.cuts.map(() => []);
+    this.#bounds = bounds;
+    this.#most = limits.latencyMs * (1 - SAME);
+    this.#sessions = limits.sessions ?? Number.POSITIVE_INFINITY;
+    this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * TOLERANCE.bytes : 0;
+    this.#slackLatency = limits.anyLatency === true ? Number.POSITIVE_INFINITY : 1 + TOLERANCE.latency;
+    this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
+    this.#open = table.cuts.map(() => []);
   }
 
   best(at: number): Label | undefined {
@@ -104,113 +147,132 @@ class Solver {
     const closed = this.#closed[at] ?? [];
     const open = this.#open[at] ?? [];
     if (closed.length + open.length === 0) return;
-    const baseBytes = this.#table.shapes.baseBytes(at);
-    for (let end = at + 1; end < this.#table.shapes.cuts.length; end += 1) {
-      for (const option of this.#table.optionsOf(at, end)) {
-        for (const label of closed) this.#begin(label, { option, at, end, baseBytes });
-        if (option.flow !== undefined) for (const label of open) this.#link(label, { option, at, end });
+    const { workingBytes, weightsCap } = this.#limits;
+    const baseBytes = this.#table.baseBytes(at);
+    for (const move of this.#table.movesFrom(at)) {
+      const need = move.heldBytes + move.stepBytes;
+      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
+      const bound = this.#boundAt(move);
+      if (baseBytes + need <= workingBytes) {
+        for (const label of closed) {
+          if (label.latencyMs + bound < this.#most) this.#begin(label, { move, at, baseBytes });
+        }
+      }
+      if (move.feeds === undefined) continue;
+      for (const label of open) {
+        if (label.latencyMs + bound < this.#most && label.heldBytes + need <= workingBytes)
+          this.#link(label, move);
       }
     }
   }
 
-  #begin(before: Label, { option, at, end, baseBytes }: Begin): void {
-    if (!this.#isWorth(before.latencyMs + option.latencyMs, end)) return;
-    this.#add(end, {
-      latencyMs: before.latencyMs + option.latencyMs,
+  #boundAt({ latencyMs, end, feeds }: Move): number {
+    const closed = this.#bounds.closed[end] ?? 0;
+    return latencyMs + (feeds === undefined ? closed : Math.min(closed, this.#bounds.open[end] ?? 0));
+  }
+
+  #begin(
+    before: Label,
+    { move, at, baseBytes }: { readonly move: Move; readonly at: number; readonly baseBytes: number },
+  ): void {
+    this.#add({
+      latencyMs: before.latencyMs + move.latencyMs,
       sessions: before.sessions + 1,
-      heldBytes: baseBytes + option.heldBytes,
-      stepBytes: option.stepBytes,
-      givenBytes: option.givenBytes,
+      heldBytes: baseBytes + move.heldBytes,
+      stepBytes: move.stepBytes,
+      givenBytes: move.option.givenBytes,
       start: at,
-      option,
+      move,
       linked: false,
       before,
     });
   }
 
-  #link(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): void {
-    if (!this.#isWorth(before.latencyMs + option.latencyMs, end)) return;
-    if (before.heldBytes + option.heldBytes + option.stepBytes > this.#limits.workingBytes) return;
-    const between = this.#betweenBytes(before, { option, at, end });
-    this.#add(end, {
-      latencyMs: before.latencyMs + option.latencyMs,
+  #link(before: Label, move: Move): void {
+    this.#add({
+      latencyMs: before.latencyMs + move.latencyMs,
       sessions: before.sessions + 1,
-      heldBytes: before.heldBytes + between + option.heldBytes,
-      stepBytes: Math.max(before.stepBytes, option.stepBytes),
-      givenBytes: option.givenBytes,
+      heldBytes: before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes,
+      stepBytes: Math.max(before.stepBytes, move.stepBytes),
+      givenBytes: move.option.givenBytes,
       start: before.start,
-      option,
+      move,
       linked: true,
       before,
     });
   }
 
-  /** Rows between the last link and this one; a tensor that others read as well is counted as a full map. */
-  #betweenBytes(before: Label, { option, at, end }: Omit<Begin, 'baseBytes'>): number {
-    const { graph } = this.#table.shapes;
+  /**
+   * Rows between the links so far and this one. A tensor of an earlier link than the last counts as a full map; what
+   * outlives the segment is counted when it closes.
+   */
+  #betweenBytes({ start, move: last }: Label, { feeds = [], end }: Move): number {
+    const from = this.#table.cuts[start] ?? 0;
+    const to = this.#table.cuts[end] ?? 0;
     let bytes = 0;
-    // What outlives the segment is counted when it closes.
-    for (const tensor of this.#table.shapes.passedOn(before.start, at, end)) {
-      const [gives, takes] = [before.option?.flow?.gives.get(tensor), option.flow?.takes.get(tensor)];
-      const isRing = gives !== undefined && takes !== undefined;
-      bytes += isRing
-        ? ringRows(graph, tensor, { gives, takes }) * rowBytes(graph, tensor)
-        : tensorBytes(tensorAt(graph, tensor));
+    for (const { tensor, takes, rows, rowBytes, maker, lastRead } of feeds) {
+      if (maker < from || lastRead >= to) continue;
+      const gives = last?.option.flow?.gives.get(tensor);
+      bytes += rowBytes * (gives === undefined ? rows : Math.min(rows, gives + takes - 1));
     }
     return bytes;
   }
 
-  /** What a label gives counts by the ring that it will need. */
-  readonly #isOpenBeaten: IsBeaten = (label, by) => {
-    const slack = this.#limits.workingBytes * this.#tolerance.bytes;
-    return (
-      by.latencyMs <= label.latencyMs * (1 + this.#tolerance.latency) &&
-      (by.sessions <= label.sessions || this.#limits.sessions === Number.POSITIVE_INFINITY) &&
-      by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
-      by.stepBytes <= label.stepBytes + slack &&
-      by.start <= label.start
-    );
-  };
-
-  /** Whether a plan that is this far at a cut can be among the fastest still. */
-  #isWorth(latencyMs: number, end: number): boolean {
-    const least = latencyMs + this.#table.leastLatency(end);
-    return least < this.#limits.latencyMs * (1 - this.#tolerance.latency);
-  }
-
   /** As the end of a segment, if it fits so, and as one that goes on. */
-  #add(end: number, label: Label): void {
-    const { workingBytes, weightsCap, sessions } = this.#limits;
-    if (label.sessions > sessions) return;
+  #add(label: Label): void {
+    const { workingBytes, weightsCap } = this.#limits;
+    const { move, latencyMs, start } = label;
+    if (move === undefined || label.sessions > this.#sessions) return;
+    const { end } = move;
     const need = label.heldBytes + label.stepBytes;
-    if (need > workingBytes || this.#table.shapes.weightsOf(label.start, end) > weightsCap) return;
-    const left = label.option?.parted === true ? this.#table.shapes.leftBytes(label.start, end) : 0;
-    if (need + left <= workingBytes) insert(this.#closed[end] ?? [], label, isClosedBeaten);
-    if (this.#limits.links && label.option?.flow !== undefined && end < this.#table.shapes.cuts.length - 1) {
-      insert(this.#open[end] ?? [], label, this.#isOpenBeaten);
+    if (need > workingBytes || (label.linked && this.#table.weightsOf(start, end) > weightsCap)) return;
+    const left = label.linked ? this.#table.leftBytes(start, end) : move.leftBytes;
+    if (need + left <= workingBytes && latencyMs + (this.#bounds.closed[end] ?? 0) < this.#most) {
+      this.#addClosed(this.#closed[end] ?? [], label);
+    }
+    if (move.feeds !== undefined && latencyMs + (this.#bounds.open[end] ?? 0) < this.#most) {
+      this.#addOpen(this.#open[end] ?? [], label);
     }
   }
+
+  #addClosed(labels: Label[], label: Label): void {
+    const counts = this.#sessions < Number.POSITIVE_INFINITY;
+    insert(
+      labels,
+      label,
+      (by, one) => by.latencyMs <= one.latencyMs && (!counts || by.sessions <= one.sessions),
+    );
+  }
+
+  #addOpen(labels: Label[], label: Label): void {
+    insert(labels, label, this.#isOpenBeaten);
+  }
+
+  /**
+   * What a label gives counts by the ring that it will need. One that began later has less weights, and of the maps
+   * that it leaves more are counted already.
+   */
+  readonly #isOpenBeaten: Beats = (by, label) => {
+    const slack = this.#slackBytes;
+    return (
+      by.latencyMs <= label.latencyMs * this.#slackLatency &&
+      by.heldBytes <= label.heldBytes + slack &&
+      by.stepBytes <= label.stepBytes + slack &&
+      by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
+      by.start >= label.start &&
+      (this.#sessions === Number.POSITIVE_INFINITY || by.sessions <= label.sessions)
+    );
+  };
 }
 
-interface Begin {
-  readonly option: RangeOption;
-  readonly at: number;
-  readonly end: number;
-  readonly baseBytes: number;
-}
-
-type IsBeaten = (label: Label, by: Label) => boolean;
-
-function isClosedBeaten(label: Label, by: Label): boolean {
-  return by.latencyMs <= label.latencyMs && by.sessions <= label.sessions;
-}
+type Beats = (by: Label, label: Label) => boolean;
 
 /** Keeps the labels that no other one beats. */
-function insert(labels: Label[], label: Label, isBeaten: IsBeaten): void {
-  for (const other of labels) if (isBeaten(label, other)) return;
+function insert(labels: Label[], label: Label, beats: Beats): void {
+  for (const other of labels) if (beats(other, label)) return;
   let kept = 0;
   for (const other of labels) {
-    if (isBeaten(other, label)) continue;
+    if (beats(label, other)) continue;
     labels[kept] = other;
     kept += 1;
   }
@@ -220,12 +282,12 @@ function insert(labels: Label[], label: Label, isBeaten: IsBeaten): void {
 
 function notationOf(graph: Graph, end: Label): PlanNotation {
   const path: Label[] = [];
-  for (let label: Label | undefined = end; label?.option !== undefined; label = label.before)
+  for (let label: Label | undefined = end; label?.move !== undefined; label = label.before)
     path.unshift(label);
-  const layerOf = ({ option }: Label) => graph.nodes[option?.from ?? 0]?.layer ?? 0;
+  const layerOf = ({ move }: Label) => graph.nodes[move?.option.from ?? 0]?.layer ?? 0;
   const links = path.filter(({ linked }) => linked).map(layerOf);
   return {
-    modes: path.flatMap(({ option }) => option?.mode ?? []),
+    modes: path.flatMap(({ move }) => move?.option.mode ?? []),
     cuts: path.slice(1).map(layerOf),
     ...(links.length === 0 ? {} : { links }),
   };

@@ -6,24 +6,27 @@ import type { Graph } from '../graph/graph.js';
 import { tensorAt } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
+import { latencyOf } from '../memory/device-profile.js';
 import { countWork } from '../memory/latency.js';
 import { predictStepPeaks } from '../memory/lifetimes.js';
-import { heldBytes, stepBytes } from '../memory/predict.js';
-import { linkRun, sessionsOf } from '../memory/session-run.js';
+import type { PredictSettings } from '../memory/predict.js';
+import { heldBytes, stepBytes, stepRatio } from '../memory/predict.js';
+import { sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
 import { tilesOf, WHOLE } from '../tile/mode.js';
 import type { TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
-import { sizeAlong } from '../tile/space.js';
-import type { StreamLink } from '../tile/stream.js';
-import { flowOf, PHASES, streamBy } from '../tile/stream.js';
+import type { Flow } from '../tile/stream.js';
+import { flowOf } from '../tile/stream.js';
 import { streamRuleOf } from '../tile/stream-rule.js';
+import { KernelCosts } from './kernel-costs.js';
+import { RangeMaps } from './range-maps.js';
+import { StreamNeeds } from './stream-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 
-/** A way to run a range, whatever its work costs. */
-export interface RangeShape extends NodeRange {
+export interface RangeOption extends NodeRange {
   readonly mode: Mode;
-  readonly work: Work;
+  readonly latencyMs: number;
   /** Bytes that stand as long as the segment runs, and those of its largest step. */
   readonly heldBytes: number;
   readonly stepBytes: number;
@@ -35,10 +38,6 @@ export interface RangeShape extends NodeRange {
   readonly flow: RowFlow | undefined;
 }
 
-export interface RangeOption extends RangeShape {
-  readonly latencyMs: number;
-}
-
 /** Most new rows in any step, of inputs and outputs with space; and bytes of a row. */
 export interface RowFlow {
   readonly takes: ReadonlyMap<number, number>;
@@ -47,26 +46,40 @@ export interface RowFlow {
 
 export interface OptionContext {
   readonly graph: Graph;
-  readonly threads: number;
+  readonly settings: PredictSettings;
+  /** Nanoseconds a unit of work. */
+  readonly cost: Work;
+  readonly maps: RangeMaps;
   readonly wholes: WholeRanges;
+  readonly streams: StreamNeeds;
   /** By start: the first end from which on no range can be streamed. */
   readonly streamEnds: Map<number, number>;
 }
 
-export function optionContext(graph: Graph, threads: number): OptionContext {
-  return { graph, threads, wholes: new WholeRanges(graph, threads), streamEnds: new Map() };
+export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
+  const costs = new KernelCosts(graph, { threads: settings.threads, cost });
+  const maps = new RangeMaps(graph);
+  return {
+    graph,
+    settings,
+    cost,
+    maps,
+    wholes: new WholeRanges(maps, { graph, settings, cost }),
+    streams: new StreamNeeds(graph, costs, cost),
+    streamEnds: new Map(),
+  };
 }
 
-/** Lists the ways to run one range. */
-export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeShape[];
+/** Lists the options of one range. */
+export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
 
 const whole: Alternative = (range, { wholes }) => {
-  const { work, heldBytes, stepBytes: bytes } = wholes.of(range);
+  const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
   return [
     {
       ...range,
       mode: WHOLE,
-      work,
+      latencyMs,
       heldBytes,
       stepBytes: bytes,
       givenBytes: 0,
@@ -76,11 +89,8 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
-/** Steps that are tried, longest first: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
-const STREAM_ROWS = { few: [16, 4, 1], many: [32, 16, 8, 4, 2, 1] } as const;
-
-/** Shorter steps are tried as long as each saves this part of the bytes: where the halo is long, it soon doesn't. */
-const LEAST_SAVING = 0.04;
+/** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
+const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
 
 /** Nodes from which on a graph has many ranges. */
 const LARGE_GRAPH = 80;
@@ -96,13 +106,11 @@ const streams: Alternative = (range, context) => {
     if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
     return [];
   }
-  const options: RangeShape[] = [];
+  context.streams.begin(flow);
+  const options: RangeOption[] = [];
   for (const rows of graph.nodes.length < LARGE_GRAPH ? STREAM_ROWS.many : STREAM_ROWS.few) {
-    const link = streamBy(flow, rows);
-    if (link === undefined) continue;
-    const option = streamOption(link, context);
-    const longer = options.at(-1);
-    if (longer !== undefined && bytesOf(option) > (1 - LEAST_SAVING) * bytesOf(longer)) break;
+    const option = streamOption(flow, rows, context);
+    if (option === undefined) break;
     options.push(option);
   }
   // The first step of a longer range is longer still.
@@ -110,35 +118,33 @@ const streams: Alternative = (range, context) => {
   return options;
 };
 
-function bytesOf({ heldBytes: held, stepBytes: step }: RangeShape): number {
-  return held + step;
-}
-
 function hasStreamBarrier(graph: Graph, { from, to }: NodeRange): boolean {
   return graph.nodes.slice(from, to).some((node) => streamRuleOf(graph, node).kind === 'barrier');
 }
 
-function streamOption(link: StreamLink, { graph, threads }: OptionContext): RangeShape {
-  const session = linkRun(graph, link);
-  const peaks = predictStepPeaks(graph, session, threads);
-  const { boundary, scales } = link.stream.space;
+function streamOption(
+  flow: Flow,
+  units: number,
+  { graph, settings, streams: needs }: OptionContext,
+): RangeOption | undefined {
+  const need = needs.of(units);
+  if (need === undefined) return undefined;
+  const { boundary, scales } = flow.space;
   const most = (tensors: readonly number[]) =>
-    new Map(tensors.map((tensor) => [tensor, mostRows(link, tensor)]));
-  const hasSpace = (tensors: readonly number[]) => tensors.every((tensor) => scales.has(tensor));
+    new Map(tensors.map((tensor) => [tensor, scales.has(tensor) ? needs.mostRows(tensor) : 0]));
+  const gives = most(boundary.outputs);
+  let givenBytes = 0;
+  for (const [tensor, rows] of gives) givenBytes += rows * rowBytes(graph, tensor);
   return {
-    from: link.from,
-    to: link.to,
-    mode: { kind: 'stream', rows: link.units },
-    work: countWork(graph, session, peaks),
-    heldBytes: heldBytes(graph, 'stream', session),
-    stepBytes: stepBytes(peaks),
-    givenBytes: boundary.outputs.reduce(
-      (sum, tensor) => sum + mostRows(link, tensor) * rowBytes(graph, tensor),
-      0,
-    ),
+    from: flow.range.from,
+    to: flow.range.to,
+    mode: { kind: 'stream', rows: units },
+    ...need,
+    stepBytes: stepRatio('stream', settings) * need.stepBytes,
+    givenBytes,
     parted: true,
-    flow: hasSpace(boundary.inputs)
-      ? { takes: most(boundary.inputs), gives: most(boundary.outputs) }
+    flow: boundary.inputs.every((tensor) => scales.has(tensor))
+      ? { takes: most(boundary.inputs), gives }
       : undefined,
   };
 }
@@ -159,27 +165,26 @@ const tiles: Alternative = (range, context) => {
   });
 };
 
-function tiledOption(segment: TiledSegment, { graph, threads }: OptionContext): readonly RangeShape[] {
+function tiledOption(
+  segment: TiledSegment,
+  { graph, settings, cost }: OptionContext,
+): readonly RangeOption[] {
   const { from, to } = segment;
   const [{ mode } = { mode: WHOLE }] = modesOf(segment);
   return sessionsOf(graph, segment).map((session) => {
-    const peaks = predictStepPeaks(graph, session, threads);
+    const peaks = predictStepPeaks(graph, session, settings.threads);
     return {
       from,
       to,
       mode,
-      work: countWork(graph, session, peaks),
+      latencyMs: latencyOf(countWork(graph, session, peaks), cost),
       heldBytes: heldBytes(graph, 'tiles', session),
-      stepBytes: stepBytes(peaks),
+      stepBytes: stepRatio('tiles', settings) * stepBytes(peaks),
       givenBytes: 0,
       parted: true,
       flow: undefined,
     };
   });
-}
-
-function mostRows({ stream }: StreamLink, tensor: number): number {
-  return Math.max(...PHASES.map((phase) => stream.rows[phase].get(tensor) ?? 0));
 }
 
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
@@ -191,13 +196,4 @@ export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
 export function rowBytes(graph: Graph, tensor: number): number {
   const [, channels = 1, , cols = 1] = tensorAt(graph, tensor).shape ?? [];
   return 4 * channels * cols;
-}
-
-/** Rows of a map that wait between two links, at most. */
-export function ringRows(
-  graph: Graph,
-  tensor: number,
-  rows: { readonly gives: number; readonly takes: number },
-): number {
-  return Math.min(sizeAlong(graph, tensor, 'rows'), rows.gives + rows.takes - 1);
 }

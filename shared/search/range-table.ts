@@ -1,60 +1,109 @@
-/** The options of all ranges between two cuts at the costs of one way to run, and the least latency they allow. */
-import type { Work } from '../memory/device-profile.js';
-import { latencyOf } from '../memory/device-profile.js';
-import { stepRatio } from '../memory/predict.js';
-import type { Malloc } from '../memory/run-settings.js';
-import type { RangeOption } from './range-option.js';
-import type { RangeShapes } from './range-shapes.js';
+/** The moves from each cut to a later one: the options of the range between, and what that range needs around it. */
+import type { Graph } from '../graph/graph.js';
+import { elementCount, tensorAt } from '../graph/graph.js';
+import { sizeAlong } from '../tile/space.js';
+import type { Alternative, OptionContext, RangeOption } from './range-option.js';
+import { rowBytes } from './range-option.js';
 
-export interface TableOptions {
-  /** Nanoseconds a unit of work. */
-  readonly costs: Work;
-  readonly malloc: Malloc;
+/** One option of the range from a cut to a later one. Cuts are given by their place in `cuts`. */
+export interface Move {
+  readonly option: RangeOption;
+  readonly end: number;
+  readonly latencyMs: number;
+  readonly heldBytes: number;
+  readonly stepBytes: number;
+  /** Full maps that it leaves behind, if they stand before it is over. */
+  readonly leftBytes: number;
+  readonly weightsBytes: number;
+  /** Maps that it can be fed row by row; undefined if it can't be linked. */
+  readonly feeds: readonly Feed[] | undefined;
+}
+
+/** A map that a link reads. */
+export interface Feed {
+  readonly tensor: number;
+  readonly takes: number;
+  readonly rows: number;
+  readonly rowBytes: number;
+  /** Positions of the node that makes it and of the last one that reads it. */
+  readonly maker: number;
+  readonly lastRead: number;
 }
 
 export class RangeTable {
-  readonly shapes: RangeShapes;
-  readonly #settings: TableOptions;
-  readonly #options = new Map<number, readonly RangeOption[]>();
-  readonly #least: number[] = [];
+  readonly graph: Graph;
+  /** Positions of nodes that begin a layer, and the end. */
+  readonly cuts: readonly number[];
+  readonly #context: OptionContext;
+  readonly #alternatives: readonly Alternative[];
+  readonly #moves: (readonly Move[] | undefined)[] = [];
+  readonly #imageBytes: number;
 
-  constructor(shapes: RangeShapes, settings: TableOptions) {
-    this.shapes = shapes;
-    this.#settings = settings;
+  constructor(context: OptionContext, alternatives: readonly Alternative[]) {
+    const { graph } = context;
+    this.#alternatives = alternatives;
+    this.graph = graph;
+    this.cuts = [
+      ...graph.nodes.flatMap(({ layer }, at) =>
+        at === 0 || graph.nodes[at - 1]?.layer !== layer ? [at] : [],
+      ),
+      graph.nodes.length,
+    ];
+    this.#context = context;
+    this.#imageBytes = graph.inputs
+      .map((index) => tensorAt(graph, index))
+      .filter(({ constant }) => constant === null)
+      .reduce((sum, { shape }) => sum + elementCount(shape ?? []), 0);
   }
 
-  /** Options between two cuts, given by their place in `cuts`; those that another one beats are left out. */
-  optionsOf(start: number, end: number): readonly RangeOption[] {
-    const key = start * this.shapes.cuts.length + end;
-    const known = this.#options.get(key);
-    if (known !== undefined) return known;
-    const { costs, malloc } = this.#settings;
-    const all = this.shapes.between(start, end).map((shape) => ({
-      ...shape,
-      stepBytes: shape.stepBytes * stepRatio(shape.mode.kind, { malloc }),
-      latencyMs: latencyOf(shape.work, costs),
-    }));
-    const options = withoutDominated(all);
-    this.#options.set(key, options);
-    return options;
+  movesFrom(start: number): readonly Move[] {
+    const known = this.#moves[start] ?? this.#listMoves(start);
+    this.#moves[start] = known;
+    return known;
   }
 
-  /** Least latency from a cut to the end, whatever memory that takes. */
-  leastLatency(start: number): number {
-    if (this.#least.length === 0) {
-      const last = this.shapes.cuts.length - 1;
-      this.#least[last] = 0;
-      for (let at = last - 1; at >= 0; at -= 1) {
-        let least = Number.POSITIVE_INFINITY;
-        for (let end = at + 1; end <= last; end += 1) {
-          for (const { latencyMs } of this.optionsOf(at, end)) {
-            least = Math.min(least, latencyMs + (this.#least[end] ?? 0));
-          }
-        }
-        this.#least[at] = least;
+  weightsOf(start: number, end: number): number {
+    return this.#context.maps.from(this.cuts[start] ?? 0).weightsBytes[this.cuts[end] ?? 0] ?? 0;
+  }
+
+  /** Maps that stand at a cut: the image, and what was computed before and is needed from here on. */
+  baseBytes(start: number): number {
+    return this.#imageBytes + this.leftBytes(0, start);
+  }
+
+  /** Full maps that a range leaves behind. */
+  leftBytes(start: number, end: number): number {
+    return this.#context.maps.from(this.cuts[start] ?? 0).outputBytes[this.cuts[end] ?? 0] ?? 0;
+  }
+
+  #listMoves(start: number): readonly Move[] {
+    const moves: Move[] = [];
+    for (let end = start + 1; end < this.cuts.length; end += 1) {
+      const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
+      const options = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
+      const leftBytes = this.leftBytes(start, end);
+      const weightsBytes = this.weightsOf(start, end);
+      for (const option of withoutDominated(options)) {
+        const { latencyMs, heldBytes, stepBytes, parted } = option;
+        const need = { latencyMs, heldBytes, stepBytes, leftBytes: parted ? leftBytes : 0, weightsBytes };
+        moves.push({ option, end, ...need, feeds: this.#feedsOf(option) });
       }
     }
-    return this.#least[start] ?? 0;
+    return moves;
+  }
+
+  #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
+    if (flow === undefined) return undefined;
+    const { graph } = this;
+    const { maker, lastRead } = this.#context.maps;
+    return [...flow.takes].map(([tensor, takes]) => ({
+      tensor,
+      takes,
+      rows: sizeAlong(graph, tensor, 'rows'),
+      rowBytes: rowBytes(graph, tensor),
+      maker: maker[tensor] ?? -1,
+      lastRead: lastRead[tensor] ?? -1,
+    }));
   }
 }
 
@@ -71,7 +120,8 @@ function beats(a: RangeOption, b: RangeOption, first: boolean): boolean {
     a.heldBytes <= b.heldBytes &&
     a.stepBytes <= b.stepBytes &&
     Number(a.parted) <= Number(b.parted) &&
-    (b.flow === undefined || a.flow !== undefined);
+    // What links take and give, their rings keep.
+    (b.flow === undefined || (a.flow !== undefined && a.givenBytes <= b.givenBytes));
   const isSame = a.latencyMs === b.latencyMs && a.heldBytes === b.heldBytes && a.stepBytes === b.stepBytes;
   return noWorse && (!isSame || first);
 }

@@ -4,59 +4,69 @@
  * shorter ones.
  */
 import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
-import { emptyWork, WORK_KINDS } from '../memory/device-profile.js';
+import { latencyOf } from '../memory/device-profile.js';
 import { countOperationWork, faultedBytes } from '../memory/latency.js';
 import { predictRunPeaks } from '../memory/lifetimes.js';
+import type { PredictSettings } from '../memory/predict.js';
+import { stepRatio } from '../memory/predict.js';
 import { sessionsOf } from '../memory/session-run.js';
 import { wholeShapes } from '../tile/tile-shape.js';
+import type { RangeMaps } from './range-maps.js';
 
 export interface WholeNeed {
-  readonly work: Work;
+  readonly latencyMs: number;
   readonly heldBytes: number;
   readonly stepBytes: number;
 }
 
-export class WholeRanges {
-  readonly #graph: Graph;
-  readonly #threads: number;
-  readonly #peaks = new Map<number, Float64Array>();
-  /** Work of all nodes before each. */
-  readonly #sums: readonly Work[];
+export interface WholeContext {
+  readonly graph: Graph;
+  readonly settings: PredictSettings;
+  /** Nanoseconds a unit of work. */
+  readonly cost: Work;
+}
 
-  constructor(graph: Graph, threads: number) {
+export class WholeRanges {
+  readonly #maps: RangeMaps;
+  readonly #graph: Graph;
+  readonly #settings: PredictSettings;
+  readonly #cost: Work;
+  readonly #peaks = new Map<number, Float64Array>();
+  /** Milliseconds of all nodes before each. */
+  readonly #sums: Float64Array;
+
+  constructor(maps: RangeMaps, { graph, settings, cost }: WholeContext) {
+    this.#maps = maps;
     this.#graph = graph;
-    this.#threads = threads;
-    this.#sums = workSums(graph);
+    this.#settings = settings;
+    this.#cost = cost;
+    this.#sums = latencySums(graph, cost);
   }
 
   of({ from, to }: NodeRange): WholeNeed {
-    const graph = this.#graph;
-    const { inputs, outputs } = boundaryOf(graph, { from, to });
-    const bytesOf = (tensors: readonly number[]) =>
-      tensors.reduce((sum, index) => sum + tensorBytes(tensorAt(graph, index)), 0);
+    const { inputBytes, imageBytes, outputBytes } = this.#maps.from(from);
+    const written = outputBytes[to] ?? 0;
     const peakBytes = this.#peaksFrom(from)[to - from - 1] ?? 0;
-    const outputBytes = bytesOf(outputs);
-    const work = this.nodeWork({ from, to });
-    work.steps += 1;
-    work.copiedBytes += bytesOf(inputs) + outputBytes;
-    work.faultedBytes += faultedBytes({ peakBytes, outputBytes });
+    const { steps, copiedBytes, ...cost } = this.#cost;
+    const faults = cost.faultedBytes * faultedBytes({ peakBytes, outputBytes: written });
+    const around = (steps + copiedBytes * ((inputBytes[to] ?? 0) + written) + faults) / 1e6;
     return {
-      work,
-      heldBytes: bytesOf(inputs.filter((index) => graph.inputs.includes(index))),
-      stepBytes: Math.max(peakBytes, 2 * outputBytes),
+      latencyMs: around + (this.#sums[to] ?? 0) - (this.#sums[from] ?? 0),
+      heldBytes: imageBytes[to] ?? 0,
+      stepBytes: stepRatio('whole', this.#settings) * Math.max(peakBytes, 2 * written),
     };
   }
 
-  /** What the kernels do at least, however the range is run. */
-  nodeWork({ from, to }: NodeRange): ReturnType<typeof emptyWork> {
-    const work = emptyWork();
-    for (const kind of WORK_KINDS)
-      work[kind] = (this.#sums[to]?.[kind] ?? 0) - (this.#sums[from]?.[kind] ?? 0);
-    return work;
+  /** What every plan takes at least: all kernels once, the inputs read, the outputs written, one run of a session. */
+  leastMs(): number {
+    const to = this.#graph.nodes.length;
+    const { inputBytes, outputBytes } = this.#maps.from(0);
+    const { steps, copiedBytes } = this.#cost;
+    return (
+      (steps + copiedBytes * ((inputBytes[to] ?? 0) + (outputBytes[to] ?? 0))) / 1e6 + (this.#sums[to] ?? 0)
+    );
   }
 
   #peaksFrom(from: number): Float64Array {
@@ -65,23 +75,23 @@ export class WholeRanges {
     const graph = this.#graph;
     const [session] = sessionsOf(graph, { kind: 'whole', from, to: graph.nodes.length });
     if (session === undefined) throw new RangeError('Cannot plan an empty range');
-    const step = { shapeOf: wholeShapes(graph), threads: this.#threads };
-    const peaks = predictRunPeaks(graph, session, step);
+    const peaks = predictRunPeaks(graph, session, {
+      shapeOf: wholeShapes(graph),
+      threads: this.#settings.threads,
+    });
     this.#peaks.set(from, peaks);
     return peaks;
   }
 }
 
 /** What each node takes depends on the whole map alone. */
-function workSums(graph: Graph): readonly Work[] {
+function latencySums(graph: Graph, cost: Work): Float64Array {
+  const sums = new Float64Array(graph.nodes.length + 1);
   const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
-  const sums: Work[] = [emptyWork()];
   for (const [at, operation] of (session?.operations ?? []).entries()) {
     const before = session?.operations[at - 1];
     const work = countOperationWork(graph, { operation, before, shapeOf: wholeShapes(graph) });
-    const sum = emptyWork();
-    for (const kind of WORK_KINDS) sum[kind] = (sums[at]?.[kind] ?? 0) + work[kind];
-    sums.push(sum);
+    sums[at + 1] = (sums[at] ?? 0) + latencyOf(work, cost);
   }
   return sums;
 }

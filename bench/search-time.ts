@@ -1,0 +1,121 @@
+/**
+ * How long the search for a plan takes, with nothing known of the graph (cold) and with its ranges worked out (warm).
+ *
+ *     node dist/bench/search-time.js [--runs 5] [--network yolov2-608] [--first]
+ *
+ * Budgets are parts of the way from the least that any plan needs to what the untiled run does; `none` is a budget
+ * that nothing meets, so that the smallest plan is asked for. `--first` gives the first search of the process alone,
+ * with code that the engine hasn't compiled yet. Medians.
+ */
+import { parseArgs } from 'node:util';
+import { formatTable, median, printLine } from '../agent/cli/print.js';
+import { DEFINITIONS } from '../agent/models/definitions.js';
+import type { Graph, SearchOptions } from '../shared/index.js';
+import {
+  BudgetError,
+  buildDarknet,
+  buildPlan,
+  externalizeConstants,
+  optimalCandidates,
+  parseDarknetConfig,
+  SyntheticWeights,
+  searchPlan,
+} from '../shared/index.js';
+import { mobileNetV2, resNet18 } from './networks-graphs.js';
+import { YOLO_FASTEST } from './networks-yolo-fastest.js';
+
+const SETTINGS = { threads: 2, level: 'extended', weights: 'resident' } as const;
+const PARTS = [0.02, 0.1, 0.3, 0.6, 1];
+
+const NETWORKS: ReadonlyMap<string, () => Graph> = new Map([
+  ['yolov2-608', () => darknet(DEFINITIONS.get('yolov2') ?? '', 608)],
+  ['yolov2-tiny-416', () => darknet(DEFINITIONS.get('yolov2-tiny') ?? '', 416)],
+  ['yolo-fastest-320', () => darknet(YOLO_FASTEST, 320)],
+  ['resnet18-224', () => resNet18({ size: 224, seed: 1 })],
+  ['mobilenetv2-224', () => mobileNetV2(1, { size: 224, seed: 1 })],
+  // Cut between all nodes, as it would be if it came from an ONNX file.
+  ['mobilenetv2x2-224', () => layerEach(mobileNetV2(1, { size: 224, seed: 1, depth: 2 }))],
+]);
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '5' },
+      network: { type: 'string', default: '' },
+      first: { type: 'boolean', default: false },
+    },
+  });
+  const chosen = [...NETWORKS].filter(([name]) => name.includes(values.network));
+  const runs = values.first ? 1 : Number(values.runs);
+  const rows = chosen.flatMap(([name, build]) =>
+    timeNetwork(name, externalizeConstants(build(), 'w').graph, runs),
+  );
+  printLine(formatTable(['network', 'nodes', 'budget MB', 'ms', 'plan', 'cold ms', 'warm ms'], rows));
+}
+
+function timeNetwork(name: string, graph: Graph, runs: number): readonly (readonly string[])[] {
+  if (runs === 1) return [timeBudget(name, graph, { budgetBytes: 64 * 2 ** 20, runs })];
+  const whole = buildPlan(graph, { modes: [{ kind: 'whole' }], cuts: [] }, SETTINGS).predicted.peakBytes;
+  const least = leastBytes(graph);
+  const budgets = [1, ...PARTS.map((part) => least + part * (whole - least)), Number.POSITIVE_INFINITY];
+  return budgets.map((budgetBytes) => timeBudget(name, graph, { budgetBytes, runs }));
+}
+
+function timeBudget(
+  name: string,
+  graph: Graph,
+  { budgetBytes, runs }: { readonly budgetBytes: number; readonly runs: number },
+): readonly string[] {
+  const options = { ...SETTINGS, budgetBytes };
+  const times = Array.from({ length: runs }, () => {
+    const fresh = { ...graph, nodes: graph.nodes.map((node) => ({ ...node })) };
+    return [timeSearch(fresh, options), timeSearch(fresh, options)] as const;
+  });
+  const { notation, latencyMs } = describe(graph, options);
+  return [
+    name,
+    String(graph.nodes.length),
+    budgetBytes === 1 ? 'none' : (budgetBytes / 2 ** 20).toFixed(1),
+    latencyMs.toFixed(2),
+    notation.length > 60 ? `${notation.slice(0, 57)}...` : notation,
+    median(times.map(([cold]) => cold)).toFixed(0),
+    median(times.map(([, warm]) => warm)).toFixed(0),
+  ];
+}
+
+function timeSearch(graph: Graph, options: SearchOptions): number {
+  const start = performance.now();
+  describe(graph, options);
+  return performance.now() - start;
+}
+
+function describe(graph: Graph, options: SearchOptions): { notation: string; latencyMs: number } {
+  try {
+    const { notation, predicted } = searchPlan(graph, optimalCandidates, options);
+    return { notation, latencyMs: predicted.latencyMs };
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    const { notation, predicted } = error.smallest;
+    return { notation: `(${notation})`, latencyMs: predicted.latencyMs };
+  }
+}
+
+function leastBytes(graph: Graph): number {
+  try {
+    return searchPlan(graph, optimalCandidates, { ...SETTINGS, budgetBytes: 1 }).predicted.peakBytes;
+  } catch (error) {
+    if (error instanceof BudgetError) return error.smallestBytes;
+    throw error;
+  }
+}
+
+function darknet(text: string, size: number): Graph {
+  const weights = new SyntheticWeights(1);
+  return buildDarknet(parseDarknetConfig(text), { weights, size: { width: size, height: size } }).graph;
+}
+
+function layerEach(graph: Graph): Graph {
+  return { ...graph, nodes: graph.nodes.map((node, layer) => ({ ...node, layer })) };
+}
+
+main();

@@ -1,0 +1,93 @@
+/**
+ * What one node costs when its output has some number of rows: asked of the predictor once for each number, since
+ * the search asks for the same again and again.
+ */
+import type { Graph, Node } from '../graph/graph.js';
+import { knownShape, tensorAt } from '../graph/graph.js';
+import { convScratchBytes } from '../memory/conv-scratch.js';
+import type { Work } from '../memory/device-profile.js';
+import { latencyOf } from '../memory/device-profile.js';
+import { countOperationWork, isActivation } from '../memory/latency.js';
+import { runsInPlace } from '../memory/lifetimes.js';
+import { countMacs } from '../memory/macs.js';
+import { wholeShapes } from '../tile/tile-shape.js';
+
+export interface KernelCost {
+  readonly ms: number;
+  readonly scratchBytes: number;
+}
+
+/** A node as the search sees it. */
+export interface Kernel {
+  readonly node: Node;
+  /** Inputs that are computed or given, by their place; -1 for constants and absent ones. */
+  readonly reads: readonly number[];
+  readonly writes: readonly number[];
+  /** Multiplies; else it costs what it moves. */
+  readonly multiplies: boolean;
+  readonly isConv: boolean;
+  readonly isActivation: boolean;
+  readonly runsInPlace: boolean;
+}
+
+export class KernelCosts {
+  readonly kernels: readonly Kernel[];
+  readonly #graph: Graph;
+  readonly #threads: number;
+  readonly #cost: Work;
+  /** By node, then by rows. */
+  readonly #known: KernelCost[][];
+
+  constructor(graph: Graph, { threads, cost }: { readonly threads: number; readonly cost: Work }) {
+    this.#graph = graph;
+    this.#threads = threads;
+    this.#cost = cost;
+    this.#known = graph.nodes.map(() => []);
+    this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
+  }
+
+  /** Of a node that multiplies, by the rows of its output. */
+  of(at: number, rows: number): KernelCost {
+    const ofNode = this.#known[at] ?? [];
+    const known = ofNode[rows] ?? this.#compute(at, rows);
+    ofNode[rows] = known;
+    return known;
+  }
+
+  #compute(at: number, rows: number): KernelCost {
+    const graph = this.#graph;
+    const node = this.kernels[at]?.node;
+    if (node === undefined) throw new RangeError(`Cannot cost node ${at}: "${graph.name}" has no such node`);
+    const output = node.outputs[0] ?? -1;
+    const shapeOf = (tensor: number) => {
+      const shape = knownShape(tensorAt(graph, tensor));
+      return tensor === output && shape.length === 4
+        ? [shape[0] ?? 1, shape[1] ?? 1, rows, shape[3] ?? 1]
+        : shape;
+    };
+    const operation = { node, reads: [], writes: node.outputs };
+    return {
+      ms: latencyOf(countOperationWork(graph, { operation, before: undefined, shapeOf }), this.#cost),
+      scratchBytes: convScratchBytes(graph, node, { shapeOf, threads: this.#threads }),
+    };
+  }
+}
+
+function kernelOf(graph: Graph, node: Node): Kernel {
+  const isRead = (index: number) => index >= 0 && tensorAt(graph, index).constant === null;
+  return {
+    node,
+    reads: node.inputs.map((index) => (isRead(index) ? index : -1)),
+    writes: node.outputs.filter((index) => index >= 0),
+    multiplies: hasShapes(graph, node) && countMacs(graph, node, wholeShapes(graph)) > 0,
+    isConv: node.op === 'Conv',
+    isActivation: isActivation(node),
+    runsInPlace: runsInPlace(node),
+  };
+}
+
+function hasShapes(graph: Graph, node: Node): boolean {
+  return [...node.inputs, ...node.outputs].every(
+    (index) => index < 0 || graph.tensors[index]?.shape !== null,
+  );
+}
