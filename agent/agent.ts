@@ -15,6 +15,7 @@ import { SyntheticCamera } from './camera/synthetic-camera.js';
 import type { CameraConfig, Config } from './config/config-schema.js';
 import { decodeOutputs } from './decode/decode-outputs.js';
 import { describeCamera, describeModelHealth, describeModels, describeProcesses } from './describe-node.js';
+import { readProfile } from './device-profiles.js';
 import { InferenceEngine } from './engine/inference-engine.js';
 import type { ImageSource } from './engine/protocol.js';
 import { computeBudget } from './memory/budget.js';
@@ -42,6 +43,8 @@ export interface AgentOptions {
 /** Requests that may wait for the executor: a few seconds of it, and a few copies of `maxPayload`. */
 const MAX_WAITING = 8;
 
+const NO_NEW_PLAN = 'no new plan; the old one stays';
+
 const DAY_MS = 24 * 60 * 60_000;
 
 export class Agent {
@@ -57,6 +60,9 @@ export class Agent {
   #jobs: readonly { stop(): unknown }[] = [];
   #health: NodeJS.Timeout | undefined;
   #budget = { bytes: 0, bound: '' };
+  /** Searches for plans, the last of each model. */
+  readonly #planning = new Map<ModelRuntime, Promise<void>>();
+  #stopped = false;
 
   constructor(config: Config, options: AgentOptions) {
     this.#config = config;
@@ -73,7 +79,10 @@ export class Agent {
       },
       onUnmapped: (model, reason) => {
         log.warn({ model, reason }, 'weights are copied to the heap; planning anew with them');
-        this.#models.get(model)?.countCopies();
+        this.#models
+          .get(model)
+          ?.countCopies()
+          .catch((error: unknown) => log.error({ model, error: String(error) }, 'no new plan'));
       },
       onMeasured: (run) => this.#models.get(run.model)?.record(run, Date.now()),
     });
@@ -87,6 +96,7 @@ export class Agent {
     this.#store.start();
     await this.#engine.start();
     await this.#openModels();
+    await this.#planFirst();
     await this.#startServing();
     this.#startMonitor();
     this.#pumps = this.#config.cameras.map((camera) => this.#startCamera(camera));
@@ -112,6 +122,7 @@ export class Agent {
 
   /** Finishes the frame that runs, says so, and closes the database; a step that fails doesn't keep the others. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#monitor?.stop();
     this.#monitor = undefined;
     clearInterval(this.#health);
@@ -133,11 +144,20 @@ export class Agent {
   }
 
   async #openModels(): Promise<void> {
+    const { log } = this.#options;
+    const profile = readProfile(this.#store);
+    if (profile === undefined)
+      log.info('plans are chosen by the speed of another machine; see mafat calibrate');
     for (const config of this.#config.models) {
       const executor = async () => this.#engine.executor();
       const network = await openModel(this.#options.models, config.name, { executor });
       const isAlone = this.#config.models.length === 1;
-      this.#models.set(config.name, new ModelRuntime(network, config, { store: this.#store, isAlone }));
+      const options = { store: this.#store, isAlone, ...(profile === undefined ? {} : { profile }) };
+      const runtime = new ModelRuntime(network, config, options);
+      this.#models.set(config.name, runtime);
+      runtime
+        .start()
+        .catch((error: unknown) => log.error({ model: config.name, error: String(error) }, 'planning'));
     }
   }
 
@@ -217,7 +237,7 @@ export class Agent {
         try {
           this.#adapt(reading);
         } catch (error) {
-          log.error({ error: String(error) }, 'no new plan; the old one stays');
+          log.error({ error: String(error) }, NO_NEW_PLAN);
         }
       },
       floorRatio: floor,
@@ -233,23 +253,41 @@ export class Agent {
     const { residentBytes, idleBytes } = this.#engine.memory();
     const options = { floorRatio: floor, executorBytes: residentBytes, idleBytes };
     this.#budget = computeBudget(reading, budget === 'auto' ? options : { ...options, fixedBytes: budget });
-    const now = { steadyMs: performance.now(), wallMs: Date.now() };
-    for (const model of this.#models.values()) {
-      const change = model.update(this.#budget.bytes, now);
-      if (change === undefined) continue;
-      this.#engine.setPlan(model.engineModel, change.plan);
-      const { notation, predicted } = change.plan;
-      const detail = {
-        model: model.config.name,
-        notation,
-        origin: change.origin,
-        budget: this.#budget,
-        predicted,
-      };
-      this.#options.log.info(detail, 'plan changed');
-      this.#store.addEvent({ kind: 'plan-changed', detail: JSON.stringify(detail) }, now.wallMs);
-      this.#publishInfo();
-    }
+    for (const model of this.#models.values()) void this.#adaptModel(model);
+  }
+
+  /** Requests and frames that come at once find plans. */
+  async #planFirst(): Promise<void> {
+    this.#adapt(readMemory());
+    await Promise.all(this.#planning.values());
+  }
+
+  async #adaptModel(model: ModelRuntime): Promise<void> {
+    const targetBytes = model.look(this.#budget.bytes, performance.now());
+    if (targetBytes === undefined) return;
+    const planning = this.#planFor(model, targetBytes, Date.now()).catch((error: unknown) =>
+      this.#options.log.error({ model: model.config.name, error: String(error) }, NO_NEW_PLAN),
+    );
+    this.#planning.set(model, planning);
+    await planning;
+  }
+
+  async #planFor(model: ModelRuntime, targetBytes: number, wallMs: number): Promise<void> {
+    const change = await model.planFor(targetBytes, wallMs);
+    if (change === undefined || this.#stopped) return;
+    this.#engine.setPlan(model.engineModel, change.plan);
+    const { notation, settings, predicted } = change.plan;
+    const detail = {
+      model: model.config.name,
+      notation,
+      settings,
+      origin: change.origin,
+      budget: this.#budget,
+      predicted,
+    };
+    this.#options.log.info(detail, 'plan changed');
+    this.#store.addEvent({ kind: 'plan-changed', detail: JSON.stringify(detail) }, wallMs);
+    this.#publishInfo();
   }
 
   #startCamera(config: CameraConfig): CameraPump {

@@ -14,7 +14,8 @@ import type { EngineModel, MeasuredRun } from './engine/inference-engine.js';
 import type { PressureLevel, PressureState } from './memory/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from './memory/pressure.js';
 import type { Network, SettingsChoice } from './open-model.js';
-import { copying, planNetwork, strategyNamed } from './open-model.js';
+import { copying, strategyNamed, variantsOf } from './open-model.js';
+import { searchInThread } from './search-thread.js';
 import type { PlanKey, Store, StoredPlan } from './store/store.js';
 
 /** Where a plan came from. */
@@ -43,6 +44,10 @@ function choiceOf({ threads, level, malloc }: ModelConfig, isAlone: boolean): Se
   };
 }
 
+function keyOf({ notation, settings }: Plan): string {
+  return JSON.stringify([notation, settings]);
+}
+
 export class ModelRuntime {
   readonly network: Network;
   readonly config: ModelConfig;
@@ -53,7 +58,10 @@ export class ModelRuntime {
   #plan: Plan | undefined;
   #measured: MeasuredRun | undefined;
   #mapsWeights: boolean;
-  #smallestBytes: number;
+  /** 0 until it is known. */
+  #smallestBytes = 0;
+  /** Plans asked for so far. */
+  #orders = 0;
 
   /** @throws {RangeError} if there is no such strategy. */
   constructor(network: Network, config: ModelConfig, { store, profile, isAlone = true }: RuntimeOptions) {
@@ -64,7 +72,11 @@ export class ModelRuntime {
     this.#choice = choiceOf(config, isAlone);
     this.#profile = profile;
     this.#mapsWeights = network.mapsWeights;
-    this.#smallestBytes = this.#smallest();
+  }
+
+  /** Finds out what the network needs at least. @throws {Error} if the search fails. */
+  async start(): Promise<void> {
+    await this.#findSmallest();
   }
 
   get engineModel(): EngineModel {
@@ -104,11 +116,11 @@ export class ModelRuntime {
   }
 
   /** Weights couldn't be mapped after all: the next look at the budget orders a plan that counts their copies. */
-  countCopies(): void {
+  async countCopies(): Promise<void> {
     if (!this.#mapsWeights) return;
     this.#mapsWeights = false;
-    this.#smallestBytes = this.#smallest();
     this.#pressure = INITIAL_PRESSURE;
+    await this.#findSmallest();
   }
 
   get #known() {
@@ -122,64 +134,83 @@ export class ModelRuntime {
   }
 
   /** @throws {BudgetError} if none fits. */
-  #search(budgetBytes: number): Plan {
+  #search(budgetBytes: number): Promise<Plan> {
     const { strategy, weights } = this.config;
-    const network = { ...this.network, mapsWeights: this.#mapsWeights };
-    return planNetwork(network, { ...this.#choice, ...this.#known, strategy, weights, budgetBytes });
+    const { graph } = this.network;
+    const variants = variantsOf(this.#choice);
+    return searchInThread({ graph, variants, ...this.#known, strategy, weights, budgetBytes });
   }
 
-  /** One look at the budget. @returns the plan to change to, if it is time for another. */
-  update(
-    budgetBytes: number,
-    now: { readonly steadyMs: number; readonly wallMs: number },
-  ): PlanChange | undefined {
+  /** One look at the budget. @returns how many bytes to plan for, if it is time for another plan. */
+  look(budgetBytes: number, steadyMs: number): number | undefined {
     const planBytes = this.#plan === undefined ? 0 : budgetedBytes(this.#plan.predicted, this.config.weights);
-    const { smallestBytes } = this;
     const { state, action } = decide(this.#pressure, {
       budgetBytes,
       planBytes,
-      smallestBytes,
-      nowMs: now.steadyMs,
+      smallestBytes: this.#smallestBytes,
+      nowMs: steadyMs,
     });
     this.#pressure = state;
-    if (action === 'keep' || state.planned === undefined) return undefined;
-    const change = this.#planFor(state.planned.targetBytes, now.wallMs);
-    const isSame = change.plan.notation === this.#plan?.notation;
-    this.#plan = change.plan;
-    if (isSame) return undefined;
-    return change;
+    return action === 'keep' ? undefined : state.planned?.targetBytes;
   }
 
-  #planFor(targetBytes: number, wallMs: number): PlanChange {
+  /**
+   * Plans for a number of bytes. @returns the plan to change to; undefined if it is the one in force, or an order that
+   * was given meanwhile has overtaken this one. Where none fits it is the smallest there is.
+   */
+  async planFor(targetBytes: number, wallMs: number): Promise<PlanChange | undefined> {
+    this.#orders += 1;
+    const order = this.#orders;
+    const change = this.#findStored(targetBytes) ?? (await this.#searchFor(targetBytes, wallMs));
+    if (order !== this.#orders) return undefined;
+    const isSame = this.#plan !== undefined && keyOf(change.plan) === keyOf(this.#plan);
+    this.#plan = change.plan;
+    return isSame ? undefined : change;
+  }
+
+  #findStored(targetBytes: number): PlanChange | undefined {
     const stored = this.#store.findPlan(this.#key, {
       leastBytes: targetBytes * (1 - BAND_RATIO),
       budgetBytes: targetBytes,
     });
-    if (stored !== undefined) {
-      const plan = this.#rebuild(stored);
-      // A plan of an older predictor may not keep what it promised.
-      if (budgetedBytes(plan.predicted, this.config.weights) <= targetBytes)
-        return { plan, origin: 'stored', targetBytes };
-    }
-    const plan = this.#search(targetBytes);
-    this.#save(plan, targetBytes, wallMs);
-    return { plan, origin: 'searched', targetBytes };
+    if (stored === undefined) return undefined;
+    const plan = this.#rebuild(stored);
+    // A plan of an older predictor may not keep what it promised.
+    const fits = budgetedBytes(plan.predicted, this.config.weights) <= targetBytes;
+    return fits ? { plan, origin: 'stored', targetBytes } : undefined;
   }
 
-  /** Kept in the store as the plan of budget 0, so that a restart needs no search. */
-  #smallest(): number {
-    const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
-    if (stored !== undefined) {
-      return budgetedBytes(this.#rebuild(stored).predicted, this.config.weights);
-    }
+  async #searchFor(targetBytes: number, wallMs: number): Promise<PlanChange> {
     try {
-      this.#search(0);
-      return 0;
+      const plan = await this.#search(targetBytes);
+      this.#save(plan, targetBytes, wallMs);
+      return { plan, origin: 'searched', targetBytes };
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;
-      this.#save(error.smallest, 0, Date.now());
-      return error.smallestBytes;
+      this.#keepSmallest(error);
+      return { plan: error.smallest, origin: 'searched', targetBytes };
     }
+  }
+
+  /** Finds what the smallest plan needs. Kept in the store as the plan of budget 0, so that a restart needs no search. */
+  async #findSmallest(): Promise<void> {
+    const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
+    const { weights } = this.config;
+    if (stored !== undefined) {
+      this.#smallestBytes = budgetedBytes(this.#rebuild(stored).predicted, weights);
+      return;
+    }
+    try {
+      await this.#search(0);
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error;
+      this.#keepSmallest(error);
+    }
+  }
+
+  #keepSmallest({ smallest, smallestBytes }: BudgetError): void {
+    this.#save(smallest, 0, Date.now());
+    this.#smallestBytes = smallestBytes;
   }
 
   #save({ notation, settings, predicted }: Plan, budgetBytes: number, wallMs: number): void {

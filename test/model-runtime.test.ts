@@ -13,13 +13,14 @@ import { imageInputOf } from './run-in-process.js';
 
 const MEBI = 2 ** 20;
 
-test('ModelRuntime counts copies of weights at a blocked level once they could not be mapped', (context) => {
+test('ModelRuntime counts copies of weights at a blocked level once they could not be mapped', async (context) => {
   const { runtime, weightsBytes } = startRuntime(context);
-  const now = { steadyMs: 0, wallMs: 0 };
-  const mapped = runtime.update(64 * MEBI, now)?.plan.predicted.workingBytes ?? 0;
+  await runtime.start();
+  const mapped = (await runtime.planFor(64 * MEBI, 0))?.plan.predicted.workingBytes ?? 0;
   const before = runtime.smallestBytes;
-  runtime.countCopies();
-  runtime.update(64 * MEBI, { steadyMs: 1, wallMs: 1 });
+  await runtime.countCopies();
+  assert.notEqual(runtime.look(64 * MEBI, 1), undefined, 'another plan is asked for');
+  await runtime.planFor(64 * MEBI, 1);
   const copied = runtime.plan?.predicted.workingBytes ?? 0;
   assert.equal(copied - mapped, weightsBytes);
   assert.equal(runtime.smallestBytes - before, weightsBytes);
