@@ -51,7 +51,7 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
 }
 
 /** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
-function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
+export function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
   const { threads, level, weights, profile, copiesWeights } = options;
   const known = searches(graph);
   const key = [threads, level, weights, profile?.source, copiesWeights].join();
@@ -100,7 +100,7 @@ function better<W extends Wanted>(wanted: W, found: Solution | undefined): W {
   return found === undefined ? wanted : { ...wanted, most: found.cost * (1 - WORTH) };
 }
 
-const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
+export const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
 
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
@@ -125,8 +125,10 @@ export class OptimalSearch {
 
   /** The fastest plan, and of those as fast the smallest; undefined if none fits. */
   within(budgetBytes: number): Found | undefined {
+    const whole = { notation: WHOLE_PLAN, latencyMs: this.#leastLatency() };
+    if (this.needOf(WHOLE_PLAN) <= budgetBytes) return whole;
     const lean = this.#fastest(this.#lean, budgetBytes);
-    if (lean !== undefined && lean.latencyMs <= TILES_FROM * this.#leastLatency()) {
+    if (lean !== undefined && lean.latencyMs <= TILES_FROM * whole.latencyMs) {
       return this.#shrink(this.#lean, lean);
     }
     const found = this.#fastest(this.#full, budgetBytes, lean?.latencyMs) ?? lean;
@@ -162,8 +164,7 @@ export class OptimalSearch {
 
   /** Least latency of any plan: one session computes nothing twice and copies the least. */
   #leastLatency(): number {
-    const [whole] = this.#lean.movesFrom(0).filter(({ end }) => end === this.#lean.cuts.length - 1);
-    return whole?.latencyMs ?? 0;
+    return buildPlan(this.#graph, WHOLE_PLAN, this.#options).predicted.latencyMs;
   }
 
   /** Smaller plans that are as fast, as long as there are any. */
