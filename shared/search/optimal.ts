@@ -51,7 +51,7 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
 }
 
 /** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
-export function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
+export function searchOf(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>): OptimalSearch {
   const { threads, level, weights, profile, copiesWeights } = options;
   const known = searches(graph);
   const key = [threads, level, weights, profile?.source, copiesWeights].join();

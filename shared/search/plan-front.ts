@@ -28,7 +28,8 @@ export function planFront(graph: Graph, options: Omit<SearchOptions, 'budgetByte
     const plan = buildPlan(graph, notation, options);
     return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
   };
-  const smallest = pointOf(search.smallest());
+  const least = search.needOf(search.smallest());
+  const smallest = pointOf(search.within(least)?.notation ?? search.smallest());
   const points = [pointOf(WHOLE_PLAN)];
   for (const budgetBytes of budgetsBetween(smallest.needBytes, points[0]?.needBytes ?? 0)) {
     if (points.some(({ needBytes }) => needBytes <= budgetBytes)) continue;
