@@ -5,7 +5,8 @@
  *
  * Budgets are parts of the way from the least that any plan needs to what the untiled run does; `none` is a budget
  * that nothing meets, so that the smallest plan is asked for. `--first` gives the first search of the process alone,
- * with code that the engine hasn't compiled yet. Medians.
+ * with code that the engine hasn't compiled yet. Medians of
+ * wall clock, and in brackets of processor time.
  */
 import { parseArgs } from 'node:util';
 import { formatTable, median, printLine } from '../agent/cli/print.js';
@@ -78,15 +79,22 @@ function timeBudget(
     budgetBytes === 1 ? 'none' : (budgetBytes / 2 ** 20).toFixed(1),
     latencyMs.toFixed(2),
     notation.length > 60 ? `${notation.slice(0, 57)}...` : notation,
-    median(times.map(([cold]) => cold)).toFixed(0),
-    median(times.map(([, warm]) => warm)).toFixed(0),
+    ...[0, 1].map((run) => formatTimes(times.map((pair) => pair[run] ?? [0, 0]))),
   ];
 }
 
-function timeSearch(graph: Graph, options: SearchOptions): number {
+function formatTimes(times: readonly (readonly [number, number])[]): string {
+  const [wall, cpu] = [median(times.map(([ms]) => ms)), median(times.map(([, ms]) => ms))];
+  return `${wall.toFixed(0)} (${cpu.toFixed(0)})`;
+}
+
+/** Milliseconds of wall clock, and of the processor: the machine may be busy with something else. */
+function timeSearch(graph: Graph, options: SearchOptions): readonly [number, number] {
   const start = performance.now();
+  const used = process.cpuUsage();
   describe(graph, options);
-  return performance.now() - start;
+  const { user, system } = process.cpuUsage(used);
+  return [performance.now() - start, (user + system) / 1000];
 }
 
 function describe(graph: Graph, options: SearchOptions): { notation: string; latencyMs: number } {

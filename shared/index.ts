@@ -30,6 +30,7 @@ export * from './search/mafat-strategy.js';
 export * from './search/notation.js';
 export * from './search/optimal.js';
 export * from './search/plan.js';
+export * from './search/plan-front.js';
 export * from './search/strategy.js';
 export * from './search/variants.js';
 export * from './tile/interval.js';

@@ -23,8 +23,8 @@ import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import type { Solution } from './plan-labels.js';
-import { solveLabels } from './plan-labels.js';
+import type { Cost, Solution } from './plan-labels.js';
+import { boundCost, solveLabels } from './plan-labels.js';
 import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
@@ -52,7 +52,7 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
 }
 
 /** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
-function searchOf(graph: Graph, options: SearchOptions): OptimalSearch {
+export function searchOf(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>): OptimalSearch {
   const { threads, level, malloc, weights, profile, copiesWeights } = options;
   const known = searches(graph);
   const key = [threads, level, malloc, weights, profile?.source, copiesWeights].join();
@@ -66,12 +66,11 @@ const searches = memoByGraph(() => new Map<string, OptimalSearch>());
 /** How near the smallest budget is found. */
 const NEAR_BYTES = 64 * 1024;
 
-/** What is searched for: plans within a budget, faster than what is known. */
+/** What is searched for: plans within a budget that cost less than what is known. */
 interface Wanted {
   readonly budgetBytes: number;
-  readonly latencyMs?: number;
-  /** The first plan found will do. */
-  readonly anyLatency?: boolean;
+  readonly cost: Cost;
+  readonly most: number;
 }
 
 interface Capped extends Wanted {
@@ -88,7 +87,21 @@ interface Assumed extends Capped {
 /** Parts of the latency that don't count. */
 const AS_FAST = 2e-9;
 
-const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
+/** Parts by which a plan must be faster than one that is known for the search to go on: the predictor knows less. */
+const WORTH = 1e-3;
+
+/**
+ * The search hopes for a plan at most this many times as slow as the bound first: the less it hopes for, the less it
+ * has to look at.
+ */
+const HOPES = [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY];
+
+/** What is asked for when a plan is known. */
+function better<W extends Wanted>(wanted: W, found: Solution | undefined): W {
+  return found === undefined ? wanted : { ...wanted, most: found.cost * (1 - WORTH) };
+}
+
+export const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
 
 /** Searches one graph, at any number of budgets. */
 export class OptimalSearch {
@@ -117,18 +130,20 @@ export class OptimalSearch {
   }
 
   /** The fastest plan, and of those as fast the smallest; undefined if none fits, or none is faster than asked. */
-  within(budgetBytes: number, fasterThanMs = Number.POSITIVE_INFINITY): Found | undefined {
-    if (this.#leastMs >= fasterThanMs) return undefined;
-    const untiledMs = this.#untiled.predicted.latencyMs;
-    const isUntiledBest =
-      untiledMs <= this.#leastMs * (1 + AS_FAST) && this.needOf(WHOLE_PLAN) <= budgetBytes;
-    if (isUntiledBest && untiledMs < fasterThanMs) return { notation: WHOLE_PLAN, latencyMs: untiledMs };
-    const latencyMs = fasterThanMs;
-    const lean = this.#search(this.#lean, { budgetBytes, latencyMs });
-    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * this.#leastLatency();
-    const table = isFast ? this.#lean : this.#full;
-    const found = isFast ? lean : (this.#search(table, { budgetBytes, latencyMs, ...lean }) ?? lean);
-    return found === undefined ? undefined : this.#shrink(table, found);
+  within(budgetBytes: number, fasterThanMs?: number): Found | undefined {
+    const most = fasterThanMs ?? Number.POSITIVE_INFINITY;
+    if (this.#leastMs >= most) return undefined;
+    const whole = { notation: WHOLE_PLAN, latencyMs: this.#untiled.predicted.latencyMs };
+    const isBest = whole.latencyMs <= this.#leastMs * (1 + AS_FAST);
+    if (isBest && this.needOf(WHOLE_PLAN) <= budgetBytes) return whole.latencyMs < most ? whole : undefined;
+    const lean = this.#fastest(this.#lean, budgetBytes, most);
+    const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * whole.latencyMs;
+    // Whoever has other settings to try asks those before tiles; and retained memory is what tiles need most of.
+    const isPassedOn = lean === undefined && fasterThanMs !== undefined;
+    if (isPassedOn) return undefined;
+    if (isFast || this.#options.malloc === 'retained') return lean && this.#shrink(this.#lean, lean);
+    const found = this.#fastest(this.#full, budgetBytes, lean?.latencyMs ?? most) ?? lean;
+    return found && this.#shrink(this.#full, found);
   }
 
   /** The plan of the least budget that can be met, tiles apart. */
@@ -136,15 +151,21 @@ export class OptimalSearch {
     let least: PlanNotation = WHOLE_PLAN;
     let [tooSmall, enough] = [0, this.needOf(least)];
     while (enough - tooSmall > NEAR_BYTES) {
-      const middle = (tooSmall + enough) / 2;
-      const found = this.#search(this.#lean, { budgetBytes: middle, anyLatency: true });
-      if (found === undefined) tooSmall = middle;
+      const budgetBytes = (tooSmall + enough) / 2;
+      const most = Number.POSITIVE_INFINITY;
+      const found = this.#search(this.#lean, { budgetBytes, cost: 'sessions', most });
+      if (found === undefined) tooSmall = budgetBytes;
       else {
         least = found.notation;
-        enough = Math.min(middle, this.needOf(least));
+        enough = Math.min(budgetBytes, this.needOf(least));
       }
     }
-    return this.#search(this.#lean, { budgetBytes: enough })?.notation ?? least;
+    return this.#fastest(this.#lean, enough)?.notation ?? least;
+  }
+
+  #fastest(table: RangeTable, budgetBytes: number, most = Number.POSITIVE_INFINITY): Found | undefined {
+    const found = this.#search(table, { budgetBytes, cost: 'latency', most });
+    return found === undefined ? undefined : { notation: found.notation, latencyMs: found.cost };
   }
 
   /** Bytes of a plan that the budget bounds. */
@@ -152,55 +173,58 @@ export class OptimalSearch {
     return budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
   }
 
-  /** Least latency of any plan: one session computes nothing twice and copies the least. */
-  #leastLatency(): number {
-    const [whole] = this.#lean.movesFrom(0).filter(({ end }) => end === this.#lean.cuts.length - 1);
-    return whole?.latencyMs ?? 0;
-  }
-
   /** Smaller plans that are as fast, as long as there are any. */
   #shrink(table: RangeTable, found: Found): Found {
-    const latencyMs = found.latencyMs * (1 + AS_FAST);
+    const most = found.latencyMs * (1 + AS_FAST);
     let least = found;
     let need = this.needOf(found.notation);
     for (;;) {
       // A byte for rounding, which the search allows for.
-      const smaller = this.#search(table, { budgetBytes: need - 2, latencyMs });
+      const smaller = this.#fastest(table, need - 2, most);
       if (smaller === undefined) return least;
       least = smaller;
       need = Math.min(need - 2, this.needOf(smaller.notation));
     }
   }
 
-  #search(table: RangeTable, wanted: Wanted): Found | undefined {
-    let found: Found | undefined;
-    for (const weightsCap of this.#caps) {
-      found = this.#searchSessions(table, { ...wanted, ...found, weightsCap }) ?? found;
-      if (found !== undefined && wanted.anyLatency === true) break;
+  #search(table: RangeTable, wanted: Wanted): Solution | undefined {
+    const capped = this.#caps
+      .map((weightsCap) => ({ ...wanted, weightsCap, bound: this.#bound(table, { ...wanted, weightsCap }) }))
+      .sort((a, b) => a.bound - b.bound);
+    const [{ bound: least } = { bound: Number.POSITIVE_INFINITY }] = capped;
+    if (!(least < wanted.most)) return undefined;
+    for (const hope of HOPES) {
+      const most = Math.min(wanted.most, least * hope);
+      let found: Solution | undefined;
+      for (const one of capped) found = this.#searchSessions(table, better({ ...one, most }, found)) ?? found;
+      if (found !== undefined || most === wanted.most) return found;
     }
-    return found;
+    return undefined;
   }
 
   /**
    * With more sessions there is less room. So first those are found that leave enough room for themselves; then
    * fewer sessions are tried with more room.
    */
-  #searchSessions(table: RangeTable, wanted: Capped): Found | undefined {
+  #searchSessions(table: RangeTable, wanted: Capped & { readonly bound: number }): Solution | undefined {
+    if (!(wanted.bound < wanted.most)) return undefined;
     const [first, enough] = this.#leaveRoom(table, wanted);
+    // With more room, plans of the fewest sessions have no more of them.
+    if (wanted.cost === 'sessions') return first;
     let found = first;
     for (const sessions of SESSIONS.filter((count) => count < enough)) {
-      if (found !== undefined && wanted.anyLatency === true) break;
-      const bound = this.#solve(table, { ...wanted, ...found, room: sessions });
+      const bound = this.#solve(table, { ...better(wanted, found), room: sessions });
       if (bound === undefined) break;
       const fits = bound.sessions <= sessions;
-      found = (fits ? bound : this.#solve(table, { ...wanted, ...found, room: sessions, sessions })) ?? found;
+      found =
+        (fits ? bound : this.#solve(table, { ...better(wanted, found), room: sessions, sessions })) ?? found;
       if (fits) break;
     }
     return found;
   }
 
   /** A plan that leaves room for its own sessions, if it is found so, and the sessions that were reached. */
-  #leaveRoom(table: RangeTable, wanted: Capped): readonly [Found | undefined, number] {
+  #leaveRoom(table: RangeTable, wanted: Capped): readonly [Solution | undefined, number] {
     let room = 1;
     for (;;) {
       const solution = this.#solve(table, { ...wanted, room });
@@ -209,15 +233,20 @@ export class OptimalSearch {
     }
   }
 
-  #solve(
-    table: RangeTable,
-    { budgetBytes, latencyMs = Number.POSITIVE_INFINITY, anyLatency = false, ...limits }: Assumed,
-  ): Solution | undefined {
-    const resident = this.#options.weights === 'resident' ? limits.weightsCap : 0;
+  #bound(table: RangeTable, wanted: Capped): number {
+    const workingBytes = this.#workingBytes({ ...wanted, room: 1 });
+    return workingBytes > 0 ? boundCost(table, { ...wanted, workingBytes }) : Number.POSITIVE_INFINITY;
+  }
+
+  #solve(table: RangeTable, assumed: Assumed): Solution | undefined {
+    const workingBytes = this.#workingBytes(assumed);
+    return workingBytes > 0 ? solveLabels(table, { ...assumed, workingBytes }) : undefined;
+  }
+
+  #workingBytes({ budgetBytes, weightsCap, room }: Assumed): number {
+    const resident = this.#options.weights === 'resident' ? weightsCap : 0;
     // Predictions are rounded to bytes.
-    const workingBytes = budgetBytes - resident - this.#fixedBytes - limits.room * sessionShare() + 1;
-    if (!(workingBytes > 0)) return undefined;
-    return solveLabels(table, { ...limits, latencyMs, anyLatency, workingBytes });
+    return budgetBytes - resident - this.#fixedBytes - room * sessionShare() + 1;
   }
 
   #weightCaps(): readonly number[] {

@@ -1,7 +1,7 @@
 /**
  * The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for.
  *
- * 1. Backwards: the least latency from each cut to the end, as if each segment and each link had all the memory to
+ * 1. Backwards: the least cost (latency) from each cut to the end, as if each segment and each link had all the memory to
  *    itself. Links add up what they hold, so this is a bound, not the answer.
  * 2. Forwards: labels that no other one beats, as far as the bound lets them hope to be faster than what is known.
  *
@@ -13,10 +13,10 @@ import type { PlanNotation } from './notation.js';
 import type { Move, RangeTable } from './range-table.js';
 
 /** In parts of the latency, and of the limit of bytes, in which labels within linked streams count as equal. */
-const TOLERANCE = { latency: 5e-4, bytes: 2e-3 } as const;
+const TOLERANCE = { small: { latency: 5e-4, bytes: 2e-3 }, large: { latency: 5e-3, bytes: 2e-2 } } as const;
 
-/** Plans this much slower, in parts, are as fast. */
-const SAME = 1e-9;
+/** Cuts from which on a graph is large. */
+const LARGE_GRAPH = 48;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -26,20 +26,22 @@ export interface LabelLimits {
   readonly weightsCap: number;
   /** Most sessions; if absent they don't count. */
   readonly sessions?: number;
-  /** Only plans that are faster are of interest. */
-  readonly latencyMs: number;
-  /** Whether any plan will do, however slow. */
-  readonly anyLatency?: boolean;
+  readonly cost: Cost;
+  /** Only plans that cost less are of interest. */
+  readonly most: number;
 }
+
+/** What a plan should have the least of: milliseconds, or sessions where the question is what fits at all. */
+export type Cost = 'latency' | 'sessions';
 
 export interface Solution {
   readonly notation: PlanNotation;
-  readonly latencyMs: number;
+  readonly cost: number;
   readonly sessions: number;
 }
 
 interface Label {
-  readonly latencyMs: number;
+  readonly cost: number;
   readonly sessions: number;
   /** Bytes that stand, and the largest step, of the links so far. */
   readonly heldBytes: number;
@@ -54,7 +56,7 @@ interface Label {
 }
 
 const START: Label = {
-  latencyMs: 0,
+  cost: 0,
   sessions: 0,
   heldBytes: 0,
   stepBytes: 0,
@@ -67,24 +69,36 @@ const START: Label = {
 
 /** @returns undefined if no plan keeps the limits. */
 export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
-  const bounds = boundLatency(table, limits);
-  if (!((bounds.closed[0] ?? 0) < limits.latencyMs * (1 - SAME))) return undefined;
+  const bounds = boundCosts(table, limits);
+  if (!((bounds.closed[0] ?? 0) < limits.most)) return undefined;
   const last = table.cuts.length - 1;
   const solver = new Solver(table, limits, bounds);
   for (let at = 0; at < last; at += 1) solver.extend(at);
   const best = solver.best(last);
   if (best === undefined) return undefined;
-  const { latencyMs, sessions } = best;
-  return { notation: notationOf(table.graph, best), latencyMs, sessions };
+  const { cost, sessions } = best;
+  return { notation: notationOf(table.graph, best), cost, sessions };
 }
 
-/** Least latency to the end from each cut, where a full map is there, and within linked streams. */
+/** Less than any plan that keeps the limits costs; infinite if none does. */
+export function boundCost(table: RangeTable, limits: Omit<LabelLimits, 'most'>): number {
+  return boundCosts(table, limits).closed[0] ?? 0;
+}
+
+function costOf({ latencyMs }: Move, cost: Cost): number {
+  return cost === 'latency' ? latencyMs : 1;
+}
+
+/** Least cost to the end from each cut, where a full map is there, and within linked streams. */
 interface Bounds {
   readonly closed: Float64Array;
   readonly open: Float64Array;
 }
 
-function boundLatency(table: RangeTable, { workingBytes, weightsCap }: LabelLimits): Bounds {
+function boundCosts(
+  table: RangeTable,
+  { workingBytes, weightsCap, cost }: Omit<LabelLimits, 'most'>,
+): Bounds {
   const last = table.cuts.length - 1;
   const closed = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   const open = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
@@ -95,9 +109,9 @@ function boundLatency(table: RangeTable, { workingBytes, weightsCap }: LabelLimi
     for (const move of table.movesFrom(at)) {
       const need = move.heldBytes + move.stepBytes;
       if (need > workingBytes || move.weightsBytes > weightsCap) continue;
-      const closes = move.latencyMs + (closed[move.end] ?? 0);
-      const goesOn =
-        move.feeds === undefined ? Number.POSITIVE_INFINITY : move.latencyMs + (open[move.end] ?? 0);
+      const own = costOf(move, cost);
+      const closes = own + (closed[move.end] ?? 0);
+      const goesOn = move.feeds === undefined ? Number.POSITIVE_INFINITY : own + (open[move.end] ?? 0);
       const full = need + move.leftBytes;
       if (move.feeds !== undefined) {
         leastOpen = Math.min(leastOpen, goesOn, full <= workingBytes ? closes : goesOn);
@@ -119,7 +133,7 @@ class Solver {
   readonly #most: number;
   readonly #sessions: number;
   readonly #slackBytes: number;
-  readonly #slackLatency: number;
+  readonly #slackCost: number;
   readonly #closed: Label[][];
   readonly #open: Label[][];
 
@@ -127,17 +141,18 @@ class Solver {
     this.#table = table;
     this.#limits = limits;
     this.#bounds = bounds;
-    this.#most = limits.latencyMs * (1 - SAME);
+    this.#most = limits.most;
     this.#sessions = limits.sessions ?? Number.POSITIVE_INFINITY;
-    this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * TOLERANCE.bytes : 0;
-    this.#slackLatency = limits.anyLatency === true ? Number.POSITIVE_INFINITY : 1 + TOLERANCE.latency;
+    const { latency, bytes } = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
+    this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * bytes : 0;
+    this.#slackCost = 1 + latency;
     this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
     this.#open = table.cuts.map(() => []);
   }
 
   best(at: number): Label | undefined {
     return (this.#closed[at] ?? []).reduce<Label | undefined>(
-      (best, label) => (best === undefined || label.latencyMs < best.latencyMs ? label : best),
+      (best, label) => (best === undefined || label.cost < best.cost ? label : best),
       undefined,
     );
   }
@@ -155,20 +170,24 @@ class Solver {
       const bound = this.#boundAt(move);
       if (baseBytes + need <= workingBytes) {
         for (const label of closed) {
-          if (label.latencyMs + bound < this.#most) this.#begin(label, { move, at, baseBytes });
+          if (label.cost + bound < this.#most) this.#begin(label, { move, at, baseBytes });
         }
       }
       if (move.feeds === undefined) continue;
       for (const label of open) {
-        if (label.latencyMs + bound < this.#most && label.heldBytes + need <= workingBytes)
+        if (label.cost + bound < this.#most && label.heldBytes + need <= workingBytes)
           this.#link(label, move);
       }
     }
   }
 
-  #boundAt({ latencyMs, end, feeds }: Move): number {
+  #boundAt(move: Move): number {
+    const { end, feeds } = move;
     const closed = this.#bounds.closed[end] ?? 0;
-    return latencyMs + (feeds === undefined ? closed : Math.min(closed, this.#bounds.open[end] ?? 0));
+    return (
+      costOf(move, this.#limits.cost) +
+      (feeds === undefined ? closed : Math.min(closed, this.#bounds.open[end] ?? 0))
+    );
   }
 
   #begin(
@@ -176,7 +195,7 @@ class Solver {
     { move, at, baseBytes }: { readonly move: Move; readonly at: number; readonly baseBytes: number },
   ): void {
     this.#add({
-      latencyMs: before.latencyMs + move.latencyMs,
+      cost: before.cost + costOf(move, this.#limits.cost),
       sessions: before.sessions + 1,
       heldBytes: baseBytes + move.heldBytes,
       stepBytes: move.stepBytes,
@@ -190,7 +209,7 @@ class Solver {
 
   #link(before: Label, move: Move): void {
     this.#add({
-      latencyMs: before.latencyMs + move.latencyMs,
+      cost: before.cost + costOf(move, this.#limits.cost),
       sessions: before.sessions + 1,
       heldBytes: before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes,
       stepBytes: Math.max(before.stepBytes, move.stepBytes),
@@ -221,27 +240,23 @@ class Solver {
   /** As the end of a segment, if it fits so, and as one that goes on. */
   #add(label: Label): void {
     const { workingBytes, weightsCap } = this.#limits;
-    const { move, latencyMs, start } = label;
+    const { move, cost, start } = label;
     if (move === undefined || label.sessions > this.#sessions) return;
     const { end } = move;
     const need = label.heldBytes + label.stepBytes;
     if (need > workingBytes || (label.linked && this.#table.weightsOf(start, end) > weightsCap)) return;
     const left = label.linked ? this.#table.leftBytes(start, end) : move.leftBytes;
-    if (need + left <= workingBytes && latencyMs + (this.#bounds.closed[end] ?? 0) < this.#most) {
+    if (need + left <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
       this.#addClosed(this.#closed[end] ?? [], label);
     }
-    if (move.feeds !== undefined && latencyMs + (this.#bounds.open[end] ?? 0) < this.#most) {
+    if (move.feeds !== undefined && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
       this.#addOpen(this.#open[end] ?? [], label);
     }
   }
 
   #addClosed(labels: Label[], label: Label): void {
     const counts = this.#sessions < Number.POSITIVE_INFINITY;
-    insert(
-      labels,
-      label,
-      (by, one) => by.latencyMs <= one.latencyMs && (!counts || by.sessions <= one.sessions),
-    );
+    insert(labels, label, (by, one) => by.cost <= one.cost && (!counts || by.sessions <= one.sessions));
   }
 
   #addOpen(labels: Label[], label: Label): void {
@@ -255,7 +270,7 @@ class Solver {
   readonly #isOpenBeaten: Beats = (by, label) => {
     const slack = this.#slackBytes;
     return (
-      by.latencyMs <= label.latencyMs * this.#slackLatency &&
+      by.cost <= label.cost * this.#slackCost &&
       by.heldBytes <= label.heldBytes + slack &&
       by.stepBytes <= label.stepBytes + slack &&
       by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
