@@ -15,6 +15,11 @@ export class StreamState {
     this.#carries = specs.map((spec) => new CarryState(spec));
   }
 
+  /** Padding again, for another stream of the same shape. */
+  restart(): void {
+    for (const carry of this.#carries) carry.restart();
+  }
+
   /** Inputs of the session beside the new rows. */
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
     return this.#carries.flatMap((carry) => carry.feeds(phase));
@@ -42,6 +47,10 @@ class CarryState {
     this.spec = spec;
     this.#rowLength = channels * cols;
     this.#rows = new Float32Array(Math.max(carry?.top ?? 0, carry?.kept ?? 0) * this.#rowLength).fill(fill);
+  }
+
+  restart(): void {
+    this.#rows.fill(this.spec.fill);
   }
 
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {

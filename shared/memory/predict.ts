@@ -14,6 +14,7 @@ import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
 import { wholeShapes } from '../tile/tile-shape.js';
+import { countSessions } from '../tile/tile-stream.js';
 import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile } from './device-profile.js';
@@ -70,12 +71,20 @@ export function predictSegments(
   segments: readonly Segment[],
   settings: PredictSettings,
 ): readonly SegmentPrediction[] {
-  const sessions = segments.reduce(
-    (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
-    0,
-  );
+  const sessions = segments.reduce((sum, segment) => sum + sessionsIn(segment), 0);
   const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
+}
+
+function sessionsIn(segment: Segment): number {
+  switch (segment.kind) {
+    case 'stream':
+      return segment.links.length;
+    case 'streamed-tiles':
+      return countSessions(segment.streams);
+    default:
+      return 1;
+  }
 }
 
 function predictSegment(
@@ -85,8 +94,9 @@ function predictSegment(
 ): SegmentPrediction {
   const sessions = sessionsOf(graph, segment);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
-  // A stream computes nothing twice.
-  const macs = segment.kind === 'tiles' ? countTileMacs(graph, segment, sessions) : wholeMacs;
+  const isTiled = segment.kind === 'tiles' || segment.kind === 'streamed-tiles';
+  // A stream of the full map computes nothing twice.
+  const macs = isTiled ? countTileMacs(graph, segment, sessions) : wholeMacs;
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings.threads);
   return {
     latencyMs: sessions.reduce((sum, session) => sum + latencyOf(countWork(graph, session), cost), 0),
@@ -96,7 +106,7 @@ function predictSegment(
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: isExact(graph, segment, { sessions, settings }),
+    bitExact: isExact(graph, segment.kind, { sessions, settings }),
   };
 }
 
@@ -117,13 +127,11 @@ function runBytes(graph: Graph, segment: Segment, { sessions, settings }: Runnin
   return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
 }
 
-function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running): boolean {
+function isExact(graph: Graph, kind: Segment['kind'], { sessions, settings }: Running): boolean {
   const { threads } = settings;
   const blocked = isBlocked(settings.level);
-  const ranges = segment.kind === 'stream' ? segment.links : [segment];
-  return ranges.every((range, at) => {
-    const steps =
-      segment.kind === 'whole' ? 'whole' : (sessions[at]?.steps.map(({ shapeOf }) => shapeOf) ?? []);
+  return sessions.every(({ range, ...session }) => {
+    const steps = kind === 'whole' ? 'whole' : session.steps.map(({ shapeOf }) => shapeOf);
     return isBitExact(graph, range, { steps, threads, blocked });
   });
 }
@@ -185,6 +193,7 @@ export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionR
     case 'tiles':
       return largestOf(session, session.inputs);
     case 'stream':
+    case 'streamed-tiles':
       // Copies of a step's outputs wait for the collector while the next link runs.
       return largestOf(session, [...session.inputs, ...session.carried, ...session.outputs]);
   }
