@@ -1,12 +1,12 @@
 /**
- * A segment of streamed tiles -> its sessions, mostly one, and the steps of one tile after the other. Tiles of
+ * A segment of streamed tiles -> its session, and the steps of one tile after the other. Tiles of
  * one shape come together, so that what they carry is allocated once.
  */
 import type { StreamedTilesSegment, Tile, TileStream } from '../../shared/index.js';
-import { countSessions, phasesOf } from '../../shared/index.js';
+import { phasesOf } from '../../shared/index.js';
 import { carriesOf, compileLink } from './compile-stream.js';
 import type { NumberedMaps } from './map-binding.js';
-import type { SegmentProgram, SessionProgram, Step } from './protocol.js';
+import type { SegmentProgram, Step } from './protocol.js';
 import { RowCursor } from './row-cursor.js';
 import { ownedWrite, region, shift } from './tile-region.js';
 
@@ -14,40 +14,29 @@ export function compileStreamedTiles(
   maps: NumberedMaps,
   { streams }: StreamedTilesSegment,
 ): Pick<SegmentProgram, 'sessions' | 'steps'> {
-  const sessions = Array.from({ length: countSessions(streams) }, (_, session) =>
-    streams.filter((stream) => stream.session === session),
-  );
-  const steps = streams.flatMap((stream) => {
-    const carries = sessions[stream.session]?.indexOf(stream) ?? -1;
-    return stream.tiles.flatMap((tile) => tileSteps(stream, { tile, carries }));
-  });
-  return {
-    sessions: sessions.map((ofOne) => compileSession(maps, ofOne)),
-    steps: steps.map((step, at) => ({ ...step, writes: writtenOnce(step.writes, at === 0) })),
-  };
-}
-
-/** Models of one session's streams are equal; what they carry is of other shapes. */
-function compileSession(maps: NumberedMaps, streams: readonly TileStream[]): SessionProgram {
   const [first] = streams;
-  if (first === undefined) throw new RangeError('Cannot compile a session without streams');
+  if (first === undefined) throw new RangeError('Cannot compile a segment without tiles');
+  const carries = streams.map(({ graph, link }) => carriesOf(graph, link));
+  const steps = streams.flatMap((stream, at) =>
+    stream.tiles.flatMap((tile) => tileSteps(stream, { tile, carries: at })),
+  );
   return {
-    ...compileLink(maps, first.link),
-    carries: streams.map(({ graph, link }) => carriesOf(graph, link)),
+    sessions: [{ ...compileLink(maps, first.link), carries }],
+    steps: steps.map((step, at) => ({ ...step, writes: writtenOnce(step.writes, at === 0) })),
   };
 }
 
 interface TilePlace {
   readonly tile: Tile;
-  /** Which of its session's carries. */
+  /** Which of the session's carries. */
   readonly carries: number;
 }
 
-function tileSteps({ link, session }: TileStream, { tile, carries }: TilePlace): readonly Step[] {
+function tileSteps({ link }: TileStream, { tile, carries }: TilePlace): readonly Step[] {
   const { inputs, outputs } = link.stream.space.boundary;
   const cursor = new RowCursor(link.stream);
   return phasesOf(link.stream).map((phase) => ({
-    session,
+    session: 0,
     phase,
     carries,
     reads: inputs.map((tensor) => {

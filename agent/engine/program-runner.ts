@@ -112,8 +112,7 @@ export class ProgramRunner {
       throw new RangeError(`Cannot run session ${index} of segment ${at}: not loaded`);
     for (const { map } of program.fetches) {
       const spec = this.#program.maps[map];
-      // Sessions of streamed tiles write the same maps.
-      if (spec?.preallocated === true) this.#maps[map] ??= TensorMap.ofSpec(spec);
+      if (spec?.preallocated === true) this.#maps[map] = TensorMap.ofSpec(spec);
     }
     const steps = segment.steps.filter((step) => step.session === index);
     const buffers = program.feeds.map((feed, feedAt) =>

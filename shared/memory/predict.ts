@@ -14,7 +14,6 @@ import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
 import type { Segment } from '../tile/segment.js';
 import { wholeShapes } from '../tile/tile-shape.js';
-import { countSessions } from '../tile/tile-stream.js';
 import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile } from './device-profile.js';
@@ -71,20 +70,12 @@ export function predictSegments(
   segments: readonly Segment[],
   settings: PredictSettings,
 ): readonly SegmentPrediction[] {
-  const sessions = segments.reduce((sum, segment) => sum + sessionsIn(segment), 0);
+  const sessions = segments.reduce(
+    (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
+    0,
+  );
   const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
-}
-
-function sessionsIn(segment: Segment): number {
-  switch (segment.kind) {
-    case 'stream':
-      return segment.links.length;
-    case 'streamed-tiles':
-      return countSessions(segment.streams);
-    default:
-      return 1;
-  }
 }
 
 function predictSegment(

@@ -21,7 +21,6 @@ import type { LinkLayout } from '../tile/stream-layout.js';
 import { layoutLink } from '../tile/stream-layout.js';
 import { shapeKey, tileShapes, tilesOfGrid, wholeShapes } from '../tile/tile-shape.js';
 import type { TileStream } from '../tile/tile-stream.js';
-import { countSessions } from '../tile/tile-stream.js';
 
 /** One kernel call. */
 export interface Operation {
@@ -50,7 +49,7 @@ export interface SessionRun {
   readonly bytesOf: (value: number, shapeOf: ShapeOf) => number;
 }
 
-/** The sessions of a segment: one, or one a link, or one for all tiles whose streams carry the same. */
+/** The sessions of a segment: one, or one a link, never one a tile. */
 export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[] {
   switch (segment.kind) {
     case 'whole':
@@ -61,13 +60,11 @@ export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[
     case 'stream':
       return segment.links.map((link) => linkRun(graph, link));
     case 'streamed-tiles':
-      return Array.from({ length: countSessions(segment.streams) }, (_, at) =>
-        tileStreamsRun(segment.streams.filter(({ session }) => session === at)),
-      );
+      return [tileStreamsRun(segment.streams)];
   }
 }
 
-/** Streams in one session have the same operations and values, in other shapes. */
+/** Streams of tiles have the same operations and values, in other shapes. */
 function tileStreamsRun(streams: readonly TileStream[]): SessionRun {
   const runs = streams.map(({ graph, link, tiles }) => {
     const run = linkRun(graph, link);

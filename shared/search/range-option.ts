@@ -12,8 +12,8 @@ import type { PredictSettings } from '../memory/predict.js';
 import { heldBytes, stepBytes } from '../memory/predict.js';
 import { linkRun, sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
-import { tilesOf, WHOLE } from '../tile/mode.js';
-import type { TiledSegment } from '../tile/segment.js';
+import { streamedTilesOf, tilesOf, WHOLE } from '../tile/mode.js';
+import type { StreamedTilesSegment, TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
 import { sizeAlong } from '../tile/space.js';
 import type { StreamLink } from '../tile/stream.js';
@@ -146,10 +146,31 @@ const tiles: Alternative = (range, context) => {
   });
 };
 
-function tiledOption(segment: TiledSegment, { graph, settings, cost }: OptionContext): RangeOption {
+/** Columns of streamed tiles that are tried: their rows are shorter. More rows of tiles would be halo for nothing. */
+const STREAMED_COLS = [2, 3];
+
+const streamedTiles: Alternative = (range, context) => {
+  const { graph } = context;
+  if (range.to - range.from > MAX_TILED_NODES || hasStreamBarrier(graph, range)) return [];
+  return STREAMED_COLS.flatMap((cols) => {
+    const options: RangeOption[] = [];
+    for (const rows of STREAM_ROWS.few) {
+      const [segment] = planRange(graph, range, streamedTilesOf(1, cols, rows));
+      // Where a few rows are too many, more are.
+      if (segment?.kind !== 'streamed-tiles') break;
+      options.push(tiledOption(segment, context));
+    }
+    return options;
+  });
+};
+
+function tiledOption(
+  segment: TiledSegment | StreamedTilesSegment,
+  { graph, settings, cost }: OptionContext,
+): RangeOption {
   const work = sessionsOf(graph, segment).map((session) => ({
     latencyMs: latencyOf(countWork(graph, session), cost),
-    heldBytes: heldBytes(graph, 'tiles', session),
+    heldBytes: heldBytes(graph, segment.kind, session),
     stepBytes: stepBytes(graph, session, settings),
   }));
   const [only = { latencyMs: 0, heldBytes: 0, stepBytes: 0 }] = work;
@@ -164,7 +185,7 @@ function mostRows({ stream }: StreamLink, tensor: number): number {
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
 export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
 
-export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
+export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles, streamedTiles];
 
 /** Bytes of one row of a map. */
 export function rowBytes(graph: Graph, tensor: number): number {

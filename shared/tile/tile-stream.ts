@@ -20,11 +20,14 @@ export interface TileStream {
   /** The graph with its maps as small as in the tiles. */
   readonly graph: Graph;
   readonly link: StreamLink;
-  /** Streams of one session: their operands are made in the same way, so their models are equal. */
-  readonly session: number;
 }
 
-/** @returns undefined if a tile can't be streamed, `units` total strides a step. */
+/**
+ * By shape of tile; one session runs them all, since their operands are made in the same way: where whole strides
+ * are deleted, what a step carries, pads and leaves over stays as it was.
+ *
+ * @returns undefined if a tile can't be streamed, `units` total strides a step.
+ */
 export function streamTiles(
   graph: Graph,
   range: NodeRange,
@@ -32,23 +35,21 @@ export function streamTiles(
 ): readonly TileStream[] | undefined {
   const flow = flowOf(graph, range);
   if (flow === undefined) return undefined;
-  const sessions: string[] = [];
   const streams: TileStream[] = [];
   for (const tiles of tilesByShape(flow, grid)) {
     const [tile] = tiles;
     const view = tile === undefined ? graph : tileGraph(graph, tile);
     const link = streamBy({ ...flow, graph: view }, units);
     if (link === undefined) return undefined;
-    const key = layoutKey(layoutLink(graph, link));
-    if (!sessions.includes(key)) sessions.push(key);
-    streams.push({ tiles, graph: view, link, session: sessions.indexOf(key) });
+    streams.push({ tiles, graph: view, link });
   }
-  return streams;
+  return needOneSession(graph, streams) ? streams : undefined;
 }
 
-/** Sessions that streams of tiles run in. */
-export function countSessions(streams: readonly TileStream[]): number {
-  return new Set(streams.map(({ session }) => session)).size;
+/** A check of what is said above; were it wrong, these tiles would run at once. */
+function needOneSession(graph: Graph, streams: readonly TileStream[]): boolean {
+  const keys = streams.map(({ link }) => layoutKey(layoutLink(graph, link)));
+  return keys.every((key) => key === keys[0]);
 }
 
 function tilesByShape({ space }: Flow, grid: Grid): readonly (readonly Tile[])[] {
