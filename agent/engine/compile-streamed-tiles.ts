@@ -47,7 +47,7 @@ function tileSteps({ link }: TileStream, { tile, carries }: TilePlace): readonly
     writes: outputs.map((tensor) => {
       const rows = cursor.advance(tensor, phase);
       const made = rows && shift(rows, tile.rows.spans.get(tensor)?.from ?? 0);
-      return ownedWrite(tile, tensor, made) ?? null;
+      return ownedWrite(tile, { tensor, made }) ?? null;
     }),
   }));
 }

@@ -133,6 +133,6 @@ function tileSteps(segment: TiledSegment, { inputs, outputs }: Bindings): readon
     phase: null,
     carries: 0,
     reads: inputs.map((tensor) => readRegion(tile, tensor)),
-    writes: outputs.map((tensor) => ownedWrite(tile, tensor) ?? (at === 0 ? null : 'skip')),
+    writes: outputs.map((tensor) => ownedWrite(tile, { tensor }) ?? (at === 0 ? null : 'skip')),
   }));
 }

@@ -24,8 +24,10 @@ export function readRegion({ rows, cols }: Tile, tensor: number): Region | null 
  */
 export function ownedWrite(
   { rows, cols }: Tile,
-  tensor: number,
-  made = rows.spans.get(tensor),
+  {
+    tensor,
+    made = rows.spans.get(tensor),
+  }: { readonly tensor: number; readonly made?: Interval | undefined },
 ): TileWrite | 'skip' | undefined {
   const [ownRows, ownCols] = [rows.owns.get(tensor), cols.owns.get(tensor)];
   const spanCols = cols.spans.get(tensor);

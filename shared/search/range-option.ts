@@ -155,7 +155,7 @@ const streamedTiles: Alternative = (range, context) => {
   return STREAMED_COLS.flatMap((cols) => {
     const options: RangeOption[] = [];
     for (const rows of STREAM_ROWS.few) {
-      const [segment] = planRange(graph, range, streamedTilesOf(1, cols, rows));
+      const [segment] = planRange(graph, range, streamedTilesOf({ rows: 1, cols }, rows));
       // Where a few rows are too many, more are.
       if (segment?.kind !== 'streamed-tiles') break;
       options.push(tiledOption(segment, context));

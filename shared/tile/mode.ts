@@ -26,7 +26,10 @@ export function tilesOf(rows: number, cols: number): Mode {
 }
 
 /** `rows` x `cols` tiles, streamed `stepRows` rows a step; one tile is the whole map. */
-export function streamedTilesOf(rows: number, cols: number, stepRows: number): Mode {
+export function streamedTilesOf(
+  { rows, cols }: { readonly rows: number; readonly cols: number },
+  stepRows: number,
+): Mode {
   return rows === 1 && cols === 1
     ? { kind: 'stream', rows: stepRows }
     : { kind: 'streamed-tiles', rows, cols, stepRows };
@@ -59,7 +62,7 @@ export function parseMode(text: string): Mode {
   const hasGrid = isWithin(rows, MAX_GRID) && isWithin(cols, MAX_GRID);
   const hasStep = isWithin(step, MAX_STREAM_ROWS);
   if (colon !== undefined && hasGrid && hasStep)
-    return streamedTilesOf(Number(rows), Number(cols), Number(step));
+    return streamedTilesOf({ rows: Number(rows), cols: Number(cols) }, Number(step));
   if (colon === undefined && hasGrid && step === undefined) return tilesOf(Number(rows), Number(cols));
   if (colon === undefined && hasStep && rows === undefined) return { kind: 'stream', rows: Number(step) };
   throw new SyntaxError(

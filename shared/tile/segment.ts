@@ -68,8 +68,8 @@ export function modesOf(segment: Segment): readonly RangeMode[] {
         linked: at > 0,
       }));
     case 'streamed-tiles': {
-      const { rowTiles, colTiles, units } = segment;
-      return [{ from, to, mode: streamedTilesOf(rowTiles.length, colTiles.length, units), linked: false }];
+      const grid = { rows: segment.rowTiles.length, cols: segment.colTiles.length };
+      return [{ from, to, mode: streamedTilesOf(grid, segment.units), linked: false }];
     }
   }
 }

@@ -110,7 +110,7 @@ test('parsePlan() fails when > stands beside streamed tiles, and says what can b
 
 test('parsePlan() reads streamed tiles between cuts', () => {
   assert.deepEqual(parsePlan('1x2:stream4 | 8 | stream2'), {
-    modes: [streamedTilesOf(1, 2, 4), streamOf(2)],
+    modes: [streamedTilesOf({ rows: 1, cols: 2 }, 4), streamOf(2)],
     cuts: [8],
   });
 });
@@ -135,7 +135,7 @@ const modes: fc.Arbitrary<Mode> = fc.oneof(
   fc.tuple(grid, grid).map(([rows, cols]) => tilesOf(rows, cols)),
   fc
     .tuple(grid, grid, fc.integer({ min: 1, max: 1024 }))
-    .map(([rows, cols, step]) => streamedTilesOf(rows, cols, step)),
+    .map(([rows, cols, step]) => streamedTilesOf({ rows, cols }, step)),
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 1024 }).map(streamOf) },
 );
 

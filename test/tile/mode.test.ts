@@ -12,7 +12,7 @@ test('parseMode() reads back what formatMode() wrote', () => {
     fc.integer({ min: 1, max: 1024 }).map((rows) => ({ kind: 'stream', rows }) as const),
     fc
       .tuple(size, size, fc.integer({ min: 1, max: 1024 }))
-      .map(([rows, cols, stepRows]) => streamedTilesOf(rows, cols, stepRows)),
+      .map(([rows, cols, stepRows]) => streamedTilesOf({ rows, cols }, stepRows)),
   );
   fc.assert(fc.property(modes, (mode) => assert.deepEqual(parseMode(formatMode(mode)), mode)));
 });

@@ -68,7 +68,7 @@ const grids = fc.tuple(
 
 function segmentsOf(notation: string, [rows, cols, step]: readonly [number, number, number]) {
   const graph: Graph = graphOf(notation);
-  return planRange(graph, { from: 0, to: graph.nodes.length }, streamedTilesOf(rows, cols, step));
+  return planRange(graph, { from: 0, to: graph.nodes.length }, streamedTilesOf({ rows, cols }, step));
 }
 
 /** What a tile's steps make of an output is what the tile is said to compute; of an input they read no more. */
