@@ -45,6 +45,7 @@ export * from './tile/stream-layout.js';
 export * from './tile/stream-rule.js';
 export * from './tile/tile-axis.js';
 export * from './tile/tile-shape.js';
+export * from './tile/tile-stream.js';
 export * from './wire/inference-request.js';
 export * from './wire/inference-response.js';
 export * from './wire/node-report.js';

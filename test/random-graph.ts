@@ -80,3 +80,13 @@ function joinWord(graph: Graph | undefined, { a, b }: Choices): string {
 function featureCount(graph: Graph | undefined): number {
   return graph === undefined ? 1 : graph.nodes.length + 1;
 }
+
+/** Whether a notation makes a graph: words that fit a map may not fit a narrower or a higher one. */
+export function isGraph(notation: string): boolean {
+  try {
+    return graphOf(notation).nodes.length > 0;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}

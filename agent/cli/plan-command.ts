@@ -160,7 +160,7 @@ function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): read
 
 /** Most rows and columns of the segment's input that a tile reads beyond its even share. */
 function haloText(segment: Segment): string {
-  if (segment.kind !== 'tiles') return '0';
+  if (segment.kind !== 'tiles' && segment.kind !== 'streamed-tiles') return '0';
   const { reference } = segment.space;
   const along = (tiles: typeof segment.rowTiles) => {
     const reads = tiles.map((tile) => tile.reads.get(reference) ?? { from: 0, to: 0 });

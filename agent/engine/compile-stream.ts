@@ -1,5 +1,13 @@
 /** A streamed segment -> the sessions of its links, and the steps of all of them in the order they run. */
-import type { Graph, LinkStep, MadeOperand, Phase, StreamedSegment, StreamLink } from '../../shared/index.js';
+import type {
+  Graph,
+  Interval,
+  LinkStep,
+  MadeOperand,
+  Phase,
+  StreamedSegment,
+  StreamLink,
+} from '../../shared/index.js';
 import {
   buildLinkGraph,
   compactGraph,
@@ -10,7 +18,9 @@ import {
 } from '../../shared/index.js';
 import type { NumberedMaps } from './map-binding.js';
 import { bindMaps } from './map-binding.js';
-import type { CarrySpec, Region, SegmentProgram, SessionProgram, Step, TileWrite } from './protocol.js';
+import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from './protocol.js';
+import { RowCursor } from './row-cursor.js';
+import { region } from './tile-region.js';
 
 export function compileStream(
   { graph, mapOf }: NumberedMaps,
@@ -18,20 +28,32 @@ export function compileStream(
 ): Pick<SegmentProgram, 'sessions' | 'steps'> {
   const cursors = links.map((link) => new LinkCursor(graph, link));
   return {
-    sessions: links.map((link) => compileLink({ graph, mapOf }, link)),
+    sessions: links.map((link) => ({
+      ...compileLink({ graph, mapOf }, link),
+      carries: [carriesOf(graph, link)],
+    })),
     steps: order.steps.flatMap((step) => cursors[step.link]?.next(step) ?? []),
   };
 }
 
-function compileLink({ graph, mapOf }: NumberedMaps, link: StreamLink): SessionProgram {
+/** The session of a link, what it carries apart. */
+export function compileLink(
+  { graph, mapOf }: NumberedMaps,
+  link: StreamLink,
+): Omit<SessionProgram, 'carries'> {
   const { inputs, outputs } = link.stream.space.boundary;
-  const { graph: linked, ports } = buildLinkGraph(graph, link);
+  const { graph: linked } = buildLinkGraph(graph, link);
   return {
     model: writeOnnx(compactGraph(linked), { symbolicSpace: true }),
     feeds: bindMaps({ graph, mapOf }, inputs),
     fetches: bindMaps({ graph, mapOf }, outputs),
-    carries: ports.map((port) => carryOf(linked, port)),
   };
+}
+
+/** @param graph with maps as wide as the link's. */
+export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] {
+  const { graph: linked, ports } = buildLinkGraph(graph, link);
+  return ports.map((port) => carryOf(linked, port));
 }
 
 function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
@@ -53,12 +75,13 @@ function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand
 class LinkCursor {
   readonly #graph: Graph;
   readonly #link: StreamLink;
-  readonly #rows = new Map<number, number>();
+  readonly #rows: RowCursor;
   #isFirst = true;
 
   constructor(graph: Graph, link: StreamLink) {
     this.#graph = graph;
     this.#link = link;
+    this.#rows = new RowCursor(link.stream);
   }
 
   next({ link, phase }: LinkStep): Step {
@@ -66,27 +89,25 @@ class LinkCursor {
     const step: Step = {
       session: link,
       phase,
-      reads: inputs.map((tensor) => this.#advance(tensor, phase) ?? null),
+      carries: 0,
+      reads: inputs.map((tensor) => {
+        const rows = this.#rows.advance(tensor, phase);
+        return rows === undefined ? null : region(rows, this.#colsOf(tensor));
+      }),
       writes: outputs.map((tensor) => this.#write(tensor, phase)),
     };
     this.#isFirst = false;
     return step;
   }
 
-  /** The next rows of a tensor; undefined for one without space, which is there as a whole. */
-  #advance(tensor: number, phase: Phase): Region | undefined {
-    const { space, rows } = this.#link.stream;
-    if (!space.scales.has(tensor)) return undefined;
-    const rowFrom = this.#rows.get(tensor) ?? 0;
-    const rowTo = rowFrom + (rows[phase].get(tensor) ?? 0);
-    this.#rows.set(tensor, rowTo);
-    return { rowFrom, rowTo, colFrom: 0, colTo: sizeAlong(this.#graph, tensor, 'cols') };
+  #write(tensor: number, phase: Phase): TileWrite | 'skip' | null {
+    const rows = this.#rows.advance(tensor, phase);
+    if (rows === undefined) return this.#isFirst ? null : 'skip';
+    const crop = region({ from: 0, to: rows.to - rows.from }, this.#colsOf(tensor));
+    return { crop, row: rows.from, col: 0 };
   }
 
-  #write(tensor: number, phase: Phase): TileWrite | 'skip' | null {
-    const region = this.#advance(tensor, phase);
-    if (region === undefined) return this.#isFirst ? null : 'skip';
-    const { rowFrom, rowTo } = region;
-    return { crop: { ...region, rowFrom: 0, rowTo: rowTo - rowFrom }, row: rowFrom, col: 0 };
+  #colsOf(tensor: number): Interval {
+    return { from: 0, to: sizeAlong(this.#graph, tensor, 'cols') };
   }
 }

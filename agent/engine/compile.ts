@@ -2,15 +2,7 @@
  * Plan -> program. Numbers the maps that cross cuts, writes each segment as an ONNX model whose weights stay
  * in the stored model's data file, and turns tiles into regions to read and to write.
  */
-import type {
-  Graph,
-  Interval,
-  Plan,
-  Segment,
-  StreamedSegment,
-  Tile,
-  TiledSegment,
-} from '../../shared/index.js';
+import type { Graph, Plan, Segment, TiledSegment, WholeSegment } from '../../shared/index.js';
 import {
   boundaryOf,
   extractSegment,
@@ -20,18 +12,11 @@ import {
   writeOnnx,
 } from '../../shared/index.js';
 import { compileStream } from './compile-stream.js';
+import { compileStreamedTiles } from './compile-streamed-tiles.js';
 import type { NumberedMaps } from './map-binding.js';
 import { bindMaps } from './map-binding.js';
-import type {
-  ImageInput,
-  MapSpec,
-  Program,
-  Region,
-  SegmentProgram,
-  SessionProgram,
-  Step,
-  TileWrite,
-} from './protocol.js';
+import type { ImageInput, MapSpec, Program, SegmentProgram, SessionProgram, Step } from './protocol.js';
+import { ownedWrite, readRegion } from './tile-region.js';
 
 export interface CompileOptions {
   readonly folder: string;
@@ -79,6 +64,7 @@ function partedOutputs(graph: Graph, segment: Segment): readonly number[] {
     case 'whole':
       return [];
     case 'tiles':
+    case 'streamed-tiles':
       return outputsOf(graph, segment).filter((tensor) => segment.space.scales.has(tensor));
     case 'stream':
       return segment.links.flatMap(({ stream: { space } }) =>
@@ -96,16 +82,27 @@ function compileSegment(compiler: NumberedMaps, segment: Segment): SegmentProgra
   ]);
   const inner = segment.kind === 'stream' ? outputsOf(graph, segment) : [];
   return {
-    ...(segment.kind === 'stream' ? compileStream(compiler, segment) : compileSession(compiler, segment)),
+    ...compileSteps(compiler, segment),
     frees: [...inputs, ...inner]
       .filter((tensor) => !later.has(tensor))
       .map((tensor) => mapOf.get(tensor) ?? -1),
   };
 }
 
+function compileSteps(compiler: NumberedMaps, segment: Segment): Omit<SegmentProgram, 'frees'> {
+  switch (segment.kind) {
+    case 'stream':
+      return compileStream(compiler, segment);
+    case 'streamed-tiles':
+      return compileStreamedTiles(compiler, segment);
+    default:
+      return compileSession(compiler, segment);
+  }
+}
+
 function compileSession(
   { graph, mapOf }: NumberedMaps,
-  segment: Exclude<Segment, StreamedSegment>,
+  segment: WholeSegment | TiledSegment,
 ): Omit<SegmentProgram, 'frees'> {
   const { inputs, outputs } = boundaryOf(graph, segment);
   const session: SessionProgram = {
@@ -120,7 +117,8 @@ function compileSession(
 }
 
 function wholeStep(inputs: readonly number[], outputs: readonly number[]): Step {
-  return { session: 0, phase: null, reads: inputs.map(() => null), writes: outputs.map(() => null) };
+  const [reads, writes] = [inputs.map(() => null), outputs.map(() => null)];
+  return { session: 0, phase: null, carries: 0, reads, writes };
 }
 
 interface Bindings {
@@ -132,31 +130,8 @@ function tileSteps(segment: TiledSegment, { inputs, outputs }: Bindings): readon
   return tilesOfGrid(segment).map((tile, at) => ({
     session: 0,
     phase: null,
+    carries: 0,
     reads: inputs.map((tensor) => readRegion(tile, tensor)),
-    writes: outputs.map((tensor) => tileWrite(tile, tensor) ?? (at === 0 ? null : 'skip')),
+    writes: outputs.map((tensor) => ownedWrite(tile, { tensor }) ?? (at === 0 ? null : 'skip')),
   }));
-}
-
-function readRegion({ rows, cols }: Tile, tensor: number): Region | null {
-  const rowsRead = rows.reads.get(tensor);
-  const colsRead = cols.reads.get(tensor);
-  return rowsRead === undefined || colsRead === undefined ? null : region(rowsRead, colsRead);
-}
-
-function region(rows: Interval, cols: Interval): Region {
-  return { rowFrom: rows.from, rowTo: rows.to, colFrom: cols.from, colTo: cols.to };
-}
-
-/** What a tile owns of an output, in coordinates of the tile, and where it belongs. */
-function tileWrite({ rows, cols }: Tile, tensor: number): TileWrite | undefined {
-  const [ownRows, ownCols] = [rows.owns.get(tensor), cols.owns.get(tensor)];
-  const [spanRows, spanCols] = [rows.spans.get(tensor), cols.spans.get(tensor)];
-  if (ownRows === undefined || ownCols === undefined || spanRows === undefined || spanCols === undefined)
-    return undefined;
-  const crop = region(shift(ownRows, spanRows.from), shift(ownCols, spanCols.from));
-  return { crop, row: ownRows.from, col: ownCols.from };
-}
-
-function shift({ from, to }: Interval, by: number): Interval {
-  return { from: from - by, to: to - by };
 }

@@ -115,10 +115,23 @@ export class ProgramRunner {
     const buffers = program.feeds.map((feed, feedAt) =>
       tileBuffer(this.#program, { steps, feed, at: feedAt }),
     );
-    return { program, session, buffers, stream: new StreamState(program.carries) };
+    return { program, session, buffers, stream: new StreamState(program.carries[0] ?? []), carries: 0 };
   }
 
-  async #runStep({ program, session, buffers, stream }: RunningSession, step: Step): Promise<void> {
+  /** Tiles of one shape carry in the same buffers; those of the shape before are released first. */
+  #beginStream(running: RunningSession, { carries }: Step): void {
+    if (running.carries === carries) {
+      running.stream.restart();
+      return;
+    }
+    running.stream.release();
+    running.stream = new StreamState(running.program.carries[carries] ?? []);
+    running.carries = carries;
+  }
+
+  async #runStep(running: RunningSession, step: Step): Promise<void> {
+    if (step.phase === 'first') this.#beginStream(running, step);
+    const { program, session, buffers, stream } = running;
     const feeds = program.feeds.map(({ name, map }, index) => {
       const region = step.reads[index] ?? null;
       const buffer = buffers[index];
@@ -197,7 +210,9 @@ interface RunningSession {
   readonly session: Session;
   /** One for each feed that is read part by part, as large as its largest part. */
   readonly buffers: readonly (TypedArray | undefined)[];
-  readonly stream: StreamState;
+  /** What the stream that runs carries, and which of the program's carries that is. */
+  stream: StreamState;
+  carries: number;
 }
 
 /** Tiles are cut from the two last axes, which are no space in an NHWC image: that one is converted whole. */

@@ -53,8 +53,10 @@ export interface Step {
   readonly session: number;
   /** Of a stream: which rows are carried in, kept and used. */
   readonly phase: Phase | null;
+  /** Which of the session's carries a stream uses; with its first step it begins anew. */
+  readonly carries: number;
   readonly reads: readonly (Region | null)[];
-  /** `skip` for a map that an earlier step wrote whole. */
+  /** `skip` for a map that an earlier step wrote whole, or of which this one's tile owns nothing. */
   readonly writes: readonly (TileWrite | 'skip' | null)[];
 }
 
@@ -94,8 +96,8 @@ export interface SessionProgram {
   readonly optimized?: OptimizedModel;
   readonly feeds: readonly MapBinding[];
   readonly fetches: readonly MapBinding[];
-  /** Of a stream; else none. */
-  readonly carries: readonly CarrySpec[];
+  /** Of streams, by shape of what they carry: one, or one for each shape of streamed tile; else none. */
+  readonly carries: readonly (readonly CarrySpec[])[];
 }
 
 export interface SegmentProgram {

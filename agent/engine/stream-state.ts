@@ -14,6 +14,11 @@ export class StreamState {
     this.#carries = specs.map((spec) => new CarryState(spec));
   }
 
+  /** Padding again, for another stream of the same shape. */
+  restart(): void {
+    for (const carry of this.#carries) carry.restart();
+  }
+
   /** Inputs of the session beside the new rows. */
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
     return this.#carries.flatMap((carry) => carry.feeds(phase));
@@ -48,6 +53,10 @@ class CarryState {
     this.#rows = new Float32Array(Math.max(carry?.top ?? 0, carry?.kept ?? 0) * this.#rowLength).fill(fill);
   }
 
+  restart(): void {
+    this.#rows.fill(this.spec.fill);
+  }
+
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
     const { carry, tail, take, fill } = this.spec;
     const feeds: (readonly [string, TensorData])[] = [];
@@ -57,7 +66,10 @@ class CarryState {
     }
     if (tail !== null) {
       const count = phase === 'last' ? tail.bottom : 0;
-      if (count > 0) this.#tail = new Float32Array(count * this.#rowLength).fill(fill);
+      if (count > 0) {
+        release(this.#tail);
+        this.#tail = new Float32Array(count * this.#rowLength).fill(fill);
+      }
       feeds.push([tail.name, this.#tensor(this.#tail, count)]);
     }
     if (take !== null) {

@@ -82,8 +82,9 @@ function predictSegment(
 ): SegmentPrediction {
   const sessions = sessionsOf(graph, segment);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
-  // A stream computes nothing twice.
-  const macs = segment.kind === 'tiles' ? countTileMacs(graph, segment, sessions) : wholeMacs;
+  const isTiled = segment.kind === 'tiles' || segment.kind === 'streamed-tiles';
+  // A stream of the full map computes nothing twice.
+  const macs = isTiled ? countTileMacs(graph, segment, sessions) : wholeMacs;
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
   const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings.threads));
   const works = sessions.map((session, at) => countWork(graph, session, peaks[at] ?? []));
@@ -97,7 +98,7 @@ function predictSegment(
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: isExact(graph, segment, { sessions, settings }),
+    bitExact: isExact(graph, segment.kind, { sessions, settings }),
   };
 }
 
@@ -125,13 +126,11 @@ function runBytes(graph: Graph, segment: Segment, { sessions, peaks, ratio }: St
   return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
 }
 
-function isExact(graph: Graph, segment: Segment, { sessions, settings }: Running): boolean {
+function isExact(graph: Graph, kind: Segment['kind'], { sessions, settings }: Running): boolean {
   const { threads } = settings;
   const blocked = isBlocked(settings.level);
-  const ranges = segment.kind === 'stream' ? segment.links : [segment];
-  return ranges.every((range, at) => {
-    const steps =
-      segment.kind === 'whole' ? 'whole' : (sessions[at]?.steps.map(({ shapeOf }) => shapeOf) ?? []);
+  return sessions.every(({ range, ...session }) => {
+    const steps = kind === 'whole' ? 'whole' : session.steps.map(({ shapeOf }) => shapeOf);
     return isBitExact(graph, range, { steps, threads, blocked });
   });
 }
@@ -152,7 +151,12 @@ export function fixedBytes(
  * What a step takes over what lives in it, where memory is retained: the rest lies idle between blocks. Tiles are of
  * several sizes, a whole map's blocks are large. bench/predictor.
  */
-const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = { whole: 2.5, tiles: 3.4, stream: 2.3 };
+const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = {
+  whole: 2.5,
+  tiles: 3.4,
+  stream: 2.3,
+  'streamed-tiles': 2.3,
+};
 
 /** The same, however memory is treated. */
 export function stepRatio(kind: Segment['kind'], { malloc }: Pick<PredictSettings, 'malloc'>): number {
@@ -203,6 +207,7 @@ export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionR
     case 'tiles':
       return largestOf(session, session.inputs);
     case 'stream':
+    case 'streamed-tiles':
       // Copies of a step's outputs wait for the collector while the next link runs.
       return largestOf(session, [...session.inputs, ...session.carried, ...session.outputs]);
   }

@@ -13,14 +13,14 @@ import {
 } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import { boundaryOf } from '../graph/segment-graph.js';
-import type { Interval } from '../tile/interval.js';
 import type { Segment, TiledSegment } from '../tile/segment.js';
 import type { ShapeOf } from '../tile/shape-of.js';
 import type { StreamLink } from '../tile/stream.js';
 import { PHASES } from '../tile/stream.js';
 import type { LinkLayout } from '../tile/stream-layout.js';
 import { layoutLink } from '../tile/stream-layout.js';
-import { tileShapes, tilesOfGrid, wholeShapes } from '../tile/tile-shape.js';
+import { shapeKey, tileShapes, tilesOfGrid, wholeShapes } from '../tile/tile-shape.js';
+import type { TileStream } from '../tile/tile-stream.js';
 
 /** One kernel call. */
 export interface Operation {
@@ -49,7 +49,7 @@ export interface SessionRun {
   readonly bytesOf: (value: number, shapeOf: ShapeOf) => number;
 }
 
-/** The sessions of a segment: one, or one a link. */
+/** The sessions of a segment: one, or one a link, never one a tile. */
 export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[] {
   switch (segment.kind) {
     case 'whole':
@@ -59,19 +59,27 @@ export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[
     }
     case 'stream':
       return segment.links.map((link) => linkRun(graph, link));
+    case 'streamed-tiles':
+      return [tileStreamsRun(segment.streams)];
   }
 }
 
-/** Tiles whose spans of the reference map are as long have the same shapes throughout. */
+/** Streams of tiles have the same operations and values, in other shapes. */
+function tileStreamsRun(streams: readonly TileStream[]): SessionRun {
+  const runs = streams.map(({ graph, link, tiles }) => {
+    const run = linkRun(graph, link);
+    const steps = run.steps.map(({ shapeOf, count }) => ({ shapeOf, count: count * tiles.length }));
+    return { ...run, steps };
+  });
+  const [first] = runs;
+  if (first === undefined) throw new RangeError('Cannot run a session without streams');
+  return { ...first, steps: runs.flatMap(({ steps }) => steps) };
+}
+
 function tileKinds(graph: Graph, segment: TiledSegment): readonly StepKind[] {
-  const { reference } = segment.space;
-  const lengthOf = (spans: ReadonlyMap<number, Interval>) => {
-    const { from, to } = spans.get(reference) ?? { from: 0, to: 0 };
-    return to - from;
-  };
   const kinds = new Map<string, { shapeOf: ShapeOf; count: number }>();
   for (const tile of tilesOfGrid(segment)) {
-    const key = `${lengthOf(tile.rows.spans)}x${lengthOf(tile.cols.spans)}`;
+    const key = shapeKey(tile, segment.space.reference);
     const known = kinds.get(key);
     if (known === undefined) kinds.set(key, { shapeOf: tileShapes(graph, tile), count: 1 });
     else known.count += 1;

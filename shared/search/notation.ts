@@ -1,5 +1,5 @@
 /**
- * Plans in one line: modes between cuts, such as `5x5 | 8 | 2x2`, `stream4 > 8 > stream4` or `whole`. A number
+ * Plans in one line: modes between cuts, such as `5x5 | 8 | 1x2:stream4`, `stream4 > 8 > stream4` or `whole`. A number
  * is the first layer after the cut (source layer for Darknet models, node for ONNX). `|` cuts with a full map
  * between, `>` hands rows from stream to stream.
  *
@@ -45,7 +45,9 @@ export function parsePlan(text: string): PlanNotation {
   const links = cuts.filter((cut, at) => isLink(text, { cut, marks: marks.slice(2 * at, 2 * at + 2) }));
   const unlinked = links.find((cut) => !joinsStreams(modes, cuts.indexOf(cut)));
   if (unlinked !== undefined) {
-    throw new SyntaxError(`Cannot parse plan "${text}": > ${unlinked} >, expected a stream on either side`);
+    throw new SyntaxError(
+      `Cannot parse plan "${text}": > ${unlinked} >, expected ${linkable(modes, cuts.indexOf(unlinked))}`,
+    );
   }
   return links.length === 0 ? { modes, cuts } : { modes, cuts, links };
 }
@@ -59,6 +61,14 @@ function isLink(text: string, { cut, marks }: { cut: number; marks: readonly str
 
 function joinsStreams(modes: readonly Mode[], cutAt: number): boolean {
   return modes[cutAt]?.kind === 'stream' && modes[cutAt + 1]?.kind === 'stream';
+}
+
+/** Streamed tiles come one after the other: no row of the second is there before all of the first are. */
+function linkable(modes: readonly Mode[], cutAt: number): string {
+  const isTiled = modes.slice(cutAt, cutAt + 2).some(({ kind }) => kind === 'streamed-tiles');
+  return isTiled
+    ? 'a stream of whole rows, such as stream4, on either side: streamed tiles are cut by |'
+    : 'a stream on either side';
 }
 
 function parseCut(part: string, text: string): number {

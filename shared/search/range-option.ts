@@ -13,8 +13,8 @@ import type { PredictSettings } from '../memory/predict.js';
 import { heldBytes, stepBytes, stepRatio } from '../memory/predict.js';
 import { sessionsOf } from '../memory/session-run.js';
 import type { Mode } from '../tile/mode.js';
-import { tilesOf, WHOLE } from '../tile/mode.js';
-import type { TiledSegment } from '../tile/segment.js';
+import { streamedTilesOf, tilesOf, WHOLE } from '../tile/mode.js';
+import type { StreamedTilesSegment, TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
 import type { Flow } from '../tile/stream.js';
 import { flowOf } from '../tile/stream.js';
@@ -165,8 +165,26 @@ const tiles: Alternative = (range, context) => {
   });
 };
 
+/** Columns of streamed tiles that are tried: their rows are shorter. More rows of tiles would be halo for nothing. */
+const STREAMED_COLS = [2, 3];
+
+const streamedTiles: Alternative = (range, context) => {
+  const { graph } = context;
+  if (range.to - range.from > MAX_TILED_NODES || hasStreamBarrier(graph, range)) return [];
+  return STREAMED_COLS.flatMap((cols) => {
+    const options: RangeOption[] = [];
+    for (const rows of STREAM_ROWS.few) {
+      const [segment] = planRange(graph, range, streamedTilesOf({ rows: 1, cols }, rows));
+      // Where a few rows are too many, more are.
+      if (segment?.kind !== 'streamed-tiles') break;
+      options.push(...tiledOption(segment, context));
+    }
+    return options;
+  });
+};
+
 function tiledOption(
-  segment: TiledSegment,
+  segment: TiledSegment | StreamedTilesSegment,
   { graph, settings, cost }: OptionContext,
 ): readonly RangeOption[] {
   const { from, to } = segment;
@@ -178,8 +196,8 @@ function tiledOption(
       to,
       mode,
       latencyMs: latencyOf(countWork(graph, session, peaks), cost),
-      heldBytes: heldBytes(graph, 'tiles', session),
-      stepBytes: stepRatio('tiles', settings) * stepBytes(peaks),
+      heldBytes: heldBytes(graph, segment.kind, session),
+      stepBytes: stepRatio(segment.kind, settings) * stepBytes(peaks),
       givenBytes: 0,
       parted: true,
       flow: undefined,
@@ -190,7 +208,7 @@ function tiledOption(
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
 export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
 
-export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
+export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles, streamedTiles];
 
 /** Bytes of one row of a map. */
 export function rowBytes(graph: Graph, tensor: number): number {

@@ -4,27 +4,37 @@ import { localityOf } from '../graph/locality.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { LinkOrder } from './link-order.js';
 import { orderLinks } from './link-order.js';
-import type { Mode } from './mode.js';
-import { tilesOf, WHOLE } from './mode.js';
+import type { Mode, ModeOf } from './mode.js';
+import { streamedTilesOf, tilesOf, WHOLE } from './mode.js';
 import type { Axis, Space } from './space.js';
 import { spaceOf } from './space.js';
 import type { StreamLink } from './stream.js';
 import { streamRange } from './stream.js';
 import { streamRuleOf } from './stream-rule.js';
-import type { AxisTile } from './tile-axis.js';
+import type { Grid } from './tile-axis.js';
 import { countUnits, tileAxis } from './tile-axis.js';
+import type { TileStream } from './tile-stream.js';
+import { streamTiles } from './tile-stream.js';
 
-export type Segment = WholeSegment | TiledSegment | StreamedSegment;
+export type Segment = WholeSegment | TiledSegment | StreamedSegment | StreamedTilesSegment;
 
 export interface WholeSegment extends NodeRange {
   readonly kind: 'whole';
 }
 
-export interface TiledSegment extends NodeRange {
+export interface TiledSegment extends NodeRange, Grid {
   readonly kind: 'tiles';
   readonly space: Space;
-  readonly rowTiles: readonly AxisTile[];
-  readonly colTiles: readonly AxisTile[];
+}
+
+/** Tiles, each streamed from its top to its bottom before the next begins. */
+export interface StreamedTilesSegment extends NodeRange, Grid {
+  readonly kind: 'streamed-tiles';
+  readonly space: Space;
+  /** Total strides a step. */
+  readonly units: number;
+  /** By shape of tile, in the order they run. */
+  readonly streams: readonly TileStream[];
 }
 
 /** One stream, or several that hand rows to each other without a full map between. */
@@ -57,6 +67,10 @@ export function modesOf(segment: Segment): readonly RangeMode[] {
         mode: { kind: 'stream', rows: link.units },
         linked: at > 0,
       }));
+    case 'streamed-tiles': {
+      const grid = { rows: segment.rowTiles.length, cols: segment.colTiles.length };
+      return [{ from, to, mode: streamedTilesOf(grid, segment.units), linked: false }];
+    }
   }
 }
 
@@ -83,7 +97,7 @@ function streamOf(graph: Graph, links: readonly StreamLink[]): StreamedSegment {
 
 /**
  * Segments for a range in a mode. What can't be tiled makes a cut there and runs whole; a grid finer than
- * the map allows is made coarser. The result says what really runs.
+ * the map allows is made coarser; tiles that can't be streamed run at once. The result says what really runs.
  */
 export function planRange(graph: Graph, range: NodeRange, mode: Mode): readonly Segment[] {
   switch (mode.kind) {
@@ -97,6 +111,12 @@ export function planRange(graph: Graph, range: NodeRange, mode: Mode): readonly 
       return splitAtBarriers(graph, range, streamRuleOf).map((part) =>
         part.local ? streamPart(graph, part, mode.rows) : wholeOf(part),
       );
+    case 'streamed-tiles':
+      return splitAtBarriers(graph, range, streamRuleOf).flatMap((part) =>
+        part.local
+          ? [streamTilesOf(graph, part, mode)]
+          : planRange(graph, part, tilesOf(mode.rows, mode.cols)),
+      );
   }
 }
 
@@ -109,7 +129,19 @@ function wholeOf({ from, to }: NodeRange): WholeSegment {
   return { kind: 'whole', from, to };
 }
 
-function tileRange(graph: Graph, range: NodeRange, mode: Extract<Mode, { kind: 'tiles' }>): Segment {
+/** Streamed tiles; plain ones if some tile is too short for that, and a stream if there is but one tile. */
+function streamTilesOf(graph: Graph, range: NodeRange, mode: ModeOf<'streamed-tiles'>): Segment {
+  const tiled = tileRange(graph, range, mode);
+  if (tiled.kind !== 'tiles') return streamPart(graph, range, mode.stepRows);
+  const streams = streamTiles(graph, range, { grid: tiled, units: mode.stepRows });
+  return streams === undefined ? tiled : { ...tiled, kind: 'streamed-tiles', units: mode.stepRows, streams };
+}
+
+function tileRange(
+  graph: Graph,
+  range: NodeRange,
+  mode: { readonly rows: number; readonly cols: number },
+): WholeSegment | TiledSegment {
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') return wholeOf(range);
   const { space } = result;

@@ -41,6 +41,12 @@ export function layoutLink(graph: Graph, { stream }: StreamLink): LinkLayout {
   return layout;
 }
 
+/** Equal for links of one range whose operands are made in the same way, however many rows a step has. */
+export function layoutKey({ made, reads, sources }: LinkLayout): string {
+  const operands = [...made.values()].flat().map(({ operand, ...values }) => [operand.kept, values]);
+  return JSON.stringify([operands, [...reads].map(([node, inputs]) => [node, ...inputs]), sources]);
+}
+
 class Layout implements LinkLayout {
   readonly made = new Map<number, MadeOperand[]>();
   readonly reads = new Map<number, Map<number, number>>();

@@ -29,6 +29,17 @@ export interface AxisTile {
   readonly owns: ReadonlyMap<number, Interval>;
 }
 
+/** A tile is the product of a row tile and a column tile. */
+export interface Tile {
+  readonly rows: AxisTile;
+  readonly cols: AxisTile;
+}
+
+export interface Grid {
+  readonly rowTiles: readonly AxisTile[];
+  readonly colTiles: readonly AxisTile[];
+}
+
 export interface AxisCut {
   readonly graph: Graph;
   readonly space: Space;

@@ -8,8 +8,7 @@ import type { OutputTensor } from '../../agent/engine/protocol.js';
 import { verifyOutputs } from '../../agent/verify-outputs.js';
 import type { Graph, Level, Plan } from '../../shared/index.js';
 import { buildPlan, GraphBuilder, mulberry32, parsePlan, tensorAt } from '../../shared/index.js';
-import { graphOf } from '../notation.js';
-import { randomGraph } from '../random-graph.js';
+import { isGraph, randomGraph } from '../random-graph.js';
 import { imageInputOf } from '../run-in-process.js';
 import { assertExact, readyGraph } from './assert-exact.js';
 
@@ -149,16 +148,6 @@ const highGraphs = fc
     notation: notation.replace(/^3x(\d+)x\d+/, (_, rows) => `3x${Number(rows) + 64}x${cols}`),
   }))
   .filter(({ notation }) => isGraph(notation));
-
-/** Words that fit a map may not fit a narrower one. */
-function isGraph(notation: string): boolean {
-  try {
-    return graphOf(notation).nodes.length > 0;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}
 
 /** Streams, each cut chosen among the layers there are, all linked. */
 function linkedPlan(graph: Graph, parts: readonly (readonly [number, number])[]): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Mode, PlanNotation } from '../../shared/index.js';
-import { formatPlan, parsePlan, tilesOf, WHOLE } from '../../shared/index.js';
+import { formatPlan, parsePlan, streamedTilesOf, tilesOf, WHOLE } from '../../shared/index.js';
 
 test('parsePlan() reads back what formatPlan() wrote', () => {
   fc.assert(fc.property(plans, (plan) => assert.deepEqual(parsePlan(formatPlan(plan)), plan)));
@@ -95,6 +95,26 @@ test('parsePlan() fails when > stands beside what is no stream', () => {
   }
 });
 
+test('parsePlan() fails when > stands beside streamed tiles, and says what can be linked', () => {
+  for (const plan of [
+    '1x2:stream4 > 8 > stream4',
+    'stream4 > 8 > 2x1:stream1',
+    '1x2:stream4 > 8 > 1x2:stream4',
+  ]) {
+    assert.throws(() => parsePlan(plan), {
+      name: 'SyntaxError',
+      message: `Cannot parse plan "${plan}": > 8 >, expected a stream of whole rows, such as stream4, on either side: streamed tiles are cut by |`,
+    });
+  }
+});
+
+test('parsePlan() reads streamed tiles between cuts', () => {
+  assert.deepEqual(parsePlan('1x2:stream4 | 8 | stream2'), {
+    modes: [streamedTilesOf({ rows: 1, cols: 2 }, 4), streamOf(2)],
+    cuts: [8],
+  });
+});
+
 test('parsePlan() fails when the plan ends in a mark or a link', () => {
   assert.throws(() => parsePlan('stream4 > 8'), /"stream4 > 8": it ends in a cut/);
   for (const plan of [
@@ -113,6 +133,9 @@ const grid = fc.integer({ min: 1, max: 64 });
 const modes: fc.Arbitrary<Mode> = fc.oneof(
   fc.constant(WHOLE),
   fc.tuple(grid, grid).map(([rows, cols]) => tilesOf(rows, cols)),
+  fc
+    .tuple(grid, grid, fc.integer({ min: 1, max: 1024 }))
+    .map(([rows, cols, step]) => streamedTilesOf({ rows, cols }, step)),
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 1024 }).map(streamOf) },
 );
 

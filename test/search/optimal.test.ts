@@ -8,6 +8,7 @@ import {
   mafatCandidates,
   optimalCandidates,
   parseMode,
+  parsePlan,
   searchPlan,
 } from '../../shared/index.js';
 import { graphOf } from '../notation.js';
@@ -57,6 +58,14 @@ test('optimalCandidates() is as fast as the best of all plans, by a naive search
       );
     }
   }
+});
+
+test('optimalCandidates() streams tiles where rows are long and streams of whole rows too large', () => {
+  const graph = graphOf('3x256x1024: c16k3p1 l m2s2 c32k3p1 l m2s2 c64k3p1 l');
+  const byHand = buildPlan(graph, parsePlan('1x2:stream4'), SETTINGS).predicted;
+  const { notation, predicted } = searchWithin(graph, byHand.peakBytes);
+  assert.match(notation, /1x\d:stream/);
+  assert.ok(predicted.latencyMs <= byHand.latencyMs * NEAR);
 });
 
 test('optimalCandidates() keeps every budget that it says it keeps, on random graphs', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Mode } from '../../shared/index.js';
-import { formatMode, parseMode, tilesOf, WHOLE } from '../../shared/index.js';
+import { formatMode, parseMode, streamedTilesOf, tilesOf, WHOLE } from '../../shared/index.js';
 
 test('parseMode() reads back what formatMode() wrote', () => {
   const size = fc.integer({ min: 1, max: 64 });
@@ -10,6 +10,9 @@ test('parseMode() reads back what formatMode() wrote', () => {
     fc.constant(WHOLE),
     fc.tuple(size, size).map(([rows, cols]) => tilesOf(rows, cols)),
     fc.integer({ min: 1, max: 1024 }).map((rows) => ({ kind: 'stream', rows }) as const),
+    fc
+      .tuple(size, size, fc.integer({ min: 1, max: 1024 }))
+      .map(([rows, cols, stepRows]) => streamedTilesOf({ rows, cols }, stepRows)),
   );
   fc.assert(fc.property(modes, (mode) => assert.deepEqual(parseMode(formatMode(mode)), mode)));
 });
@@ -26,6 +29,19 @@ test('parseMode() names what is allowed when rows of a stream are out of range o
     'Stream4',
     '4stream',
     'stream4x4',
+    '2x2:',
+    ':stream4',
+    '2x2stream4',
+    '2x2:4',
+    '2x2:whole',
+    '2x2:stream0',
+    '2x2:stream1025',
+    '0x2:stream4',
+    '65x1:stream4',
+    '2x2: stream4',
+    '2x2:stream4:stream4',
+    'stream4:2x2',
+    'whole:stream4',
   ]) {
     assert.throws(() => parseMode(mode), {
       name: 'SyntaxError',
@@ -34,4 +50,9 @@ test('parseMode() names what is allowed when rows of a stream are out of range o
       ),
     });
   }
+});
+
+test('parseMode() reads streamed tiles, and one tile as a stream', () => {
+  assert.deepEqual(parseMode('2x1:stream4'), { kind: 'streamed-tiles', rows: 2, cols: 1, stepRows: 4 });
+  assert.deepEqual(parseMode('1x1:stream4'), { kind: 'stream', rows: 4 });
 });
