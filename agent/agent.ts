@@ -82,7 +82,7 @@ export class Agent {
         this.#models
           .get(model)
           ?.countCopies()
-          .catch((error: unknown) => log.error({ model, error: String(error) }, 'no new plan'));
+          .catch((error: unknown) => log.error({ model, error: String(error) }, NO_NEW_PLAN));
       },
       onMeasured: (run) => this.#models.get(run.model)?.record(run, Date.now()),
     });
@@ -123,6 +123,7 @@ export class Agent {
   /** Finishes the frame that runs, says so, and closes the database; a step that fails doesn't keep the others. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    for (const model of this.#models.values()) model.stop();
     this.#monitor?.stop();
     this.#monitor = undefined;
     clearInterval(this.#health);
@@ -155,9 +156,6 @@ export class Agent {
       const options = { store: this.#store, isAlone, ...(profile === undefined ? {} : { profile }) };
       const runtime = new ModelRuntime(network, config, options);
       this.#models.set(config.name, runtime);
-      runtime
-        .start()
-        .catch((error: unknown) => log.error({ model: config.name, error: String(error) }, 'planning'));
     }
   }
 
@@ -260,13 +258,22 @@ export class Agent {
   async #planFirst(): Promise<void> {
     this.#adapt(readMemory());
     await Promise.all(this.#planning.values());
+    for (const model of this.#models.values()) {
+      model.start().catch((error: unknown) => this.#reportPlanning(model, error));
+    }
+  }
+
+  /** A search that ends because the agent does is no fault. */
+  #reportPlanning(model: ModelRuntime, error: unknown): void {
+    if (!this.#stopped)
+      this.#options.log.error({ model: model.config.name, error: String(error) }, NO_NEW_PLAN);
   }
 
   async #adaptModel(model: ModelRuntime): Promise<void> {
     const targetBytes = model.look(this.#budget.bytes, performance.now());
     if (targetBytes === undefined) return;
     const planning = this.#planFor(model, targetBytes, Date.now()).catch((error: unknown) =>
-      this.#options.log.error({ model: model.config.name, error: String(error) }, NO_NEW_PLAN),
+      this.#reportPlanning(model, error),
     );
     this.#planning.set(model, planning);
     await planning;

@@ -58,6 +58,8 @@ export class ModelRuntime {
   #plan: Plan | undefined;
   #measured: MeasuredRun | undefined;
   #mapsWeights: boolean;
+  /** Ends searches. */
+  readonly #stop = new AbortController();
   /** 0 until it is known. */
   #smallestBytes = 0;
   /** Plans asked for so far. */
@@ -77,6 +79,11 @@ export class ModelRuntime {
   /** Finds out what the network needs at least. @throws {Error} if the search fails. */
   async start(): Promise<void> {
     await this.#findSmallest();
+  }
+
+  /** Searches that still run end with an error. */
+  stop(): void {
+    this.#stop.abort(new Error('Cannot plan: the agent stops'));
   }
 
   get engineModel(): EngineModel {
@@ -138,7 +145,8 @@ export class ModelRuntime {
     const { strategy, weights } = this.config;
     const { graph } = this.network;
     const variants = variantsOf(this.#choice);
-    return searchInThread({ graph, variants, ...this.#known, strategy, weights, budgetBytes });
+    const job = { graph, variants, ...this.#known, strategy, weights, budgetBytes };
+    return searchInThread(job, this.#stop.signal);
   }
 
   /** One look at the budget. @returns how many bytes to plan for, if it is time for another plan. */

@@ -15,7 +15,6 @@ import type {
 import {
   buildPlan,
   isBetter,
-  MALLOCS,
   mafatCandidates,
   optimalCandidates,
   parsePlan,
@@ -86,7 +85,8 @@ export type SettingsChoice = Partial<RunSettings>;
 export function variantsOf({ level, malloc, threads }: SettingsChoice): readonly RunSettings[] {
   const levels =
     level !== undefined ? [level] : readMachine() === undefined ? (['extended'] as const) : LEVELS_TRIED;
-  const mallocs = malloc === undefined ? MALLOCS : [malloc];
+  // The faster first: what it reaches narrows the other search.
+  const mallocs = malloc === undefined ? (['retained', 'trimmed'] as const) : [malloc];
   const counts = threads === undefined ? [...new Set([availableParallelism(), 1])] : [threads];
   return counts.flatMap((count) =>
     levels.flatMap((one) => mallocs.map((kind) => ({ level: one, malloc: kind, threads: count }))),

@@ -28,6 +28,7 @@ import { boundCost, solveLabels } from './plan-labels.js';
 import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
+import { leastMs } from './whole-ranges.js';
 
 /** Most sessions that are assumed: each costs memory, and threads that have to be started. */
 const SESSIONS = [1, 2, 3, 4, 6, 8, 12, 16];
@@ -45,6 +46,8 @@ export interface Found {
 
 /** The plan for the budget; behind it, for whoever can't have that, the smallest one. */
 export function* optimalCandidates(graph: Graph, options: SearchOptions): Generator<PlanNotation> {
+  const { fasterThanMs = Number.POSITIVE_INFINITY, profile = BUILT_IN_PROFILE } = options;
+  if (leastMs(graph, costsFor(profile, options)) >= fasterThanMs) return;
   const search = searchOf(graph, options);
   const found = search.within(options.budgetBytes, options.fasterThanMs);
   if (found !== undefined) yield found.notation;
@@ -126,13 +129,12 @@ export class OptimalSearch {
     this.#caps = this.#weightCaps();
     this.#fixedBytes = fixedBytes(graph, options);
     this.#untiled = buildPlan(graph, WHOLE_PLAN, options);
-    this.#leastMs = context.wholes.leastMs();
+    this.#leastMs = leastMs(graph, cost);
   }
 
   /** The fastest plan, and of those as fast the smallest; undefined if none fits, or none is faster than asked. */
   within(budgetBytes: number, fasterThanMs?: number): Found | undefined {
     const most = fasterThanMs ?? Number.POSITIVE_INFINITY;
-    if (this.#leastMs >= most) return undefined;
     const whole = { notation: WHOLE_PLAN, latencyMs: this.#untiled.predicted.latencyMs };
     const isBest = whole.latencyMs <= this.#leastMs * (1 + AS_FAST);
     if (isBest && this.needOf(WHOLE_PLAN) <= budgetBytes) return whole.latencyMs < most ? whole : undefined;

@@ -4,9 +4,11 @@
  * shorter ones.
  */
 import type { Graph } from '../graph/graph.js';
+import { tensorAt, tensorBytes } from '../graph/graph.js';
+import { memoByGraph } from '../graph/memo.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
-import { latencyOf } from '../memory/device-profile.js';
+import { emptyWork, latencyOf, WORK_KINDS } from '../memory/device-profile.js';
 import { countOperationWork, faultedBytes } from '../memory/latency.js';
 import { predictRunPeaks } from '../memory/lifetimes.js';
 import type { PredictSettings } from '../memory/predict.js';
@@ -59,16 +61,6 @@ export class WholeRanges {
     };
   }
 
-  /** What every plan takes at least: all kernels once, the inputs read, the outputs written, one run of a session. */
-  leastMs(): number {
-    const to = this.#graph.nodes.length;
-    const { inputBytes, outputBytes } = this.#maps.from(0);
-    const { steps, copiedBytes } = this.#cost;
-    return (
-      (steps + copiedBytes * ((inputBytes[to] ?? 0) + (outputBytes[to] ?? 0))) / 1e6 + (this.#sums[to] ?? 0)
-    );
-  }
-
   #peaksFrom(from: number): Float64Array {
     const known = this.#peaks.get(from);
     if (known !== undefined) return known;
@@ -95,3 +87,22 @@ function latencySums(graph: Graph, cost: Work): Float64Array {
   }
   return sums;
 }
+
+/** Milliseconds that every plan takes at least: all kernels once, inputs read, outputs written, one run of a session. */
+export function leastMs(graph: Graph, cost: Work): number {
+  return latencyOf(leastWork(graph), cost);
+}
+
+const leastWork = memoByGraph((graph): Work => {
+  const work = emptyWork();
+  const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
+  for (const [at, operation] of (session?.operations ?? []).entries()) {
+    const before = session?.operations[at - 1];
+    const counted = countOperationWork(graph, { operation, before, shapeOf: wholeShapes(graph) });
+    for (const kind of WORK_KINDS) work[kind] += counted[kind];
+  }
+  work.steps += 1;
+  for (const index of [...(session?.inputs ?? []), ...(session?.outputs ?? [])])
+    work.copiedBytes += tensorBytes(tensorAt(graph, index));
+  return work;
+});
