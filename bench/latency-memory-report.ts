@@ -1,6 +1,7 @@
 /** What bench/latency-memory says: a table and a panel for each network and number of threads. */
+
+import type { Panel, Point } from '../agent/cli/chart.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
-import type { Panel, Point } from './chart.js';
 import type { Party } from './contestant.js';
 
 export interface Result {

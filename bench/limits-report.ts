@@ -1,6 +1,7 @@
 /** What bench/limits says: a table by limit, and a plot. */
+
+import type { Panel, Point, Tick } from '../agent/cli/chart.js';
 import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
-import type { Panel, Point, Tick } from './chart.js';
 import type { Party } from './contestant.js';
 import type { LimitedTurn } from './limits-turn.js';
 

@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander';
 import type {
+  DeviceProfile,
+  FrontPoint,
   Graph,
   Level,
   Malloc,
@@ -8,7 +10,8 @@ import type {
   Segment,
   WeightsPolicy,
 } from '../../shared/index.js';
-import { describeSegments } from '../../shared/index.js';
+import { BUILT_IN_PROFILE, describeSegments } from '../../shared/index.js';
+import { deviceProfile } from '../device-profiles.js';
 import type { Network, SettingsChoice } from '../open-model.js';
 import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../open-model.js';
 import { withContext } from './context.js';
@@ -21,6 +24,7 @@ import {
   parseThreads,
   parseWeights,
 } from './parse-options.js';
+import { findFront, reportFront } from './plan-front.js';
 import { formatBytes, formatMacs, formatMs, formatTable, printJson, printLine } from './print.js';
 
 export interface PlanFlags {
@@ -33,6 +37,8 @@ export interface PlanFlags {
   readonly malloc?: Malloc;
   readonly weights: WeightsPolicy;
   readonly json?: boolean;
+  readonly front?: boolean;
+  readonly svg?: string;
 }
 
 /** Options by which `plan` and `run` come to a plan. */
@@ -65,28 +71,72 @@ export function planCommand(): Command {
   return withPlanOptions(new Command('plan'))
     .description('plan how to run a model within a budget, without running it')
     .argument('<model>')
+    .option('--front', 'list the plans between which memory is a choice of speed')
+    .option('--svg <file>', 'with --front: draw them, too')
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: PlanFlags) => {
-      const { network, plan } = await withContext(`planning ${name}`, async (context) => {
-        const opened = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
-        return { network: opened, plan: planByFlags(opened, flags) };
+      checkFlags(flags);
+      const profile = deviceProfile();
+      await withContext(`planning ${name}`, async (context) => {
+        const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
+        const points = flags.front ? frontByFlags(network, flags, profile) : undefined;
+        const plan = points === undefined ? planByFlags(network, flags, profile) : undefined;
+        context.progress.stop();
+        if (points !== undefined) await reportFront(network, points, flags);
+        if (plan !== undefined) reportPlan(network, plan, { profile, ...flags });
       });
-      if (flags.json) printJson({ model: name, input: inputText(network), ...planJson(network.graph, plan) });
-      else printPlan(network, plan);
     });
+}
+
+function reportPlan(
+  network: Network,
+  plan: Plan,
+  { profile, json = false }: { readonly profile: DeviceProfile | undefined; readonly json?: boolean },
+): void {
+  if (!json) {
+    printPlan(network, plan);
+    if (profile === undefined)
+      printLine('by the costs of another machine; mafat calibrate measures this one');
+    return;
+  }
+  const { source: costs } = profile ?? BUILT_IN_PROFILE;
+  printJson({ model: network.name, input: inputText(network), costs, ...planJson(network.graph, plan) });
+}
+
+function checkFlags({ front = false, svg, budget, plan, strategy }: PlanFlags): void {
+  if (svg !== undefined && !front)
+    throw new RangeError('Cannot use --svg alone: it draws what --front lists');
+  if (!front) return;
+  const other = budget !== undefined ? '--budget' : plan !== undefined ? '--plan' : undefined;
+  if (other !== undefined)
+    throw new RangeError(`Cannot use --front and ${other} together: it lists plans of all budgets`);
+  if (strategy !== DEFAULT_STRATEGY)
+    throw new RangeError(`Cannot use --front with strategy ${strategy}: expected ${DEFAULT_STRATEGY}`);
+}
+
+function frontByFlags(
+  network: Network,
+  flags: PlanFlags,
+  profile: DeviceProfile | undefined,
+): readonly FrontPoint[] {
+  const { weights } = flags;
+  const known = profile === undefined ? {} : { profile };
+  return findFront(network, { weights, choice: choiceOf(flags), ...known });
 }
 
 export function sizeOf({ input }: PlanFlags): { size?: { width: number; height: number } } {
   return input === undefined ? {} : { size: input };
 }
 
-export function planByFlags(network: Network, flags: PlanFlags): Plan {
+/** @param profile of this device, if it was measured. */
+export function planByFlags(network: Network, flags: PlanFlags, profile: DeviceProfile | undefined): Plan {
   const { strategy, weights, budget = Number.POSITIVE_INFINITY } = flags;
   if (flags.plan !== undefined && flags.budget !== undefined) {
     throw new RangeError('Cannot use --plan and --budget together: a plan by hand is taken as it is');
   }
   const notation = flags.plan === undefined ? {} : { notation: flags.plan };
-  return planNetwork(network, { ...notation, ...choiceOf(flags), strategy, weights, budgetBytes: budget });
+  const known = { ...(profile === undefined ? {} : { profile }), strategy, weights };
+  return planNetwork(network, { ...notation, ...choiceOf(flags), ...known, budgetBytes: budget });
 }
 
 function choiceOf({ threads, level, malloc }: PlanFlags): SettingsChoice {

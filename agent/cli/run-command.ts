@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Plan } from '../../shared/index.js';
+import { deviceProfile } from '../device-profiles.js';
 import type { Network } from '../open-model.js';
 import { openModel } from '../open-model.js';
 import type { NetworkRun } from '../run-network.js';
@@ -33,7 +34,7 @@ export function runCommand(): Command {
       const result = await withContext(`running ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
         await context.releaseExecutor();
-        const plan = planByFlags(network, flags);
+        const plan = planByFlags(network, flags, deviceProfile());
         const { repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
         const onUnmapped = (reason: string) =>

@@ -45,7 +45,7 @@ function budgetsBetween(least: number, most: number): readonly number[] {
   return Array.from({ length: steps - 1 }, (_, at) => least * (most / least) ** ((steps - 1 - at) / steps));
 }
 
-function withoutDominated(points: readonly FrontPoint[]): readonly FrontPoint[] {
+export function withoutDominated(points: readonly FrontPoint[]): readonly FrontPoint[] {
   const sorted = [...points].sort(
     (a, b) => a.needBytes - b.needBytes || a.plan.predicted.latencyMs - b.plan.predicted.latencyMs,
   );

@@ -1,6 +1,8 @@
 import type { Graph } from '../graph/graph.js';
 import type { RunSettings } from '../memory/run-settings.js';
 import type { Plan } from './plan.js';
+import type { FrontPoint } from './plan-front.js';
+import { planFront, withoutDominated } from './plan-front.js';
 import type { SearchOptions, Strategy } from './strategy.js';
 import { searchFaster, searchPlan } from './strategy.js';
 
@@ -34,4 +36,15 @@ function leanest(variants: readonly RunSettings[]): RunSettings {
 /** Least latency, then least memory. */
 export function isBetter({ predicted: a }: Plan, { predicted: b }: Plan): boolean {
   return a.latencyMs < b.latencyMs || (a.latencyMs === b.latencyMs && a.peakBytes < b.peakBytes);
+}
+
+/** The fronts of several settings as one; what another plan beats in memory and latency alike is left out. */
+export function frontOfVariants(
+  graph: Graph,
+  {
+    variants,
+    ...options
+  }: Omit<SharedOptions, 'budgetBytes'> & { readonly variants: readonly RunSettings[] },
+): readonly FrontPoint[] {
+  return withoutDominated(variants.flatMap((settings) => planFront(graph, { ...options, ...settings })));
 }

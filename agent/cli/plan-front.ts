@@ -1,0 +1,76 @@
+/** `mafat plan MODEL --front`: the plans between which memory is a choice of speed, as a table, JSON or a plot. */
+import { writeFile } from 'node:fs/promises';
+import type { DeviceProfile, FrontPoint, WeightsPolicy } from '../../shared/index.js';
+import { frontOfVariants } from '../../shared/index.js';
+import type { Network, SettingsChoice } from '../open-model.js';
+import { copying, variantsOf } from '../open-model.js';
+import { drawChart } from './chart.js';
+import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
+
+/** With all threads that may be used: fewer are slower and no smaller. */
+export function findFront(
+  { graph, mapsWeights }: Network,
+  { choice, ...options }: FrontOptions,
+): readonly FrontPoint[] {
+  const variants = variantsOf(choice);
+  const most = Math.max(...variants.map(({ threads }) => threads));
+  return frontOfVariants(graph, {
+    ...copying(mapsWeights),
+    ...options,
+    variants: variants.filter(({ threads }) => threads === most),
+  });
+}
+
+export interface FrontOptions {
+  readonly choice: SettingsChoice;
+  readonly weights: WeightsPolicy;
+  readonly profile?: DeviceProfile;
+}
+
+export interface FrontReport {
+  readonly json?: boolean;
+  /** File to draw into. */
+  readonly svg?: string;
+}
+
+export async function reportFront(
+  { name }: Network,
+  points: readonly FrontPoint[],
+  { json = false, svg }: FrontReport,
+): Promise<void> {
+  if (svg !== undefined) await writeFile(svg, drawFront(name, points));
+  if (json) printJson({ model: name, front: points.map(pointJson) });
+  else printFront(points);
+}
+
+function pointJson({ needBytes, plan: { notation, settings, predicted } }: FrontPoint) {
+  return { budgetBytes: needBytes, notation, settings, predicted };
+}
+
+function printFront(points: readonly FrontPoint[]): void {
+  const header = ['budget', 'working', 'weights', 'latency', 'level', 'malloc', 'threads', 'plan'];
+  const rows = points.map(({ needBytes, plan: { notation, settings, predicted } }) => [
+    formatBytes(needBytes),
+    formatBytes(predicted.workingBytes),
+    formatBytes(predicted.weightsBytes),
+    formatMs(predicted.latencyMs),
+    settings.level,
+    settings.malloc,
+    String(settings.threads),
+    notation,
+  ]);
+  printLine(formatTable(header, rows));
+}
+
+function drawFront(name: string, points: readonly FrontPoint[]): string {
+  const series = {
+    name: 'predicted',
+    joined: true,
+    points: points.map(({ needBytes, plan }) => ({
+      x: needBytes / 2 ** 20,
+      y: plan.predicted.latencyMs,
+      label: `${plan.notation}: ${formatBytes(needBytes)}, ${formatMs(plan.predicted.latencyMs)}`,
+    })),
+  };
+  return drawChart([{ title: name, xLabel: 'budget, MB', yLabel: 'latency, ms', series: [series] }]);
+}
