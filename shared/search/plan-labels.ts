@@ -48,8 +48,10 @@ interface Label {
   readonly stepBytes: number;
   /** Of the rows that the last link gives in its largest step. */
   readonly givenBytes: number;
-  /** First cut of the links. */
+  /** First cut of the links, and since then: weights, and maps that are needed further on. */
   readonly start: number;
+  readonly weightsBytes: number;
+  readonly leftBytes: number;
   readonly move: Move | undefined;
   readonly linked: boolean;
   readonly before: Label | undefined;
@@ -62,6 +64,8 @@ const START: Label = {
   stepBytes: 0,
   givenBytes: 0,
   start: 0,
+  weightsBytes: 0,
+  leftBytes: 0,
   move: undefined,
   linked: false,
   before: undefined,
@@ -134,6 +138,7 @@ class Solver {
   readonly #sessions: number;
   readonly #slackBytes: number;
   readonly #slackCost: number;
+  readonly #slackWeights: number;
   readonly #closed: Label[][];
   readonly #open: Label[][];
 
@@ -146,6 +151,11 @@ class Solver {
     const { latency, bytes } = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
     this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * bytes : 0;
     this.#slackCost = 1 + latency;
+    // Where all of them are allowed, they don't count.
+    this.#slackWeights =
+      limits.weightsCap >= table.weightsOf(0, table.cuts.length - 1)
+        ? Number.POSITIVE_INFINITY
+        : limits.weightsCap * bytes;
     this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
     this.#open = table.cuts.map(() => []);
   }
@@ -201,6 +211,8 @@ class Solver {
       stepBytes: move.stepBytes,
       givenBytes: move.option.givenBytes,
       start: at,
+      weightsBytes: move.weightsBytes,
+      leftBytes: move.leftBytes,
       move,
       linked: false,
       before,
@@ -215,6 +227,8 @@ class Solver {
       stepBytes: Math.max(before.stepBytes, move.stepBytes),
       givenBytes: move.option.givenBytes,
       start: before.start,
+      weightsBytes: this.#table.weightsOf(before.start, move.end),
+      leftBytes: this.#table.leftBytes(before.start, move.end),
       move,
       linked: true,
       before,
@@ -240,13 +254,12 @@ class Solver {
   /** As the end of a segment, if it fits so, and as one that goes on. */
   #add(label: Label): void {
     const { workingBytes, weightsCap } = this.#limits;
-    const { move, cost, start } = label;
+    const { move, cost } = label;
     if (move === undefined || label.sessions > this.#sessions) return;
     const { end } = move;
     const need = label.heldBytes + label.stepBytes;
-    if (need > workingBytes || (label.linked && this.#table.weightsOf(start, end) > weightsCap)) return;
-    const left = label.linked ? this.#table.leftBytes(start, end) : move.leftBytes;
-    if (need + left <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
+    if (need > workingBytes || label.weightsBytes > weightsCap) return;
+    if (need + label.leftBytes <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
       this.#addClosed(this.#closed[end] ?? [], label);
     }
     if (move.feeds !== undefined && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
@@ -264,8 +277,7 @@ class Solver {
   }
 
   /**
-   * What a label gives counts by the ring that it will need. One that began later has less weights, and of the maps
-   * that it leaves more are counted already.
+   * What a label gives counts by the ring that it will need; what it leaves will be counted when it closes.
    */
   readonly #isOpenBeaten: Beats = (by, label) => {
     const slack = this.#slackBytes;
@@ -274,7 +286,8 @@ class Solver {
       by.heldBytes <= label.heldBytes + slack &&
       by.stepBytes <= label.stepBytes + slack &&
       by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
-      by.start >= label.start &&
+      by.leftBytes <= label.leftBytes &&
+      by.weightsBytes <= label.weightsBytes + this.#slackWeights &&
       (this.#sessions === Number.POSITIVE_INFINITY || by.sessions <= label.sessions)
     );
   };
