@@ -22,8 +22,8 @@ import { fixedBytes, sessionShare } from '../memory/predict.js';
 import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import type { Cost, Solution } from './plan-labels.js';
-import { boundCost, solveLabels } from './plan-labels.js';
+import type { Bounds, Cost, Solution } from './plan-labels.js';
+import { boundCosts, solveLabels } from './plan-labels.js';
 import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
@@ -74,6 +74,8 @@ interface Wanted {
 
 interface Capped extends Wanted {
   readonly weightsCap: number;
+  /** By sessions that room is left for. */
+  readonly bounds: Map<number, Bounds>;
 }
 
 /** Plus what is assumed of the sessions. */
@@ -183,7 +185,11 @@ export class OptimalSearch {
 
   #search(table: RangeTable, wanted: Wanted): Solution | undefined {
     const capped = this.#caps
-      .map((weightsCap) => ({ ...wanted, weightsCap, bound: this.#bound(table, { ...wanted, weightsCap }) }))
+      .map((weightsCap) => ({ ...wanted, weightsCap, bounds: new Map<number, Bounds>() }))
+      .map((one) => ({
+        ...one,
+        bound: this.#bounds(table, { ...one, room: 1 })?.closed[0] ?? Number.POSITIVE_INFINITY,
+      }))
       .sort((a, b) => a.bound - b.bound);
     const [{ bound: least } = { bound: Number.POSITIVE_INFINITY }] = capped;
     if (!(least < wanted.most)) return undefined;
@@ -227,14 +233,19 @@ export class OptimalSearch {
     }
   }
 
-  #bound(table: RangeTable, wanted: Capped): number {
-    const workingBytes = this.#workingBytes({ ...wanted, room: 1 });
-    return workingBytes > 0 ? boundCost(table, { ...wanted, workingBytes }) : Number.POSITIVE_INFINITY;
+  #solve(table: RangeTable, assumed: Assumed): Solution | undefined {
+    const bounds = this.#bounds(table, assumed);
+    const limits = { ...assumed, workingBytes: this.#workingBytes(assumed) };
+    return bounds === undefined ? undefined : solveLabels(table, limits, bounds);
   }
 
-  #solve(table: RangeTable, assumed: Assumed): Solution | undefined {
+  /** Undefined if nothing fits. */
+  #bounds(table: RangeTable, assumed: Assumed): Bounds | undefined {
     const workingBytes = this.#workingBytes(assumed);
-    return workingBytes > 0 ? solveLabels(table, { ...assumed, workingBytes }) : undefined;
+    if (!(workingBytes > 0)) return undefined;
+    const bounds = assumed.bounds.get(assumed.room) ?? boundCosts(table, { ...assumed, workingBytes });
+    assumed.bounds.set(assumed.room, bounds);
+    return bounds;
   }
 
   #workingBytes({ budgetBytes, weightsCap, room }: Assumed): number {

@@ -71,9 +71,8 @@ const START: Label = {
   before: undefined,
 };
 
-/** @returns undefined if no plan keeps the limits. */
-export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
-  const bounds = boundCosts(table, limits);
+/** @param bounds by `boundCosts`, for the same limits. @returns undefined if no plan keeps the limits. */
+export function solveLabels(table: RangeTable, limits: LabelLimits, bounds: Bounds): Solution | undefined {
   if (!((bounds.closed[0] ?? 0) < limits.most)) return undefined;
   const last = table.cuts.length - 1;
   const solver = new Solver(table, limits, bounds);
@@ -84,47 +83,41 @@ export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | 
   return { notation: notationOf(table.graph, best), cost, sessions };
 }
 
-/** Less than any plan that keeps the limits costs; infinite if none does. */
-export function boundCost(table: RangeTable, limits: Omit<LabelLimits, 'most'>): number {
-  return boundCosts(table, limits).closed[0] ?? 0;
-}
-
 function costOf({ latencyMs }: Move, cost: Cost): number {
   return cost === 'latency' ? latencyMs : 1;
 }
 
-/** Least cost to the end from each cut, where a full map is there, and within linked streams. */
-interface Bounds {
+/** Less than it costs to come to the end from each cut, where a full map is there, and within linked streams. */
+export interface Bounds {
   readonly closed: Float64Array;
   readonly open: Float64Array;
 }
 
-function boundCosts(
+export function boundCosts(
   table: RangeTable,
-  { workingBytes, weightsCap, cost }: Omit<LabelLimits, 'most'>,
+  { workingBytes, weightsCap, cost }: Pick<LabelLimits, 'workingBytes' | 'weightsCap' | 'cost'>,
 ): Bounds {
   const last = table.cuts.length - 1;
   const closed = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   const open = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   closed[last] = 0;
   for (let at = last - 1; at >= 0; at -= 1) {
-    const baseBytes = table.baseBytes(at);
+    const roomBytes = workingBytes - table.baseBytes(at);
+    const { ends, latencyMs, needBytes, fullBytes, weightsBytes, links } = table.movesFrom(at);
     let [leastClosed, leastOpen] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    for (const move of table.movesFrom(at)) {
-      const need = move.heldBytes + move.stepBytes;
-      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
-      const own = costOf(move, cost);
-      const closes = own + (closed[move.end] ?? 0);
-      const goesOn = move.feeds === undefined ? Number.POSITIVE_INFINITY : own + (open[move.end] ?? 0);
-      const full = need + move.leftBytes;
-      if (move.feeds !== undefined) {
-        leastOpen = Math.min(leastOpen, goesOn, full <= workingBytes ? closes : goesOn);
-      }
-      if (baseBytes + need > workingBytes) continue;
-      leastClosed = Math.min(leastClosed, goesOn, baseBytes + full <= workingBytes ? closes : goesOn);
+    for (let move = 0; move < ends.length; move += 1) {
+      const [need, full] = [needBytes[move] ?? 0, fullBytes[move] ?? 0];
+      if (need > workingBytes || (weightsBytes[move] ?? 0) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[move] ?? 0) : 1;
+      const end = ends[move] ?? 0;
+      const closes = own + (closed[end] ?? 0);
+      const goesOn = links[move] === 1 ? own + (open[end] ?? 0) : Number.POSITIVE_INFINITY;
+      if (goesOn < leastOpen) leastOpen = goesOn;
+      if (links[move] === 1 && full <= workingBytes && closes < leastOpen) leastOpen = closes;
+      if (need <= roomBytes && goesOn < leastClosed) leastClosed = goesOn;
+      if (full <= roomBytes && closes < leastClosed) leastClosed = closes;
     }
     closed[at] = leastClosed;
-    // Rows are given to a link that takes them, and a plan can't end before the last cut.
     open[at] = leastOpen;
   }
   return { closed, open };
@@ -172,18 +165,23 @@ class Solver {
     const closed = this.#closed[at] ?? [];
     const open = this.#open[at] ?? [];
     if (closed.length + open.length === 0) return;
-    const { workingBytes, weightsCap } = this.#limits;
+    const { workingBytes, weightsCap, cost } = this.#limits;
     const baseBytes = this.#table.baseBytes(at);
-    for (const move of this.#table.movesFrom(at)) {
-      const need = move.heldBytes + move.stepBytes;
-      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
-      const bound = this.#boundAt(move);
-      if (baseBytes + need <= workingBytes) {
+    const [leastClosed, leastOpen] = [leastCost(closed), leastCost(open)];
+    const { list, ends, latencyMs, needBytes, weightsBytes, links } = this.#table.movesFrom(at);
+    for (let place = 0; place < ends.length; place += 1) {
+      const need = needBytes[place] ?? 0;
+      if (need > workingBytes || (weightsBytes[place] ?? 0) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[place] ?? 0) : 1;
+      const bound = own + this.#boundAt(ends[place] ?? 0, links[place] === 1);
+      const move = list[place];
+      if (move === undefined) continue;
+      if (baseBytes + need <= workingBytes && leastClosed + bound < this.#most) {
         for (const label of closed) {
           if (label.cost + bound < this.#most) this.#begin(label, { move, at, baseBytes });
         }
       }
-      if (move.feeds === undefined) continue;
+      if (links[place] === 0 || !(leastOpen + bound < this.#most)) continue;
       for (const label of open) {
         if (label.cost + bound < this.#most && label.heldBytes + need <= workingBytes)
           this.#link(label, move);
@@ -191,13 +189,9 @@ class Solver {
     }
   }
 
-  #boundAt(move: Move): number {
-    const { end, feeds } = move;
+  #boundAt(end: number, links: boolean): number {
     const closed = this.#bounds.closed[end] ?? 0;
-    return (
-      costOf(move, this.#limits.cost) +
-      (feeds === undefined ? closed : Math.min(closed, this.#bounds.open[end] ?? 0))
-    );
+    return links ? Math.min(closed, this.#bounds.open[end] ?? 0) : closed;
   }
 
   #begin(
@@ -291,6 +285,12 @@ class Solver {
       (this.#sessions === Number.POSITIVE_INFINITY || by.sessions <= label.sessions)
     );
   };
+}
+
+function leastCost(labels: readonly Label[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { cost } of labels) least = Math.min(least, cost);
+  return least;
 }
 
 type Beats = (by: Label, label: Label) => boolean;

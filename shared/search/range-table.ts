@@ -19,6 +19,18 @@ export interface Move {
   readonly feeds: readonly Feed[] | undefined;
 }
 
+/** All moves from one cut, and what the search looks at in each, in arrays: it goes over them again and again. */
+export interface Moves {
+  readonly list: readonly Move[];
+  readonly ends: Int32Array;
+  readonly latencyMs: Float64Array;
+  /** Held bytes and the largest step; and with them what is left behind. */
+  readonly needBytes: Float64Array;
+  readonly fullBytes: Float64Array;
+  readonly weightsBytes: Float64Array;
+  readonly links: Uint8Array;
+}
+
 /** A map that a link reads. */
 export interface Feed {
   readonly tensor: number;
@@ -36,7 +48,7 @@ export class RangeTable {
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
   readonly #alternatives: readonly Alternative[];
-  readonly #moves: (readonly Move[] | undefined)[] = [];
+  readonly #moves: (Moves | undefined)[] = [];
   readonly #imageBytes: number;
 
   constructor(context: OptionContext, alternatives: readonly Alternative[]) {
@@ -56,8 +68,8 @@ export class RangeTable {
       .reduce((sum, { shape }) => sum + elementCount(shape ?? []), 0);
   }
 
-  movesFrom(start: number): readonly Move[] {
-    const known = this.#moves[start] ?? this.#listMoves(start);
+  movesFrom(start: number): Moves {
+    const known = this.#moves[start] ?? inArrays(this.#listMoves(start));
     this.#moves[start] = known;
     return known;
   }
@@ -105,6 +117,21 @@ export class RangeTable {
       lastRead: lastRead[tensor] ?? -1,
     }));
   }
+}
+
+function inArrays(list: readonly Move[]): Moves {
+  return {
+    list,
+    ends: Int32Array.from(list, ({ end }) => end),
+    latencyMs: Float64Array.from(list, ({ latencyMs }) => latencyMs),
+    needBytes: Float64Array.from(list, ({ heldBytes, stepBytes }) => heldBytes + stepBytes),
+    fullBytes: Float64Array.from(
+      list,
+      ({ heldBytes, stepBytes, leftBytes }) => heldBytes + stepBytes + leftBytes,
+    ),
+    weightsBytes: Float64Array.from(list, ({ weightsBytes }) => weightsBytes),
+    links: Uint8Array.from(list, ({ feeds }) => (feeds === undefined ? 0 : 1)),
+  };
 }
 
 /** Options that no other one beats in latency, held bytes and largest step alike. */
