@@ -95,7 +95,10 @@ const WORTH = 1e-3;
  * The search hopes for a plan at most this many times as slow as the bound first: the less it hopes for, the less it
  * has to look at.
  */
-const HOPES = [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY];
+const HOPES = {
+  latency: [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY],
+  sessions: [Number.POSITIVE_INFINITY],
+} as const;
 
 /** What is asked for when a plan is known. */
 function better<W extends Wanted>(wanted: W, found: Solution | undefined): W {
@@ -193,7 +196,7 @@ export class OptimalSearch {
       .sort((a, b) => a.bound - b.bound);
     const [{ bound: least } = { bound: Number.POSITIVE_INFINITY }] = capped;
     if (!(least < wanted.most)) return undefined;
-    for (const hope of HOPES) {
+    for (const hope of HOPES[wanted.cost]) {
       const most = Math.min(wanted.most, least * hope);
       let found: Solution | undefined;
       for (const one of capped) found = this.#searchSessions(table, better({ ...one, most }, found)) ?? found;

@@ -91,6 +91,8 @@ function costOf({ latencyMs }: Move, cost: Cost): number {
 export interface Bounds {
   readonly closed: Float64Array;
   readonly open: Float64Array;
+  /** Bytes that links to come need at least, beside what those so far hold. */
+  readonly linkBytes: Float64Array;
 }
 
 export function boundCosts(
@@ -100,27 +102,36 @@ export function boundCosts(
   const last = table.cuts.length - 1;
   const closed = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   const open = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+  const linkBytes = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   closed[last] = 0;
   for (let at = last - 1; at >= 0; at -= 1) {
     const roomBytes = workingBytes - table.baseBytes(at);
-    const { ends, latencyMs, needBytes, fullBytes, weightsBytes, links } = table.movesFrom(at);
-    let [leastClosed, leastOpen] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const { ends, latencyMs, heldBytes, needBytes, fullBytes, weightsBytes, links } = table.movesFrom(at);
+    let leastClosed = Number.POSITIVE_INFINITY;
+    let leastOpen = Number.POSITIVE_INFINITY;
+    let leastBytes = Number.POSITIVE_INFINITY;
     for (let move = 0; move < ends.length; move += 1) {
-      const [need, full] = [needBytes[move] ?? 0, fullBytes[move] ?? 0];
+      const need = needBytes[move] ?? 0;
+      const full = fullBytes[move] ?? 0;
       if (need > workingBytes || (weightsBytes[move] ?? 0) > weightsCap) continue;
       const own = cost === 'latency' ? (latencyMs[move] ?? 0) : 1;
       const end = ends[move] ?? 0;
       const closes = own + (closed[end] ?? 0);
       const goesOn = links[move] === 1 ? own + (open[end] ?? 0) : Number.POSITIVE_INFINITY;
-      if (goesOn < leastOpen) leastOpen = goesOn;
-      if (links[move] === 1 && full <= workingBytes && closes < leastOpen) leastOpen = closes;
+      if (links[move] === 1) {
+        if (goesOn < leastOpen) leastOpen = goesOn;
+        if (full <= workingBytes && closes < leastOpen) leastOpen = closes;
+        const further = Math.max(need, (heldBytes[move] ?? 0) + (linkBytes[end] ?? 0));
+        leastBytes = Math.min(leastBytes, full, further);
+      }
       if (need <= roomBytes && goesOn < leastClosed) leastClosed = goesOn;
       if (full <= roomBytes && closes < leastClosed) leastClosed = closes;
     }
     closed[at] = leastClosed;
     open[at] = leastOpen;
+    linkBytes[at] = leastBytes;
   }
-  return { closed, open };
+  return { closed, open, linkBytes };
 }
 
 class Solver {
@@ -178,7 +189,13 @@ class Solver {
       if (move === undefined) continue;
       if (baseBytes + need <= workingBytes && leastClosed + bound < this.#most) {
         for (const label of closed) {
-          if (label.cost + bound < this.#most) this.#begin(label, { move, at, baseBytes });
+          const isHopeless = label.cost + bound >= this.#most;
+          if (
+            isHopeless ||
+            (links[place] === 0 && this.#isClosedBeaten(move, label.cost + own, label.sessions + 1))
+          )
+            continue;
+          this.#begin(label, { move, at, baseBytes });
         }
       }
       if (links[place] === 0 || !(leastOpen + bound < this.#most)) continue;
@@ -187,6 +204,15 @@ class Solver {
           this.#link(label, move);
       }
     }
+  }
+
+  /** Whether a segment that no link can follow ends where something as good does already. */
+  #isClosedBeaten({ end }: Move, cost: number, sessions: number): boolean {
+    const counts = this.#sessions < Number.POSITIVE_INFINITY;
+    for (const label of this.#closed[end] ?? []) {
+      if (label.cost <= cost && (!counts || label.sessions <= sessions)) return true;
+    }
+    return false;
   }
 
   #boundAt(end: number, links: boolean): number {
@@ -256,7 +282,8 @@ class Solver {
     if (need + label.leftBytes <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
       this.#addClosed(this.#closed[end] ?? [], label);
     }
-    if (move.feeds !== undefined && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
+    const goesOn = label.heldBytes + (this.#bounds.linkBytes[end] ?? 0) <= workingBytes;
+    if (move.feeds !== undefined && goesOn && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
       this.#addOpen(this.#open[end] ?? [], label);
     }
   }

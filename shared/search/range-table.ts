@@ -24,6 +24,7 @@ export interface Moves {
   readonly list: readonly Move[];
   readonly ends: Int32Array;
   readonly latencyMs: Float64Array;
+  readonly heldBytes: Float64Array;
   /** Held bytes and the largest step; and with them what is left behind. */
   readonly needBytes: Float64Array;
   readonly fullBytes: Float64Array;
@@ -124,6 +125,7 @@ function inArrays(list: readonly Move[]): Moves {
     list,
     ends: Int32Array.from(list, ({ end }) => end),
     latencyMs: Float64Array.from(list, ({ latencyMs }) => latencyMs),
+    heldBytes: Float64Array.from(list, ({ heldBytes }) => heldBytes),
     needBytes: Float64Array.from(list, ({ heldBytes, stepBytes }) => heldBytes + stepBytes),
     fullBytes: Float64Array.from(
       list,
