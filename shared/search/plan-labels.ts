@@ -15,8 +15,8 @@ import type { Move, RangeTable } from './range-table.js';
 /** In parts of the latency, and of the limit of bytes, in which labels within linked streams count as equal. */
 const TOLERANCE = { small: { latency: 5e-4, bytes: 2e-3 }, large: { latency: 5e-3, bytes: 2e-2 } } as const;
 
-/** Cuts from which on a graph is large. */
-const LARGE_GRAPH = 48;
+/** Cuts from which on a graph is large, and searched more coarsely. */
+export const LARGE_GRAPH = 48;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -240,11 +240,14 @@ class Solver {
   }
 
   #link(before: Label, move: Move): void {
+    const heldBytes = before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes;
+    const stepBytes = Math.max(before.stepBytes, move.stepBytes);
+    if (heldBytes + stepBytes > this.#limits.workingBytes) return;
     this.#add({
       cost: before.cost + costOf(move, this.#limits.cost),
       sessions: before.sessions + 1,
-      heldBytes: before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes,
-      stepBytes: Math.max(before.stepBytes, move.stepBytes),
+      heldBytes,
+      stepBytes,
       givenBytes: move.option.givenBytes,
       start: before.start,
       weightsBytes: this.#table.weightsOf(before.start, move.end),

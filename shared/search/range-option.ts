@@ -1,6 +1,6 @@
 /**
  * Ways to run a range of layers, each with what the search needs to know of it and nothing more: another way to
- * run a convolution, or another mode, is one more entry in ALTERNATIVES.
+ * run a convolution, or another mode, is one more entry in LEAN_ALTERNATIVES or SHORT_ALTERNATIVES.
  */
 import type { Graph } from '../graph/graph.js';
 import { tensorAt } from '../graph/graph.js';
@@ -192,7 +192,8 @@ function cutsAlong(cut: AxisCut): readonly (readonly AxisTile[])[] {
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
 export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
 
-export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles];
+/** Looked at on top of those where memory is very short. */
+export const SHORT_ALTERNATIVES: readonly Alternative[] = [tiles];
 
 /** Bytes of one row of a map. */
 export function rowBytes(graph: Graph, tensor: number): number {

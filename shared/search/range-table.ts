@@ -49,12 +49,16 @@ export class RangeTable {
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
   readonly #alternatives: readonly Alternative[];
+  readonly #lean: RangeTable | undefined;
+  #leastPeak: number | undefined;
   readonly #moves: (Moves | undefined)[] = [];
   readonly #imageBytes: number;
 
-  constructor(context: OptionContext, alternatives: readonly Alternative[]) {
+  /** @param lean whose options are taken over; where its untiled run fits any budget there are no others. */
+  constructor(context: OptionContext, alternatives: readonly Alternative[], lean?: RangeTable) {
     const { graph } = context;
     this.#alternatives = alternatives;
+    this.#lean = lean;
     this.graph = graph;
     this.cuts = [
       ...graph.nodes.flatMap(({ layer }, at) =>
@@ -91,9 +95,15 @@ export class RangeTable {
 
   #listMoves(start: number): readonly Move[] {
     const moves: Move[] = [];
+    const lean = this.#lean?.movesFrom(start).list ?? [];
     for (let end = start + 1; end < this.cuts.length; end += 1) {
       const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-      const options = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
+      const known = lean.filter((move) => move.end === end);
+      const more = this.#isShort(start, known) ? this.#alternatives : [];
+      const options = [
+        ...known.map(({ option }) => option),
+        ...more.flatMap((alternative) => alternative(range, this.#context)),
+      ];
       const leftBytes = this.leftBytes(start, end);
       const weightsBytes = this.weightsOf(start, end);
       for (const option of withoutDominated(options)) {
@@ -103,6 +113,35 @@ export class RangeTable {
       }
     }
     return moves;
+  }
+
+  /** Whether a budget that some plan meets may be too small for all known moves that hand over full maps. */
+  #isShort(start: number, known: readonly Move[]): boolean {
+    if (this.#lean === undefined) return true;
+    const whole = known.find(({ option }) => !option.parted);
+    const need = whole === undefined ? Number.POSITIVE_INFINITY : whole.heldBytes + whole.stepBytes;
+    return this.baseBytes(start) + need > this.#lean.leastPeak();
+  }
+
+  /** Less than the largest segment of any plan needs, rows between links apart. */
+  leastPeak(): number {
+    this.#leastPeak ??= this.#findLeastPeak();
+    return this.#leastPeak;
+  }
+
+  #findLeastPeak(): number {
+    const last = this.cuts.length - 1;
+    const least = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+    least[last] = 0;
+    for (let at = last - 1; at >= 0; at -= 1) {
+      const baseBytes = this.baseBytes(at);
+      const { ends, needBytes, links } = this.movesFrom(at);
+      for (let move = 0; move < ends.length; move += 1) {
+        const need = (needBytes[move] ?? 0) + (links[move] === 1 ? 0 : baseBytes);
+        least[at] = Math.min(least[at] ?? 0, Math.max(need, least[ends[move] ?? 0] ?? 0));
+      }
+    }
+    return least[0] ?? 0;
   }
 
   #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
