@@ -30,40 +30,46 @@ export interface Kernel {
   readonly runsInPlace: boolean;
 }
 
+/** More columns than any map has. */
+const MAX_COLS = 2 ** 20;
+
 export class KernelCosts {
   readonly kernels: readonly Kernel[];
   readonly #graph: Graph;
   readonly #threads: number;
   readonly #cost: Work;
-  /** By node, then by rows. */
-  readonly #known: KernelCost[][];
+  /** By node, then by rows and columns. */
+  readonly #known: readonly Map<number, KernelCost>[];
 
   constructor(graph: Graph, { threads, cost }: { readonly threads: number; readonly cost: Work }) {
     this.#graph = graph;
     this.#threads = threads;
     this.#cost = cost;
-    this.#known = graph.nodes.map(() => []);
+    this.#known = graph.nodes.map(() => new Map());
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 
-  /** Of a node that multiplies, by the rows of its output. */
-  of(at: number, rows: number): KernelCost {
-    const ofNode = this.#known[at] ?? [];
-    const known = ofNode[rows] ?? this.#compute(at, rows);
-    ofNode[rows] = known;
+  /** Of a node that multiplies, by the rows and columns of its output; all columns if these aren't given. */
+  of(at: number, rows: number, cols = 0): KernelCost {
+    const ofNode = this.#known[at] ?? new Map<number, KernelCost>();
+    const key = rows * MAX_COLS + cols;
+    let known = ofNode.get(key);
+    if (known === undefined) {
+      known = this.#compute(at, rows, cols);
+      ofNode.set(key, known);
+    }
     return known;
   }
 
-  #compute(at: number, rows: number): KernelCost {
+  #compute(at: number, rows: number, cols: number): KernelCost {
     const graph = this.#graph;
     const node = this.kernels[at]?.node;
     if (node === undefined) throw new RangeError(`Cannot cost node ${at}: "${graph.name}" has no such node`);
     const output = node.outputs[0] ?? -1;
     const shapeOf = (tensor: number) => {
       const shape = knownShape(tensorAt(graph, tensor));
-      return tensor === output && shape.length === 4
-        ? [shape[0] ?? 1, shape[1] ?? 1, rows, shape[3] ?? 1]
-        : shape;
+      if (tensor !== output || shape.length !== 4) return shape;
+      return [shape[0] ?? 1, shape[1] ?? 1, rows, cols === 0 ? (shape[3] ?? 1) : cols];
     };
     const operation = { node, reads: [], writes: node.outputs };
     return {

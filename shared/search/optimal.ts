@@ -23,21 +23,21 @@ import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import type { Cost, Solution } from './plan-labels.js';
-import { boundCost, solveLabels } from './plan-labels.js';
-import { ALTERNATIVES, LEAN_ALTERNATIVES, optionContext } from './range-option.js';
+import type { Bounds, Cost, Solution } from './plan-labels.js';
+import { boundCosts, LARGE_GRAPH, solveLabels } from './plan-labels.js';
+import { LEAN_ALTERNATIVES, optionContext, SHORT_ALTERNATIVES } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
 import { leastMs } from './whole-ranges.js';
 
 /** Most sessions that are assumed: each costs memory, and threads that have to be started. */
-const SESSIONS = [1, 2, 3, 4, 6, 8, 12, 16];
+const SESSIONS = { small: [1, 2, 3, 4, 6, 8, 12, 16], large: [2, 4, 8] } as const;
 
 /** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
 const TILES_FROM = 1.25;
 
 /** Sizes of the largest segment's weights that are tried. */
-const WEIGHT_CAPS = 12;
+const WEIGHT_CAPS = { small: 32, large: 8 } as const;
 
 export interface Found {
   readonly notation: PlanNotation;
@@ -78,6 +78,8 @@ interface Wanted {
 
 interface Capped extends Wanted {
   readonly weightsCap: number;
+  /** By sessions that room is left for. */
+  readonly bounds: Map<number, Bounds>;
 }
 
 /** Plus what is assumed of the sessions. */
@@ -97,7 +99,10 @@ const WORTH = 1e-3;
  * The search hopes for a plan at most this many times as slow as the bound first: the less it hopes for, the less it
  * has to look at.
  */
-const HOPES = [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY];
+const HOPES = {
+  latency: [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY],
+  sessions: [Number.POSITIVE_INFINITY],
+} as const;
 
 /** What is asked for when a plan is known. */
 function better<W extends Wanted>(wanted: W, found: Solution | undefined): W {
@@ -113,6 +118,7 @@ export class OptimalSearch {
   /** Ranges without and with tiles, which take long to plan. */
   readonly #lean: RangeTable;
   readonly #full: RangeTable;
+  readonly #size: 'small' | 'large';
   readonly #caps: readonly number[];
   readonly #fixedBytes: number;
   readonly #untiled: Plan;
@@ -125,7 +131,8 @@ export class OptimalSearch {
     this.#options = options;
     const context = optionContext(graph, options, cost);
     this.#lean = new RangeTable(context, LEAN_ALTERNATIVES);
-    this.#full = new RangeTable(context, ALTERNATIVES);
+    this.#full = new RangeTable(context, SHORT_ALTERNATIVES, this.#lean);
+    this.#size = this.#lean.cuts.length < LARGE_GRAPH ? 'small' : 'large';
     this.#caps = this.#weightCaps();
     this.#fixedBytes = fixedBytes(graph, options);
     this.#untiled = buildPlan(graph, WHOLE_PLAN, options);
@@ -190,15 +197,25 @@ export class OptimalSearch {
   }
 
   #search(table: RangeTable, wanted: Wanted): Solution | undefined {
-    const capped = this.#caps
-      .map((weightsCap) => ({ ...wanted, weightsCap, bound: this.#bound(table, { ...wanted, weightsCap }) }))
+    // What fits at all is asked often: every fourth size will do.
+    const caps = wanted.cost === 'latency' ? this.#caps : this.#caps.filter((_, at) => at % 4 === 0);
+    const capped = caps
+      .map((weightsCap) => ({ ...wanted, weightsCap, bounds: new Map<number, Bounds>() }))
+      .map((one) => ({
+        ...one,
+        bound: this.#bounds(table, { ...one, room: 1 })?.closed[0] ?? Number.POSITIVE_INFINITY,
+      }))
       .sort((a, b) => a.bound - b.bound);
     const [{ bound: least } = { bound: Number.POSITIVE_INFINITY }] = capped;
     if (!(least < wanted.most)) return undefined;
-    for (const hope of HOPES) {
+    for (const hope of HOPES[wanted.cost]) {
       const most = Math.min(wanted.most, least * hope);
       let found: Solution | undefined;
-      for (const one of capped) found = this.#searchSessions(table, better({ ...one, most }, found)) ?? found;
+      for (const one of capped) {
+        found = this.#searchSessions(table, better({ ...one, most }, found)) ?? found;
+        // Whatever fits will do.
+        if (found !== undefined && wanted.cost === 'sessions') return found;
+      }
       if (found !== undefined || most === wanted.most) return found;
     }
     return undefined;
@@ -214,7 +231,7 @@ export class OptimalSearch {
     // With more room, plans of the fewest sessions have no more of them.
     if (wanted.cost === 'sessions') return first;
     let found = first;
-    for (const sessions of SESSIONS.filter((count) => count < enough)) {
+    for (const sessions of SESSIONS[this.#size].filter((count) => count < enough)) {
       const bound = this.#solve(table, { ...better(wanted, found), room: sessions });
       if (bound === undefined) break;
       const fits = bound.sessions <= sessions;
@@ -235,14 +252,19 @@ export class OptimalSearch {
     }
   }
 
-  #bound(table: RangeTable, wanted: Capped): number {
-    const workingBytes = this.#workingBytes({ ...wanted, room: 1 });
-    return workingBytes > 0 ? boundCost(table, { ...wanted, workingBytes }) : Number.POSITIVE_INFINITY;
+  #solve(table: RangeTable, assumed: Assumed): Solution | undefined {
+    const bounds = this.#bounds(table, assumed);
+    const limits = { ...assumed, workingBytes: this.#workingBytes(assumed) };
+    return bounds === undefined ? undefined : solveLabels(table, limits, bounds);
   }
 
-  #solve(table: RangeTable, assumed: Assumed): Solution | undefined {
+  /** Undefined if nothing fits. */
+  #bounds(table: RangeTable, assumed: Assumed): Bounds | undefined {
     const workingBytes = this.#workingBytes(assumed);
-    return workingBytes > 0 ? solveLabels(table, { ...assumed, workingBytes }) : undefined;
+    if (!(workingBytes > 0)) return undefined;
+    const bounds = assumed.bounds.get(assumed.room) ?? boundCosts(table, { ...assumed, workingBytes });
+    assumed.bounds.set(assumed.room, bounds);
+    return bounds;
   }
 
   #workingBytes({ budgetBytes, weightsCap, room }: Assumed): number {
@@ -251,16 +273,19 @@ export class OptimalSearch {
     return budgetBytes - resident - this.#fixedBytes - room * sessionShare() + 1;
   }
 
+  /** Sizes of ranges' weights, as evenly spread as there are any, from the largest layer's to all. */
   #weightCaps(): readonly number[] {
     if (this.#options.weights === 'evictable') return [Number.POSITIVE_INFINITY];
-    const { cuts } = this.#lean;
-    const last = cuts.length - 1;
+    const last = this.#lean.cuts.length - 1;
+    const sizes: number[] = [];
+    for (let at = 0; at < last; at += 1) {
+      for (let end = at + 1; end <= last; end += 1) sizes.push(this.#lean.weightsOf(at, end));
+    }
+    sizes.sort((a, b) => a - b);
     const all = this.#lean.weightsOf(0, last);
-    const least = Math.max(...cuts.slice(1).map((_, at) => this.#lean.weightsOf(at, at + 1)));
-    const caps = Array.from(
-      { length: WEIGHT_CAPS },
-      (_, at) => least + ((all - least) * at) / (WEIGHT_CAPS - 1),
-    );
-    return [...new Set(caps)];
+    const least = Math.max(...this.#lean.cuts.slice(1).map((_, at) => this.#lean.weightsOf(at, at + 1)));
+    const count = WEIGHT_CAPS[this.#size];
+    const marks = Array.from({ length: count }, (_, at) => least + ((all - least) * at) / (count - 1));
+    return [...new Set(marks.map((mark) => sizes.findLast((size) => size <= mark) ?? mark))];
   }
 }

@@ -15,8 +15,8 @@ import type { Move, RangeTable } from './range-table.js';
 /** In parts of the latency, and of the limit of bytes, in which labels within linked streams count as equal. */
 const TOLERANCE = { small: { latency: 5e-4, bytes: 2e-3 }, large: { latency: 5e-3, bytes: 2e-2 } } as const;
 
-/** Cuts from which on a graph is large. */
-const LARGE_GRAPH = 48;
+/** Cuts from which on a graph is large, and searched more coarsely. */
+export const LARGE_GRAPH = 48;
 
 /** What is assumed of the whole plan. */
 export interface LabelLimits {
@@ -48,8 +48,10 @@ interface Label {
   readonly stepBytes: number;
   /** Of the rows that the last link gives in its largest step. */
   readonly givenBytes: number;
-  /** First cut of the links. */
+  /** First cut of the links, and since then: weights, and maps that are needed further on. */
   readonly start: number;
+  readonly weightsBytes: number;
+  readonly leftBytes: number;
   readonly move: Move | undefined;
   readonly linked: boolean;
   readonly before: Label | undefined;
@@ -62,14 +64,15 @@ const START: Label = {
   stepBytes: 0,
   givenBytes: 0,
   start: 0,
+  weightsBytes: 0,
+  leftBytes: 0,
   move: undefined,
   linked: false,
   before: undefined,
 };
 
-/** @returns undefined if no plan keeps the limits. */
-export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | undefined {
-  const bounds = boundCosts(table, limits);
+/** @param bounds by `boundCosts`, for the same limits. @returns undefined if no plan keeps the limits. */
+export function solveLabels(table: RangeTable, limits: LabelLimits, bounds: Bounds): Solution | undefined {
   if (!((bounds.closed[0] ?? 0) < limits.most)) return undefined;
   const last = table.cuts.length - 1;
   const solver = new Solver(table, limits, bounds);
@@ -80,50 +83,55 @@ export function solveLabels(table: RangeTable, limits: LabelLimits): Solution | 
   return { notation: notationOf(table.graph, best), cost, sessions };
 }
 
-/** Less than any plan that keeps the limits costs; infinite if none does. */
-export function boundCost(table: RangeTable, limits: Omit<LabelLimits, 'most'>): number {
-  return boundCosts(table, limits).closed[0] ?? 0;
-}
-
 function costOf({ latencyMs }: Move, cost: Cost): number {
   return cost === 'latency' ? latencyMs : 1;
 }
 
-/** Least cost to the end from each cut, where a full map is there, and within linked streams. */
-interface Bounds {
+/** Less than it costs to come to the end from each cut, where a full map is there, and within linked streams. */
+export interface Bounds {
   readonly closed: Float64Array;
   readonly open: Float64Array;
+  /** Bytes that links to come need at least, beside what those so far hold. */
+  readonly linkBytes: Float64Array;
 }
 
-function boundCosts(
+export function boundCosts(
   table: RangeTable,
-  { workingBytes, weightsCap, cost }: Omit<LabelLimits, 'most'>,
+  { workingBytes, weightsCap, cost }: Pick<LabelLimits, 'workingBytes' | 'weightsCap' | 'cost'>,
 ): Bounds {
   const last = table.cuts.length - 1;
   const closed = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   const open = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+  const linkBytes = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
   closed[last] = 0;
   for (let at = last - 1; at >= 0; at -= 1) {
-    const baseBytes = table.baseBytes(at);
-    let [leastClosed, leastOpen] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    for (const move of table.movesFrom(at)) {
-      const need = move.heldBytes + move.stepBytes;
-      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
-      const own = costOf(move, cost);
-      const closes = own + (closed[move.end] ?? 0);
-      const goesOn = move.feeds === undefined ? Number.POSITIVE_INFINITY : own + (open[move.end] ?? 0);
-      const full = need + move.leftBytes;
-      if (move.feeds !== undefined) {
-        leastOpen = Math.min(leastOpen, goesOn, full <= workingBytes ? closes : goesOn);
+    const roomBytes = workingBytes - table.baseBytes(at);
+    const { ends, latencyMs, heldBytes, needBytes, fullBytes, weightsBytes, links } = table.movesFrom(at);
+    let leastClosed = Number.POSITIVE_INFINITY;
+    let leastOpen = Number.POSITIVE_INFINITY;
+    let leastBytes = Number.POSITIVE_INFINITY;
+    for (let move = 0; move < ends.length; move += 1) {
+      const need = needBytes[move] ?? 0;
+      const full = fullBytes[move] ?? 0;
+      if (need > workingBytes || (weightsBytes[move] ?? 0) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[move] ?? 0) : 1;
+      const end = ends[move] ?? 0;
+      const closes = own + (closed[end] ?? 0);
+      const goesOn = links[move] === 1 ? own + (open[end] ?? 0) : Number.POSITIVE_INFINITY;
+      if (links[move] === 1) {
+        if (goesOn < leastOpen) leastOpen = goesOn;
+        if (full <= workingBytes && closes < leastOpen) leastOpen = closes;
+        const further = Math.max(need, (heldBytes[move] ?? 0) + (linkBytes[end] ?? 0));
+        leastBytes = Math.min(leastBytes, full, further);
       }
-      if (baseBytes + need > workingBytes) continue;
-      leastClosed = Math.min(leastClosed, goesOn, baseBytes + full <= workingBytes ? closes : goesOn);
+      if (need <= roomBytes && goesOn < leastClosed) leastClosed = goesOn;
+      if (full <= roomBytes && closes < leastClosed) leastClosed = closes;
     }
     closed[at] = leastClosed;
-    // Rows are given to a link that takes them, and a plan can't end before the last cut.
     open[at] = leastOpen;
+    linkBytes[at] = leastBytes;
   }
-  return { closed, open };
+  return { closed, open, linkBytes };
 }
 
 class Solver {
@@ -134,6 +142,7 @@ class Solver {
   readonly #sessions: number;
   readonly #slackBytes: number;
   readonly #slackCost: number;
+  readonly #slackWeights: number;
   readonly #closed: Label[][];
   readonly #open: Label[][];
 
@@ -146,6 +155,11 @@ class Solver {
     const { latency, bytes } = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
     this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * bytes : 0;
     this.#slackCost = 1 + latency;
+    // Where all of them are allowed, they don't count.
+    this.#slackWeights =
+      limits.weightsCap >= table.weightsOf(0, table.cuts.length - 1)
+        ? Number.POSITIVE_INFINITY
+        : limits.weightsCap * bytes;
     this.#closed = table.cuts.map((_, at) => (at === 0 ? [START] : []));
     this.#open = table.cuts.map(() => []);
   }
@@ -162,18 +176,29 @@ class Solver {
     const closed = this.#closed[at] ?? [];
     const open = this.#open[at] ?? [];
     if (closed.length + open.length === 0) return;
-    const { workingBytes, weightsCap } = this.#limits;
+    const { workingBytes, weightsCap, cost } = this.#limits;
     const baseBytes = this.#table.baseBytes(at);
-    for (const move of this.#table.movesFrom(at)) {
-      const need = move.heldBytes + move.stepBytes;
-      if (need > workingBytes || move.weightsBytes > weightsCap) continue;
-      const bound = this.#boundAt(move);
-      if (baseBytes + need <= workingBytes) {
+    const [leastClosed, leastOpen] = [leastCost(closed), leastCost(open)];
+    const { list, ends, latencyMs, needBytes, weightsBytes, links } = this.#table.movesFrom(at);
+    for (let place = 0; place < ends.length; place += 1) {
+      const need = needBytes[place] ?? 0;
+      if (need > workingBytes || (weightsBytes[place] ?? 0) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[place] ?? 0) : 1;
+      const bound = own + this.#boundAt(ends[place] ?? 0, links[place] === 1);
+      const move = list[place];
+      if (move === undefined) continue;
+      if (baseBytes + need <= workingBytes && leastClosed + bound < this.#most) {
         for (const label of closed) {
-          if (label.cost + bound < this.#most) this.#begin(label, { move, at, baseBytes });
+          const isHopeless = label.cost + bound >= this.#most;
+          if (
+            isHopeless ||
+            (links[place] === 0 && this.#isClosedBeaten(move, label.cost + own, label.sessions + 1))
+          )
+            continue;
+          this.#begin(label, { move, at, baseBytes });
         }
       }
-      if (move.feeds === undefined) continue;
+      if (links[place] === 0 || !(leastOpen + bound < this.#most)) continue;
       for (const label of open) {
         if (label.cost + bound < this.#most && label.heldBytes + need <= workingBytes)
           this.#link(label, move);
@@ -181,13 +206,18 @@ class Solver {
     }
   }
 
-  #boundAt(move: Move): number {
-    const { end, feeds } = move;
+  /** Whether a segment that no link can follow ends where something as good does already. */
+  #isClosedBeaten({ end }: Move, cost: number, sessions: number): boolean {
+    const counts = this.#sessions < Number.POSITIVE_INFINITY;
+    for (const label of this.#closed[end] ?? []) {
+      if (label.cost <= cost && (!counts || label.sessions <= sessions)) return true;
+    }
+    return false;
+  }
+
+  #boundAt(end: number, links: boolean): number {
     const closed = this.#bounds.closed[end] ?? 0;
-    return (
-      costOf(move, this.#limits.cost) +
-      (feeds === undefined ? closed : Math.min(closed, this.#bounds.open[end] ?? 0))
-    );
+    return links ? Math.min(closed, this.#bounds.open[end] ?? 0) : closed;
   }
 
   #begin(
@@ -201,6 +231,8 @@ class Solver {
       stepBytes: move.stepBytes,
       givenBytes: move.option.givenBytes,
       start: at,
+      weightsBytes: move.weightsBytes,
+      leftBytes: move.leftBytes,
       move,
       linked: false,
       before,
@@ -208,13 +240,18 @@ class Solver {
   }
 
   #link(before: Label, move: Move): void {
+    const heldBytes = before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes;
+    const stepBytes = Math.max(before.stepBytes, move.stepBytes);
+    if (heldBytes + stepBytes > this.#limits.workingBytes) return;
     this.#add({
       cost: before.cost + costOf(move, this.#limits.cost),
       sessions: before.sessions + 1,
-      heldBytes: before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes,
-      stepBytes: Math.max(before.stepBytes, move.stepBytes),
+      heldBytes,
+      stepBytes,
       givenBytes: move.option.givenBytes,
       start: before.start,
+      weightsBytes: this.#table.weightsOf(before.start, move.end),
+      leftBytes: this.#table.leftBytes(before.start, move.end),
       move,
       linked: true,
       before,
@@ -240,16 +277,16 @@ class Solver {
   /** As the end of a segment, if it fits so, and as one that goes on. */
   #add(label: Label): void {
     const { workingBytes, weightsCap } = this.#limits;
-    const { move, cost, start } = label;
+    const { move, cost } = label;
     if (move === undefined || label.sessions > this.#sessions) return;
     const { end } = move;
     const need = label.heldBytes + label.stepBytes;
-    if (need > workingBytes || (label.linked && this.#table.weightsOf(start, end) > weightsCap)) return;
-    const left = label.linked ? this.#table.leftBytes(start, end) : move.leftBytes;
-    if (need + left <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
+    if (need > workingBytes || label.weightsBytes > weightsCap) return;
+    if (need + label.leftBytes <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
       this.#addClosed(this.#closed[end] ?? [], label);
     }
-    if (move.feeds !== undefined && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
+    const goesOn = label.heldBytes + (this.#bounds.linkBytes[end] ?? 0) <= workingBytes;
+    if (move.feeds !== undefined && goesOn && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
       this.#addOpen(this.#open[end] ?? [], label);
     }
   }
@@ -264,8 +301,7 @@ class Solver {
   }
 
   /**
-   * What a label gives counts by the ring that it will need. One that began later has less weights, and of the maps
-   * that it leaves more are counted already.
+   * What a label gives counts by the ring that it will need; what it leaves will be counted when it closes.
    */
   readonly #isOpenBeaten: Beats = (by, label) => {
     const slack = this.#slackBytes;
@@ -274,10 +310,17 @@ class Solver {
       by.heldBytes <= label.heldBytes + slack &&
       by.stepBytes <= label.stepBytes + slack &&
       by.heldBytes + by.givenBytes <= label.heldBytes + label.givenBytes + slack &&
-      by.start >= label.start &&
+      by.leftBytes <= label.leftBytes &&
+      by.weightsBytes <= label.weightsBytes + this.#slackWeights &&
       (this.#sessions === Number.POSITIVE_INFINITY || by.sessions <= label.sessions)
     );
   };
+}
+
+function leastCost(labels: readonly Label[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { cost } of labels) least = Math.min(least, cost);
+  return least;
 }
 
 type Beats = (by: Label, label: Label) => boolean;

@@ -1,9 +1,10 @@
 /**
  * Ways to run a range of layers, each with what the search needs to know of it and nothing more: another way to
- * run a convolution, or another mode, is one more entry in ALTERNATIVES.
+ * run a convolution, or another mode, is one more entry in LEAN_ALTERNATIVES or SHORT_ALTERNATIVES.
  */
 import type { Graph } from '../graph/graph.js';
 import { tensorAt } from '../graph/graph.js';
+import { localityOf } from '../graph/locality.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
 import { latencyOf } from '../memory/device-profile.js';
@@ -16,12 +17,17 @@ import type { Mode } from '../tile/mode.js';
 import { streamedTilesOf, tilesOf, WHOLE } from '../tile/mode.js';
 import type { StreamedTilesSegment, TiledSegment } from '../tile/segment.js';
 import { modesOf, planRange } from '../tile/segment.js';
+import { spaceOf } from '../tile/space.js';
 import type { Flow } from '../tile/stream.js';
 import { flowOf } from '../tile/stream.js';
 import { streamRuleOf } from '../tile/stream-rule.js';
+import type { AxisCut, AxisTile } from '../tile/tile-axis.js';
+import { countUnits, tileAxis } from '../tile/tile-axis.js';
 import { KernelCosts } from './kernel-costs.js';
 import { RangeMaps } from './range-maps.js';
+import { StepCosts } from './step-costs.js';
 import { StreamNeeds } from './stream-needs.js';
+import { TileNeeds } from './tile-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 
 export interface RangeOption extends NodeRange {
@@ -52,12 +58,14 @@ export interface OptionContext {
   readonly maps: RangeMaps;
   readonly wholes: WholeRanges;
   readonly streams: StreamNeeds;
-  /** By start: the first end from which on no range can be streamed. */
+  readonly tiles: TileNeeds;
+  /** By start: the first end from which on no range can be streamed, or tiled. */
   readonly streamEnds: Map<number, number>;
+  readonly tileEnds: Map<number, number>;
 }
 
 export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
-  const costs = new KernelCosts(graph, { threads: settings.threads, cost });
+  const costs = new StepCosts(new KernelCosts(graph, { threads: settings.threads, cost }), cost);
   const maps = new RangeMaps(graph);
   return {
     graph,
@@ -65,8 +73,10 @@ export function optionContext(graph: Graph, settings: PredictSettings, cost: Wor
     cost,
     maps,
     wholes: new WholeRanges(maps, { graph, settings, cost }),
-    streams: new StreamNeeds(graph, costs, cost),
+    streams: new StreamNeeds(graph, costs),
+    tiles: new TileNeeds(graph, costs),
     streamEnds: new Map(),
+    tileEnds: new Map(),
   };
 }
 
@@ -156,14 +166,45 @@ const GRID_SIDES = [1, 2, 3, 5];
 const MAX_TILED_NODES = 24;
 
 const tiles: Alternative = (range, context) => {
-  const { graph } = context;
-  if (range.to - range.from > MAX_TILED_NODES) return [];
-  const grids = GRID_SIDES.flatMap((rows) => GRID_SIDES.map((cols) => tilesOf(rows, cols)));
-  return grids.flatMap((grid) => {
-    const [segment, ...others] = planRange(graph, range, grid);
-    return segment?.kind === 'tiles' && others.length === 0 ? tiledOption(segment, context) : [];
-  });
+  const { graph, tileEnds } = context;
+  if (range.to >= (tileEnds.get(range.from) ?? range.from + MAX_TILED_NODES + 1)) return [];
+  const result = spaceOf(graph, range);
+  if (result.kind === 'barrier') {
+    const last = graph.nodes[range.to - 1];
+    if (last === undefined || localityOf(graph, last).kind === 'barrier') tileEnds.set(range.from, range.to);
+    return [];
+  }
+  const { space } = result;
+  const rowCuts = cutsAlong({ graph, space, axis: 'rows' });
+  const colCuts = cutsAlong({ graph, space, axis: 'cols' });
+  context.tiles.begin(range, space);
+  const options: RangeOption[] = [];
+  for (const rowTiles of rowCuts) {
+    for (const colTiles of colCuts) {
+      if (rowTiles.length * colTiles.length === 1) continue;
+      const mode = tilesOf(rowTiles.length, colTiles.length);
+      const need = context.tiles.of(rowTiles, colTiles);
+      const bytes = stepRatio('tiles', context.settings) * need.stepBytes;
+      options.push({
+        ...range,
+        mode,
+        ...need,
+        stepBytes: bytes,
+        givenBytes: 0,
+        parted: true,
+        flow: undefined,
+      });
+    }
+  }
+  return options;
 };
+
+/** Tiles along an axis for each of GRID_SIDES that the map allows. */
+function cutsAlong(cut: AxisCut): readonly (readonly AxisTile[])[] {
+  const units = countUnits(cut);
+  const counts = new Set(GRID_SIDES.map((count) => Math.min(count, units)));
+  return [...counts].map((count) => tileAxis(cut, count));
+}
 
 /** Columns of streamed tiles that are tried: their rows are shorter. More rows of tiles would be halo for nothing. */
 const STREAMED_COLS = [2, 3];
@@ -208,7 +249,8 @@ function tiledOption(
 /** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
 export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
 
-export const ALTERNATIVES: readonly Alternative[] = [whole, streams, tiles, streamedTiles];
+/** Looked at on top of those where memory is very short. */
+export const SHORT_ALTERNATIVES: readonly Alternative[] = [tiles, streamedTiles];
 
 /** Bytes of one row of a map. */
 export function rowBytes(graph: Graph, tensor: number): number {

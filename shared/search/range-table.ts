@@ -19,6 +19,19 @@ export interface Move {
   readonly feeds: readonly Feed[] | undefined;
 }
 
+/** All moves from one cut, and what the search looks at in each, in arrays: it goes over them again and again. */
+export interface Moves {
+  readonly list: readonly Move[];
+  readonly ends: Int32Array;
+  readonly latencyMs: Float64Array;
+  readonly heldBytes: Float64Array;
+  /** Held bytes and the largest step; and with them what is left behind. */
+  readonly needBytes: Float64Array;
+  readonly fullBytes: Float64Array;
+  readonly weightsBytes: Float64Array;
+  readonly links: Uint8Array;
+}
+
 /** A map that a link reads. */
 export interface Feed {
   readonly tensor: number;
@@ -36,12 +49,16 @@ export class RangeTable {
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
   readonly #alternatives: readonly Alternative[];
-  readonly #moves: (readonly Move[] | undefined)[] = [];
+  readonly #lean: RangeTable | undefined;
+  #leastPeak: number | undefined;
+  readonly #moves: (Moves | undefined)[] = [];
   readonly #imageBytes: number;
 
-  constructor(context: OptionContext, alternatives: readonly Alternative[]) {
+  /** @param lean whose options are taken over; where its untiled run fits any budget there are no others. */
+  constructor(context: OptionContext, alternatives: readonly Alternative[], lean?: RangeTable) {
     const { graph } = context;
     this.#alternatives = alternatives;
+    this.#lean = lean;
     this.graph = graph;
     this.cuts = [
       ...graph.nodes.flatMap(({ layer }, at) =>
@@ -56,8 +73,8 @@ export class RangeTable {
       .reduce((sum, { shape }) => sum + elementCount(shape ?? []), 0);
   }
 
-  movesFrom(start: number): readonly Move[] {
-    const known = this.#moves[start] ?? this.#listMoves(start);
+  movesFrom(start: number): Moves {
+    const known = this.#moves[start] ?? inArrays(this.#listMoves(start));
     this.#moves[start] = known;
     return known;
   }
@@ -78,9 +95,15 @@ export class RangeTable {
 
   #listMoves(start: number): readonly Move[] {
     const moves: Move[] = [];
+    const lean = this.#lean?.movesFrom(start).list ?? [];
     for (let end = start + 1; end < this.cuts.length; end += 1) {
       const range = { from: this.cuts[start] ?? 0, to: this.cuts[end] ?? 0 };
-      const options = this.#alternatives.flatMap((alternative) => alternative(range, this.#context));
+      const known = lean.filter((move) => move.end === end);
+      const more = this.#isShort(start, known) ? this.#alternatives : [];
+      const options = [
+        ...known.map(({ option }) => option),
+        ...more.flatMap((alternative) => alternative(range, this.#context)),
+      ];
       const leftBytes = this.leftBytes(start, end);
       const weightsBytes = this.weightsOf(start, end);
       for (const option of withoutDominated(options)) {
@@ -90,6 +113,35 @@ export class RangeTable {
       }
     }
     return moves;
+  }
+
+  /** Whether a budget that some plan meets may be too small for all known moves that hand over full maps. */
+  #isShort(start: number, known: readonly Move[]): boolean {
+    if (this.#lean === undefined) return true;
+    const whole = known.find(({ option }) => !option.parted);
+    const need = whole === undefined ? Number.POSITIVE_INFINITY : whole.heldBytes + whole.stepBytes;
+    return this.baseBytes(start) + need > this.#lean.leastPeak();
+  }
+
+  /** Less than the largest segment of any plan needs, rows between links apart. */
+  leastPeak(): number {
+    this.#leastPeak ??= this.#findLeastPeak();
+    return this.#leastPeak;
+  }
+
+  #findLeastPeak(): number {
+    const last = this.cuts.length - 1;
+    const least = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
+    least[last] = 0;
+    for (let at = last - 1; at >= 0; at -= 1) {
+      const baseBytes = this.baseBytes(at);
+      const { ends, needBytes, links } = this.movesFrom(at);
+      for (let move = 0; move < ends.length; move += 1) {
+        const need = (needBytes[move] ?? 0) + (links[move] === 1 ? 0 : baseBytes);
+        least[at] = Math.min(least[at] ?? 0, Math.max(need, least[ends[move] ?? 0] ?? 0));
+      }
+    }
+    return least[0] ?? 0;
   }
 
   #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
@@ -105,6 +157,22 @@ export class RangeTable {
       lastRead: lastRead[tensor] ?? -1,
     }));
   }
+}
+
+function inArrays(list: readonly Move[]): Moves {
+  return {
+    list,
+    ends: Int32Array.from(list, ({ end }) => end),
+    latencyMs: Float64Array.from(list, ({ latencyMs }) => latencyMs),
+    heldBytes: Float64Array.from(list, ({ heldBytes }) => heldBytes),
+    needBytes: Float64Array.from(list, ({ heldBytes, stepBytes }) => heldBytes + stepBytes),
+    fullBytes: Float64Array.from(
+      list,
+      ({ heldBytes, stepBytes, leftBytes }) => heldBytes + stepBytes + leftBytes,
+    ),
+    weightsBytes: Float64Array.from(list, ({ weightsBytes }) => weightsBytes),
+    links: Uint8Array.from(list, ({ feeds }) => (feeds === undefined ? 0 : 1)),
+  };
 }
 
 /** Options that no other one beats in latency, held bytes and largest step alike. */

@@ -8,10 +8,9 @@
  */
 import type { Graph } from '../graph/graph.js';
 import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/graph.js';
-import type { Work } from '../memory/device-profile.js';
-import { faultedBytes } from '../memory/latency.js';
 import type { Edge, Flow } from '../tile/stream.js';
-import type { KernelCosts } from './kernel-costs.js';
+import type { Call, StepCosts, StepSizes } from './step-costs.js';
+import { callOf, emptySizes, sumBytes } from './step-costs.js';
 import { nextWindow, StreamSchedule, windowEnd } from './stream-schedule.js';
 
 export interface StreamNeed {
@@ -34,25 +33,15 @@ interface Made {
   readonly used: number;
 }
 
-interface Call {
-  /** Position of the node; -1 for joining and slicing. */
-  readonly node: number;
-  readonly reads: readonly number[];
-  readonly writes: readonly number[];
-  readonly fused: boolean;
-}
-
 const KINDS = [0, 1, 2] as const;
 
 export class StreamNeeds {
   readonly schedule: StreamSchedule;
   readonly #graph: Graph;
-  readonly #costs: KernelCosts;
-  readonly #cost: Work;
+  readonly #costs: StepCosts;
   /** Bytes of one row of each value, of all of it where it has no space. */
   readonly #rowBytes: number[] = [];
-  readonly #rows: readonly [number[], number[], number[]] = [[], [], []];
-  readonly #lastRead: number[] = [];
+  readonly #sizes = [emptySizes(), emptySizes(), emptySizes()] as const;
   #flow: Flow | undefined;
   #calls: Call[] = [];
   #made: Made[] = [];
@@ -62,11 +51,10 @@ export class StreamNeeds {
   #carried: number[] = [];
   #values = 0;
 
-  constructor(graph: Graph, costs: KernelCosts, cost: Work) {
+  constructor(graph: Graph, costs: StepCosts) {
     this.schedule = new StreamSchedule(graph);
     this.#graph = graph;
     this.#costs = costs;
-    this.#cost = cost;
   }
 
   /** Takes up a range. */
@@ -74,7 +62,7 @@ export class StreamNeeds {
     this.#flow = flow;
     this.schedule.begin(flow);
     for (let at = flow.range.from; at < flow.range.to; at += 1) {
-      const kernel = this.#costs.kernels[at];
+      const kernel = this.#costs.kernels.kernels[at];
       if (kernel === undefined) continue;
       for (const tensor of kernel.reads) if (tensor >= 0) this.#measure(tensor, flow);
       for (const tensor of kernel.writes) this.#measure(tensor, flow);
@@ -87,14 +75,18 @@ export class StreamNeeds {
     if (flow === undefined || !this.schedule.lay(units)) return undefined;
     this.#setRows();
     if (!this.#listCalls(flow)) return undefined;
-    this.#findLastReads();
+    const session = { calls: this.#calls, ins: this.#ins, outs: this.#outs };
+    this.#costs.readLast(session);
     let [latencyMs, stepBytes] = [0, 0];
     for (const kind of KINDS) {
       const count = kind === 1 ? this.schedule.middleSteps : 1;
       if (count === 0) continue;
-      const run = { peakBytes: this.#peak(kind), outputBytes: this.#sum(this.#outs, kind) };
-      const faultsMs = (this.#cost.faultedBytes * faultedBytes(run)) / 1e6;
-      latencyMs += count * (this.#latency(kind) + faultsMs);
+      const sizes = this.#sizes[kind];
+      const run = {
+        peakBytes: this.#costs.peak(this.#calls, sizes),
+        outputBytes: sumBytes(sizes, this.#outs),
+      };
+      latencyMs += count * (this.#costs.latency(session, sizes) + this.#costs.faults(run));
       stepBytes = Math.max(stepBytes, run.peakBytes, 2 * run.outputBytes);
     }
     return { latencyMs, heldBytes: this.#heldBytes(), stepBytes };
@@ -113,16 +105,21 @@ export class StreamNeeds {
     const hasSpace = space.scales.has(tensor);
     const count = hasSpace ? (shape[0] ?? 1) * (shape[1] ?? 1) * (shape[3] ?? 1) : elementCount(shape);
     this.#rowBytes[tensor] = count * BYTES_PER_ELEMENT[dtype];
-    for (const kind of KINDS) this.#rows[kind][tensor] = 1;
+    for (const kind of KINDS) this.#setSize(this.#sizes[kind], tensor, 1);
+  }
+
+  #setSize({ rows, bytes }: StepSizes, value: number, count: number): void {
+    rows[value] = count;
+    bytes[value] = count * (this.#rowBytes[value] ?? 0);
   }
 
   #setRows(): void {
     const { first, middle, last, tensors } = this.schedule;
-    const [inFirst, inMiddle, inLast] = this.#rows;
+    const [inFirst, inMiddle, inLast] = this.#sizes;
     for (const tensor of tensors) {
-      inFirst[tensor] = first[tensor] ?? 0;
-      inMiddle[tensor] = middle[tensor] ?? 0;
-      inLast[tensor] = last[tensor] ?? 0;
+      this.#setSize(inFirst, tensor, first[tensor] ?? 0);
+      this.#setSize(inMiddle, tensor, middle[tensor] ?? 0);
+      this.#setSize(inLast, tensor, last[tensor] ?? 0);
     }
   }
 
@@ -134,7 +131,7 @@ export class StreamNeeds {
     this.#values = this.#graph.tensors.length;
     let edge = 0;
     for (let at = flow.range.from; at < flow.range.to; at += 1) {
-      const kernel = this.#costs.kernels[at];
+      const kernel = this.#costs.kernels.kernels[at];
       if (kernel === undefined) continue;
       let reads: number[] | undefined;
       for (; flow.edges[edge]?.node === at; edge += 1) {
@@ -147,17 +144,10 @@ export class StreamNeeds {
           reads[operand.input] = used;
         }
       }
-      this.#callNode(at, reads ?? kernel.reads);
+      const call = { node: at, reads: reads ?? kernel.reads, before: this.#calls.at(-1) };
+      this.#calls.push(callOf(this.#costs.kernels, call));
     }
     return true;
-  }
-
-  #callNode(at: number, reads: readonly number[]): void {
-    const kernel = this.#costs.kernels[at];
-    const before = this.#calls.at(-1);
-    const conv = before === undefined ? undefined : this.#costs.kernels[before.node];
-    const fused = kernel?.isActivation === true && conv?.isConv === true && reads[0] === before?.writes[0];
-    this.#calls.push({ node: at, reads, writes: kernel?.writes ?? [], fused });
   }
 
   /** The value that a node reads instead of a tensor; undefined if it can't be made. */
@@ -183,16 +173,17 @@ export class StreamNeeds {
   #make(wanted: Omit<Made, 'used'>): number {
     for (const known of this.#made) if (isAlike(known, wanted)) return known.used;
     const { tensor, top, kept, bottom, takes } = wanted;
-    const rows = [
-      this.#rows[0][tensor] ?? 0,
-      this.#rows[1][tensor] ?? 0,
-      this.#rows[2][tensor] ?? 0,
-    ] as const;
+    const [inFirst, inMiddle, inLast] = this.#sizes;
+    const rowsIn = ({ rows }: StepSizes) => rows[tensor] ?? 0;
     let joined = tensor;
     if (top > 0 || kept > 0) this.#carried.push(this.#addValue(tensor, [top, kept, kept]));
     if (bottom > 0) this.#carried.push(this.#addValue(tensor, [0, 0, bottom]));
     if (top > 0 || kept > 0 || bottom > 0) {
-      joined = this.#addValue(tensor, [top + rows[0], kept + rows[1], kept + rows[2] + bottom]);
+      joined = this.#addValue(tensor, [
+        top + rowsIn(inFirst),
+        kept + rowsIn(inMiddle),
+        kept + rowsIn(inLast) + bottom,
+      ]);
       this.#copy(tensor, joined);
     }
     if (kept > 0) {
@@ -213,22 +204,12 @@ export class StreamNeeds {
     const value = this.#values;
     this.#values += 1;
     this.#rowBytes[value] = this.#rowBytes[tensor] ?? 0;
-    for (const kind of KINDS) this.#rows[kind][value] = rows[kind];
+    for (const kind of KINDS) this.#setSize(this.#sizes[kind], value, rows[kind]);
     return value;
   }
 
   #copy(from: number, to: number): void {
     this.#calls.push({ node: -1, reads: [from], writes: [to], fused: false });
-  }
-
-  #bytes(value: number, kind: 0 | 1 | 2): number {
-    return value < 0 ? 0 : (this.#rowBytes[value] ?? 0) * (this.#rows[kind][value] ?? 0);
-  }
-
-  #sum(values: readonly number[], kind: 0 | 1 | 2): number {
-    let bytes = 0;
-    for (const value of values) bytes += this.#bytes(value, kind);
-    return bytes;
   }
 
   #heldBytes(): number {
@@ -237,73 +218,14 @@ export class StreamNeeds {
 
   /** Buffers, each as large as the largest step asks. */
   #largest(values: readonly number[]): number {
+    const [inFirst, inMiddle, inLast] = this.#sizes;
     const hasMiddle = this.schedule.middleSteps > 0;
-    let bytes = 0;
+    let sum = 0;
     for (const value of values) {
-      const inMiddle = hasMiddle ? this.#bytes(value, 1) : 0;
-      bytes += Math.max(this.#bytes(value, 0), inMiddle, this.#bytes(value, 2));
+      const middle = hasMiddle ? (inMiddle.bytes[value] ?? 0) : 0;
+      sum += Math.max(inFirst.bytes[value] ?? 0, middle, inLast.bytes[value] ?? 0);
     }
-    return bytes;
-  }
-
-  #latency(kind: 0 | 1 | 2): number {
-    const { steps, copiedBytes, calls, movedBytes } = this.#cost;
-    let ns = steps + copiedBytes * (this.#sum(this.#ins, kind) + this.#sum(this.#outs, kind));
-    let ms = 0;
-    for (const { node, reads, writes, fused } of this.#calls) {
-      if (fused) continue;
-      if (this.#costs.kernels[node]?.multiplies === true) {
-        ms += this.#costs.of(node, this.#rows[kind][writes[0] ?? -1] ?? 0).ms;
-      } else ns += calls + movedBytes * (this.#sum(reads, kind) + this.#sum(writes, kind));
-    }
-    return ms + ns / 1e6;
-  }
-
-  #findLastReads(): void {
-    const last = this.#lastRead;
-    for (const { writes } of this.#calls) for (const value of writes) last[value] = -1;
-    // What comes from outside is the caller's.
-    for (const input of this.#ins) last[input] = -1;
-    for (const value of this.#carried) last[value] = -1;
-    for (const [at, { reads }] of this.#calls.entries()) {
-      for (const value of reads) if (value >= 0) last[value] = at;
-    }
-    for (const input of this.#ins) last[input] = Number.POSITIVE_INFINITY;
-    for (const output of this.#outs) last[output] = Number.POSITIVE_INFINITY;
-  }
-
-  /** Most bytes alive in a step, by the rules of memory/lifetimes.ts. */
-  #peak(kind: 0 | 1 | 2): number {
-    let [alive, peak] = [0, 0];
-    for (const [at, { node, reads, writes }] of this.#calls.entries()) {
-      const kernel = this.#costs.kernels[node];
-      const reused = kernel?.runsInPlace === true ? this.#reusedInput(at, kind) : -1;
-      alive += this.#sum(writes, kind) - this.#bytes(reused, kind);
-      const scratch = kernel?.isConv === true ? this.#scratch(node, kind) : 0;
-      if (alive + scratch > peak) peak = alive + scratch;
-      for (const [place, value] of reads.entries()) {
-        const dies = value >= 0 && this.#lastRead[value] === at && reads.indexOf(value) === place;
-        if (dies && value !== reused) alive -= this.#bytes(value, kind);
-      }
-      for (const value of writes) if (this.#lastRead[value] === -1) alive -= this.#bytes(value, kind);
-    }
-    return peak;
-  }
-
-  /** An input that dies with an elementwise operator and is as large as its output. */
-  #reusedInput(at: number, kind: 0 | 1 | 2): number {
-    const { reads = [], writes = [] } = this.#calls[at] ?? {};
-    const size = this.#bytes(writes[0] ?? -1, kind);
-    for (let place = 0; place < 2; place += 1) {
-      const value = reads[place] ?? -1;
-      if (value >= 0 && this.#lastRead[value] === at && this.#bytes(value, kind) === size) return value;
-    }
-    return -1;
-  }
-
-  #scratch(node: number, kind: 0 | 1 | 2): number {
-    const output = this.#costs.kernels[node]?.writes[0] ?? -1;
-    return this.#costs.of(node, this.#rows[kind][output] ?? 0).scratchBytes;
+    return sum;
   }
 }
 

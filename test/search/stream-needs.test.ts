@@ -17,6 +17,7 @@ import {
   streamBy,
 } from '../../shared/index.js';
 import { KernelCosts } from '../../shared/search/kernel-costs.js';
+import { StepCosts } from '../../shared/search/step-costs.js';
 import { StreamNeeds } from '../../shared/search/stream-needs.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
@@ -38,7 +39,10 @@ test('StreamNeeds gives what the predictor gives where branches wait and gates h
 });
 
 function assertAlike(graph: Graph): void {
-  const needs = new StreamNeeds(graph, new KernelCosts(graph, { threads: 2, cost: COST }), COST);
+  const needs = new StreamNeeds(
+    graph,
+    new StepCosts(new KernelCosts(graph, { threads: 2, cost: COST }), COST),
+  );
   for (let from = 0; from < graph.nodes.length; from += 1) {
     for (let to = from + 1; to <= graph.nodes.length; to += 1) assertRange(graph, needs, { from, to });
   }
