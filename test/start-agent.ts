@@ -77,11 +77,11 @@ async function stopAgent(child: ChildProcess): Promise<number | null> {
   return code;
 }
 
-/** Waits for something to come about, up to 10 s. */
+/** Waits for something to come about, up to 30 s: tests may share few cores. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
+  for (let attempt = 0; attempt < 1200; attempt += 1) {
     if (holds()) return;
     await sleep(25);
   }
-  throw new Error('it did not come about within 10 s');
+  throw new Error('it did not come about within 30 s');
 }
