@@ -143,7 +143,7 @@ function workOf({ graph }: Network, { segments, settings }: Plan): Work {
       for (const kind of WORK_KINDS) sum[kind] += work[kind];
     }
   }
-  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0 } : sum;
+  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
 async function measure(

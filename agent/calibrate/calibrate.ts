@@ -138,7 +138,7 @@ function workOf({ graph }: Probe, { segments, settings }: Plan): Work {
       for (const kind of WORK_KINDS) sum[kind] += work[kind];
     }
   }
-  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0 } : sum;
+  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
 function fitAll(

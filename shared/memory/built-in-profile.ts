@@ -1,28 +1,33 @@
 import type { DeviceProfile, Work } from './device-profile.js';
 
 /**
- * Costs of one core of an x86-64 server with AVX-512, for a device that hasn't been measured: plans are compared
- * rightly where its kernels are to each other as there, and latencies are wrong by what it is slower.
- *
- * Fitted to 25 plans of YOLOv2 (layers 0-15 at 608 and 320, whole at 416) and Yolo-Fastest at level `extended`, one
- * thread: median error 5 %. For two threads multiplying is taken to be 1.8 times as fast; that isn't measured.
+ * Costs of an x86-64 server with AVX2 (AMD EPYC, third generation), for a device that hasn't been measured: plans are
+ * compared rightly where its kernels are to each other as there, and latencies are wrong by what it is slower. Rounded
+ * from `mafat calibrate`; two threads as one, but for what kernels compute.
  */
-const SPEEDUP = 1.85;
+const SPEEDUP = 1.75;
 
 const PLAIN: Work = {
-  steps: 160_000,
-  calls: 2500,
-  pointwiseMacs: 0.025,
-  denseMacs: 0.025,
-  groupedMacs: 0.4,
-  columnBytes: 0.1,
-  weightBytes: 0.05,
-  movedBytes: 0.03,
+  steps: 200_000,
+  calls: 2600,
+  pointwiseMacs: 0.035,
+  denseMacs: 0.022,
+  groupedMacs: 0.45,
+  columnBytes: 0.16,
+  weightBytes: 0.055,
+  movedBytes: 0.045,
   copiedBytes: 0.6,
-  faultedBytes: 0.3,
+  faultedBytes: 0.33,
+  hugeBytes: 0.08,
 };
 
-const BLOCKED: Work = { ...PLAIN, groupedMacs: 0.25, columnBytes: 0.07, movedBytes: 0.05 };
+const BLOCKED: Work = {
+  ...PLAIN,
+  pointwiseMacs: 0.015,
+  denseMacs: 0.024,
+  groupedMacs: 0.34,
+  columnBytes: 0.09,
+};
 
 /** What kernels compute is shared; copies, faults and calls are not. */
 function byTwo(costs: Work): Work {

@@ -24,6 +24,8 @@ export const WORK_KINDS = [
   'copiedBytes',
   /** Bytes got from the system for a step and given back after it: each page is a fault. */
   'faultedBytes',
+  /** The same, of what is large enough to come in huge pages, where the system has them. */
+  'hugeBytes',
 ] as const;
 
 /** Amounts of work, or nanoseconds a unit of it. */
@@ -86,7 +88,7 @@ export function costsFor(
   { malloc = 'trimmed', ...settings }: Omit<RunSettings, 'malloc'> & Partial<RunSettings>,
 ): Work {
   const { costs } = costEntryFor(profile, settings);
-  return malloc === 'retained' ? { ...costs, faultedBytes: 0 } : costs;
+  return malloc === 'retained' ? { ...costs, faultedBytes: 0, hugeBytes: 0 } : costs;
 }
 
 /** Milliseconds that an amount of work takes. */

@@ -18,7 +18,9 @@ export function countWork(graph: Graph, session: SessionRun, peaks: readonly Run
   const sum = emptyWork();
   for (const [kind, { shapeOf, count }] of session.steps.entries()) {
     const peak = peaks[kind];
-    if (peak !== undefined) sum.faultedBytes += count * faultedBytes(peak);
+    const faults = peak === undefined ? NO_FAULTS : countFaults(peak);
+    sum.faultedBytes += count * faults.faultedBytes;
+    sum.hugeBytes += count * faults.hugeBytes;
     const bytesOf = (values: readonly number[]) =>
       values.reduce((bytes, value) => bytes + session.bytesOf(value, shapeOf), 0);
     const add: AddWork = (kind, amount) => {
@@ -34,9 +36,15 @@ export function countWork(graph: Graph, session: SessionRun, peaks: readonly Run
   return sum;
 }
 
+/** Up to here a block has no huge page of 2 MB to itself, or only one. */
+const SMALL_BYTES = 3 * 2 ** 20;
+
+const NO_FAULTS = { faultedBytes: 0, hugeBytes: 0 };
+
 /** What a run takes in one piece, and the copies of its outputs. */
-export function faultedBytes({ peakBytes, outputBytes }: RunPeak): number {
-  return peakBytes + outputBytes;
+export function countFaults({ peakBytes, outputBytes }: RunPeak): Pick<Work, 'faultedBytes' | 'hugeBytes'> {
+  const hugeBytes = Math.max(0, peakBytes - SMALL_BYTES);
+  return { faultedBytes: peakBytes - hugeBytes + outputBytes, hugeBytes };
 }
 
 /** Work of one kernel call at the shapes of one step. */

@@ -3,7 +3,7 @@
  * memory/lifetimes.ts. What is asked thousands of times stands in arrays.
  */
 import type { Work } from '../memory/device-profile.js';
-import { faultedBytes } from '../memory/latency.js';
+import { countFaults } from '../memory/latency.js';
 import type { RunPeak } from '../memory/lifetimes.js';
 import type { KernelCosts } from './kernel-costs.js';
 
@@ -81,7 +81,8 @@ export class StepCosts {
 
   /** Milliseconds that getting the memory of a run takes. */
   faults(run: RunPeak): number {
-    return (this.#cost.faultedBytes * faultedBytes(run)) / 1e6;
+    const faults = countFaults(run);
+    return (this.#cost.faultedBytes * faults.faultedBytes + this.#cost.hugeBytes * faults.hugeBytes) / 1e6;
   }
 
   /** Notes which values die where: asked for once before `peak` of each kind of step. */

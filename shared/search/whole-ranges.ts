@@ -9,7 +9,7 @@ import { memoByGraph } from '../graph/memo.js';
 import type { NodeRange } from '../graph/segment-graph.js';
 import type { Work } from '../memory/device-profile.js';
 import { emptyWork, latencyOf, WORK_KINDS } from '../memory/device-profile.js';
-import { countOperationWork, faultedBytes } from '../memory/latency.js';
+import { countFaults, countOperationWork } from '../memory/latency.js';
 import { predictRunPeaks } from '../memory/lifetimes.js';
 import type { PredictSettings } from '../memory/predict.js';
 import { stepRatio } from '../memory/predict.js';
@@ -52,7 +52,8 @@ export class WholeRanges {
     const written = outputBytes[to] ?? 0;
     const peakBytes = this.#peaksFrom(from)[to - from - 1] ?? 0;
     const { steps, copiedBytes, ...cost } = this.#cost;
-    const faults = cost.faultedBytes * faultedBytes({ peakBytes, outputBytes: written });
+    const faulted = countFaults({ peakBytes, outputBytes: written });
+    const faults = cost.faultedBytes * faulted.faultedBytes + cost.hugeBytes * faulted.hugeBytes;
     const around = (steps + copiedBytes * ((inputBytes[to] ?? 0) + written) + faults) / 1e6;
     return {
       latencyMs: around + (this.#sums[to] ?? 0) - (this.#sums[from] ?? 0),
