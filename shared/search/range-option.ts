@@ -18,6 +18,7 @@ import type { AxisCut, AxisTile } from '../tile/tile-axis.js';
 import { countUnits, tileAxis } from '../tile/tile-axis.js';
 import { KernelCosts } from './kernel-costs.js';
 import { RangeMaps } from './range-maps.js';
+import { LARGE_GRAPH } from './search-cuts.js';
 import { StepCosts } from './step-costs.js';
 import { StreamNeeds } from './stream-needs.js';
 import { TileNeeds } from './tile-needs.js';
@@ -109,9 +110,6 @@ function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContex
 
 /** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
 const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
-
-/** Nodes from which on a graph has many ranges. */
-const LARGE_GRAPH = 80;
 
 /** Longer streams are longer halos; links do better. */
 const MAX_STREAMED_NODES = 40;
