@@ -1,18 +1,21 @@
 /**
- * The plan with the least predicted latency within a budget, over all cuts between layers and all ALTERNATIVES of
- * each segment, linked streams included.
+ * The plan with the least predicted latency within a budget, over the cuts between layers (search-cuts.ts) and all
+ * alternatives of each segment (range-option.ts), linked streams included; the smallest of those as fast.
  *
- * 1. List the options of every range between two cuts; drop those that another one beats in everything.
- * 2. Peak = the largest segment's working memory + the largest segment's weights, and each session takes its
+ * 1. Where the untiled run fits it is the fastest: nothing is computed or copied twice.
+ * 2. List the options of every range between two cuts; drop those that another one beats in everything.
+ * 3. Peak = the largest segment's working memory + the largest segment's weights, and each session takes its
  *    share. So assume how large weights may be and how many sessions there are; then a segment fits or it
  *    doesn't, whatever the others are.
- * 3. Dynamic programming over the cuts: at each, the labels that no other one beats. A label is closed (a full
- *    map is there), or within linked streams, whose held bytes add up and whose largest step counts.
- * 4. Take the best over all assumptions.
+ * 4. Bound from below what each assumption can give; then dynamic programming over the cuts (plan-labels.ts), for
+ *    plans close to the best bound first.
+ * 5. Ask again for a smaller plan that is as fast, until there is none.
  *
- * Not exact: labels that are close count as equal (plan-labels.ts), step sizes, grids and lengths are limited
- * (range-option.ts), tiles are looked at only where streams cost TILES_FROM, rows between links are counted as if both
- * ends were at their worst, and the largest weights are tried at WEIGHT_CAPS sizes. A plan that is found does fit.
+ * Not exact: a plan is looked for only if it is faster than a known one by WORTH; labels within links that are close
+ * count as equal (plan-labels.ts); step sizes, grids and lengths are limited (range-option.ts), cuts in large graphs
+ * too; tiles are looked at only where streams cost TILES_FROM; weights are assumed at WEIGHT_CAPS sizes and sessions
+ * at SESSIONS numbers; rows between links are counted as if both ends were at their worst. A plan that is found does
+ * fit. The smallest plan is found to NEAR_BYTES over a quarter of the sizes of weights, tiles apart.
  */
 import type { Graph } from '../graph/graph.js';
 import { memoByGraph } from '../graph/memo.js';

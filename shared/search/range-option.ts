@@ -25,6 +25,7 @@ import type { AxisCut, AxisTile } from '../tile/tile-axis.js';
 import { countUnits, tileAxis } from '../tile/tile-axis.js';
 import { KernelCosts } from './kernel-costs.js';
 import { RangeMaps } from './range-maps.js';
+import { LARGE_GRAPH } from './search-cuts.js';
 import { StepCosts } from './step-costs.js';
 import { StreamNeeds } from './stream-needs.js';
 import { TileNeeds } from './tile-needs.js';
@@ -53,6 +54,8 @@ export interface RowFlow {
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
+  /** Of step sizes, grids and lengths: few where there are many ranges. */
+  readonly choice: 'few' | 'many';
   /** Nanoseconds a unit of work. */
   readonly cost: Work;
   readonly maps: RangeMaps;
@@ -70,6 +73,7 @@ export function optionContext(graph: Graph, settings: PredictSettings, cost: Wor
   return {
     graph,
     settings,
+    choice: graph.nodes.length < LARGE_GRAPH ? 'many' : 'few',
     cost,
     maps,
     wholes: new WholeRanges(maps, { graph, settings, cost }),
@@ -99,17 +103,27 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
+/** Parts of what the untiled network needs, below which ranges are run whole where there are many. */
+const SMALL_PART = { few: 1 / 8, many: 0 } as const;
+
+/** Whether a range needs so little untiled, with the maps that stand meanwhile, that no budget will be short of it. */
+function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContext): boolean {
+  const needOf = (one: NodeRange) => {
+    const { heldBytes, stepBytes } = wholes.of(one);
+    return (maps.from(0).outputBytes[one.from] ?? 0) + heldBytes + stepBytes;
+  };
+  return needOf(range) < SMALL_PART[choice] * needOf({ from: 0, to: graph.nodes.length });
+}
+
 /** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
 const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
-
-/** Nodes from which on a graph has many ranges. */
-const LARGE_GRAPH = 80;
 
 /** Longer streams are longer halos; links do better. */
 const MAX_STREAMED_NODES = 40;
 
 const streams: Alternative = (range, context) => {
-  const { graph, streamEnds } = context;
+  const { graph, streamEnds, choice } = context;
+  if (isSmall(range, context)) return [];
   if (range.to >= (streamEnds.get(range.from) ?? range.from + MAX_STREAMED_NODES + 1)) return [];
   const flow = flowOf(graph, range);
   if (flow === undefined) {
@@ -118,7 +132,7 @@ const streams: Alternative = (range, context) => {
   }
   context.streams.begin(flow);
   const options: RangeOption[] = [];
-  for (const rows of graph.nodes.length < LARGE_GRAPH ? STREAM_ROWS.many : STREAM_ROWS.few) {
+  for (const rows of STREAM_ROWS[choice]) {
     const option = streamOption(flow, rows, context);
     if (option === undefined) break;
     options.push(option);
@@ -160,13 +174,14 @@ function streamOption(
 }
 
 /** Rows and columns of grids that are tried. */
-const GRID_SIDES = [1, 2, 3, 5];
+const GRID_SIDES = { few: [1, 2, 3], many: [1, 2, 3, 5] } as const;
 
 /** Longer ranges are mostly halo. */
 const MAX_TILED_NODES = 24;
 
 const tiles: Alternative = (range, context) => {
-  const { graph, tileEnds } = context;
+  const { graph, tileEnds, choice } = context;
+  if (isSmall(range, context)) return [];
   if (range.to >= (tileEnds.get(range.from) ?? range.from + MAX_TILED_NODES + 1)) return [];
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') {
@@ -175,8 +190,8 @@ const tiles: Alternative = (range, context) => {
     return [];
   }
   const { space } = result;
-  const rowCuts = cutsAlong({ graph, space, axis: 'rows' });
-  const colCuts = cutsAlong({ graph, space, axis: 'cols' });
+  const rowCuts = cutsAlong({ graph, space, axis: 'rows' }, GRID_SIDES[choice]);
+  const colCuts = cutsAlong({ graph, space, axis: 'cols' }, GRID_SIDES[choice]);
   context.tiles.begin(range, space);
   const options: RangeOption[] = [];
   for (const rowTiles of rowCuts) {
@@ -199,10 +214,10 @@ const tiles: Alternative = (range, context) => {
   return options;
 };
 
-/** Tiles along an axis for each of GRID_SIDES that the map allows. */
-function cutsAlong(cut: AxisCut): readonly (readonly AxisTile[])[] {
+/** Tiles along an axis, for each number of them that the map allows. */
+function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly AxisTile[])[] {
   const units = countUnits(cut);
-  const counts = new Set(GRID_SIDES.map((count) => Math.min(count, units)));
+  const counts = new Set(sides.map((count) => Math.min(count, units)));
   return [...counts].map((count) => tileAxis(cut, count));
 }
 

@@ -4,6 +4,7 @@ import { elementCount, tensorAt } from '../graph/graph.js';
 import { sizeAlong } from '../tile/space.js';
 import type { Alternative, OptionContext, RangeOption } from './range-option.js';
 import { rowBytes } from './range-option.js';
+import { searchCuts } from './search-cuts.js';
 
 /** One option of the range from a cut to a later one. Cuts are given by their place in `cuts`. */
 export interface Move {
@@ -45,7 +46,7 @@ export interface Feed {
 
 export class RangeTable {
   readonly graph: Graph;
-  /** Positions of nodes that begin a layer, and the end. */
+  /** Positions of nodes (search-cuts.ts). */
   readonly cuts: readonly number[];
   readonly #context: OptionContext;
   readonly #alternatives: readonly Alternative[];
@@ -60,12 +61,7 @@ export class RangeTable {
     this.#alternatives = alternatives;
     this.#lean = lean;
     this.graph = graph;
-    this.cuts = [
-      ...graph.nodes.flatMap(({ layer }, at) =>
-        at === 0 || graph.nodes[at - 1]?.layer !== layer ? [at] : [],
-      ),
-      graph.nodes.length,
-    ];
+    this.cuts = searchCuts(graph, context.maps);
     this.#context = context;
     this.#imageBytes = graph.inputs
       .map((index) => tensorAt(graph, index))

@@ -40,6 +40,7 @@ test('optimalCandidates() is as fast as the best of all plans, by a naive search
     '3x192x192: c16k3p1 m2s2 c16k3p1 c8k1',
     '3x192x192: c8k3p1 c8k3p1 c8k3p1 +1',
     '3x240x160: c8k3s2p1 ! c8k3p1 m2s2 c16k3p1',
+    '3x128x128: c8k3p1 r m2s2 c8k5p2 +3',
   ]) {
     const graph = graphOf(notation);
     const plans = allPlans(graph, ['whole', 'stream1', 'stream4', 'stream16']);
@@ -82,6 +83,16 @@ test('optimalCandidates() keeps every budget that it says it keeps, on random gr
     },
   );
   fc.assert(property, { numRuns: 40 });
+});
+
+test('optimalCandidates() takes the smallest of the plans that are as fast', () => {
+  const graph = graphOf('3x192x192: c16k3p1 m2s2 c16k3p1 c8k1');
+  const plans = allPlans(graph, ['whole', 'stream1', 'stream4', 'stream16']);
+  for (const budgetBytes of [7e6, 7.5e6, 8e6, 9e6, 12e6]) {
+    const { predicted } = searchWithin(graph, budgetBytes);
+    const asFast = plans.filter((plan) => plan.predicted.latencyMs <= predicted.latencyMs * (1 + 1e-9));
+    for (const plan of asFast) assert.ok(plan.predicted.peakBytes >= predicted.peakBytes, plan.notation);
+  }
 });
 
 test("optimalCandidates() is never slower than MAFAT's strategy at a budget that it can meet", () => {
