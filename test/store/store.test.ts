@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { MIGRATIONS } from '../../agent/store/migrations.js';
-import type { PlanKey } from '../../agent/store/store.js';
+import type { PlanKey, StoredCosts } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';
 import { temporaryFolder } from '../fixtures.js';
 
@@ -75,6 +75,39 @@ test('Store.dropBefore() thins measurements and events, not plans', (context) =>
   assert.ok(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
 });
 
+test('Store.costsOf() finds after a restart what was saved for that device, by threads and kernels', (context) => {
+  const { path, store } = startStore(context);
+  const entries = [costsOf('plain', 2), costsOf('plain', 1), costsOf('blocked', 2)];
+  store.saveCosts('board', entries);
+  store.saveCosts('other', [costsOf('plain', 4)]);
+  store.stop();
+  const again = new Store(path);
+  again.start();
+  assert.deepEqual(again.costsOf('board'), [costsOf('plain', 1), costsOf('blocked', 2), costsOf('plain', 2)]);
+  assert.deepEqual(again.costsOf('other'), [costsOf('plain', 4)]);
+  assert.deepEqual(again.costsOf('third'), []);
+  again.stop();
+});
+
+test('Store.saveCosts() replaces all costs of that device and of no other', (context) => {
+  const { store } = startStore(context);
+  for (const device of ['board', 'other'])
+    store.saveCosts(device, [costsOf('plain', 1), costsOf('plain', 2)]);
+  store.saveCosts('board', [costsOf('blocked', 4, 7)]);
+  assert.deepEqual(store.costsOf('board'), [costsOf('blocked', 4, 7)]);
+  assert.equal(store.costsOf('other').length, 2);
+  assert.equal(store.dropBefore(1000), 0, 'costs are no statistics');
+  assert.equal(store.costsOf('board').length, 1);
+});
+
+test('Store.saveCosts() throws and keeps what there was when SQLite refuses', (context) => {
+  const { store } = startStore(context);
+  store.saveCosts('board', [costsOf('plain', 1)]);
+  const twice = [costsOf('plain', 2), costsOf('plain', 2)];
+  assert.throws(() => store.saveCosts('board', twice), /Cannot save costs in .*agent\.db/);
+  assert.deepEqual(store.costsOf('board'), [costsOf('plain', 1)]);
+});
+
 test('Store.start() migrates an older file and keeps a copy of it', (context) => {
   const { path, store } = startStore(context);
   store.savePlan(KEY, PLAN, 1);
@@ -133,4 +166,8 @@ function startStore(context: TestContext): { path: string; store: Store } {
   store.start();
   context.after(() => store.stop());
   return { path, store };
+}
+
+function costsOf(kernels: string, threads: number, measuredMs = 1): StoredCosts {
+  return { kernels, threads, costs: `{"steps":${threads}}`, measuredMs };
 }

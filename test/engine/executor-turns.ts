@@ -1,0 +1,83 @@
+/**
+ * Runs programs on inputs by turns, each in an executor with memory trimmed and retained. Nothing of a buffer that was
+ * released may be read again, so the outputs of each run are compared with those of the first on the same input.
+ *
+ * A process of its own, started without flags, as the agent is: one that has been started with what `release` needs
+ * wouldn't give it to its executor. Fails by its exit code.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { compilePlan } from '../../agent/engine/compile.js';
+import { Executor } from '../../agent/engine/executor-client.js';
+import type { OutputTensor, Program } from '../../agent/engine/protocol.js';
+import type { RunSettings } from '../../shared/index.js';
+import { buildPlan, parsePlan } from '../../shared/index.js';
+import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';
+
+const SOURCES = {
+  pixels: pixelsOf(1),
+  'other pixels': pixelsOf(2),
+  'small pixels': pixelsOf(3, { width: 20, height: 24 }),
+  tensor: tensorOf(4),
+} as const;
+
+const ORDER = ['pixels', 'pixels', 'other pixels', 'pixels', 'tensor', 'tensor', 'small pixels'] as const;
+const TURNS = [...ORDER, ...ORDER.toReversed()];
+
+const trimmed = await runMalloc('trimmed');
+const retained = await runMalloc('retained');
+assert.deepEqual(trimmed, retained, 'where memory comes from changes no value');
+
+async function runMalloc(malloc: RunSettings['malloc']): Promise<readonly (readonly OutputTensor[])[]> {
+  const executor = new Executor(malloc);
+  try {
+    await executor.start();
+    assert.ok(isReleasing(executor));
+    const results: (readonly OutputTensor[])[] = [];
+    for (const settings of settingsOf(malloc))
+      for (const plan of TURNS_PLANS) results.push(...(await runTurns(executor, { plan, settings })));
+    return results;
+  } finally {
+    await executor.stop();
+  }
+}
+
+function settingsOf(malloc: RunSettings['malloc']): readonly RunSettings[] {
+  const levels = ['extended', 'all'] as const;
+  return levels.flatMap((level) => [1, 2].map((threads) => ({ level, malloc, threads })));
+}
+
+interface Turns {
+  readonly plan: string;
+  readonly settings: RunSettings;
+}
+
+/** Outputs of each input. */
+async function runTurns(executor: Executor, turns: Turns): Promise<readonly (readonly OutputTensor[])[]> {
+  await executor.ask({ kind: 'load', program: programOf(turns) });
+  const where = JSON.stringify(turns);
+  const first = new Map<string, readonly OutputTensor[]>();
+  for (const [turn, name] of TURNS.entries()) {
+    const { outputs } = await executor.ask({ kind: 'run', image: SOURCES[name], outputs: 'values' });
+    const expected = first.get(name) ?? outputs;
+    assert.deepEqual(outputs, expected, `${where}: run ${turn}, on ${name}`);
+    first.set(name, expected);
+  }
+  assert.equal(
+    new Set([...first.values()].map(digestOf)).size,
+    first.size,
+    `${where}: outputs of other inputs`,
+  );
+  return [...first.values()];
+}
+
+function programOf({ plan, settings }: Turns): Program {
+  const planned = buildPlan(TURNS_GRAPH, parsePlan(plan), settings);
+  return compilePlan(TURNS_GRAPH, planned, { folder: '.', input: TURNS_INPUT });
+}
+
+function digestOf(outputs: readonly OutputTensor[]): string {
+  const hash = createHash('sha256');
+  for (const { bytes } of outputs) hash.update(bytes ?? '');
+  return hash.digest('hex');
+}

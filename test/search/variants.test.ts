@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import type { CostEntry, DeviceProfile, RunSettings, Strategy } from '../../shared/index.js';
+import {
+  BUILT_IN_PROFILE,
+  BudgetError,
+  budgetedBytes,
+  externalizeConstants,
+  MALLOCS,
+  mafatCandidates,
+  optimalCandidates,
+  parsePlan,
+  searchPlan,
+  searchVariants,
+} from '../../shared/index.js';
+import { graphOf } from '../notation.js';
+
+const POOLS = '3x128x128: c16k3p1 l m2s2 c32k3p1 l m2s2 c32k3p1 l c16k1';
+const { graph: GRAPH } = externalizeConstants(graphOf(POOLS), 'weights.bin');
+
+/** What a search takes for equal, with room. */
+const NEAR = 1.01;
+
+const STRATEGIES = { mafat: mafatCandidates, optimal: optimalCandidates };
+
+/** All ways to combine some levels, kinds of malloc and numbers of threads, in any order. */
+const allVariants: fc.Arbitrary<readonly RunSettings[]> = fc
+  .tuple(
+    fc.shuffledSubarray(['extended', 'layout', 'all'] as const, { minLength: 1 }),
+    fc.shuffledSubarray([...MALLOCS], { minLength: 1 }),
+    fc.shuffledSubarray([1, 2, 4], { minLength: 1 }),
+  )
+  .map(([levels, mallocs, counts]) =>
+    counts.flatMap((threads) =>
+      levels.flatMap((level) => mallocs.map((malloc) => ({ level, malloc, threads }))),
+    ),
+  );
+
+const request = fc.record({
+  variants: allVariants,
+  weights: fc.constantFrom('resident', 'evictable'),
+  copiesWeights: fc.boolean(),
+});
+
+for (const [name, strategy] of Object.entries(STRATEGIES)) {
+  test(`searchVariants() is as fast as the fastest of all variants, by strategy ${name}`, () => {
+    const factor = fc.double({ min: 1, max: 2, noNaN: true });
+    fc.assert(
+      fc.property(request, factor, ({ variants, ...known }, times) => {
+        const options = { ...known, budgetBytes: times * leastOf(strategy, variants, known) };
+        const each = variants.flatMap((one) => planOf(strategy, { ...options, ...one }));
+        const fastest = Math.min(...each.map(({ predicted }) => predicted.latencyMs));
+        const { predicted, settings } = searchVariants(GRAPH, strategy, { ...options, variants });
+        assert.ok(budgetedBytes(predicted, known.weights) <= options.budgetBytes);
+        assert.ok(predicted.latencyMs <= fastest * NEAR, `${predicted.latencyMs}, fastest ${fastest} ms`);
+        assert.ok(variants.some((one) => isDeepStrictEqual(one, settings)));
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test(`searchVariants() says the least of all variants when none fits, by strategy ${name}`, () => {
+    fc.assert(
+      fc.property(request, ({ variants, ...known }) => {
+        const least = leastOf(strategy, variants, known);
+        const search = () => searchVariants(GRAPH, strategy, { ...known, variants, budgetBytes: 1 });
+        const { smallest, smallestBytes } = budgetErrorOf(search);
+        assert.equal(smallestBytes, least);
+        assert.equal(budgetedBytes(smallest.predicted, known.weights), least);
+      }),
+      { numRuns: 12 },
+    );
+  });
+}
+
+test('searchVariants() says the least of all variants where blocked levels copy weights', {
+  todo: 'it says that of the blocked level, if that stands first: shared/search/variants.ts, leanest()',
+}, () => {
+  // As agent/open-model.ts gives them, for a model whose weights can't be mapped.
+  const variants = (['all', 'extended'] as const).map(
+    (level) => ({ level, malloc: 'trimmed', threads: 1 }) as const,
+  );
+  const known = { weights: 'resident' } as const;
+  const search = () => searchVariants(GRAPH, optimalCandidates, { ...known, variants, budgetBytes: 1 });
+  assert.equal(budgetErrorOf(search).smallestBytes, leastOf(optimalCandidates, variants, known));
+});
+
+test('searchVariants() takes the first of variants that are equally fast', () => {
+  // Costs of one thread are taken for two, and trimmed memory costs nothing.
+  const profile = profileOf((entry) => ({ ...entry, costs: { ...entry.costs, faultedBytes: 0 } }));
+  const variants = MALLOCS.flatMap((malloc) =>
+    [1, 2].map((threads) => ({ level: 'extended', malloc, threads }) as const),
+  );
+  for (let turn = 0; turn < variants.length; turn += 1) {
+    const turned = [...variants.slice(turn), ...variants.slice(0, turn)];
+    const plan = search(mafatCandidates, turned, { profile });
+    assert.deepEqual(plan.settings, turned[0]);
+  }
+});
+
+test('searchVariants() does not take a variant that is slower, wherever it stands', () => {
+  const fast = { level: 'extended', malloc: 'retained', threads: 2 } as const;
+  const slow = { level: 'extended', malloc: 'trimmed', threads: 1 } as const;
+  for (const variants of [
+    [fast, slow],
+    [slow, fast],
+  ])
+    assert.deepEqual(search(optimalCandidates, variants).settings, fast);
+});
+
+test('searchVariants() takes a slower variant where the faster one does not fit', () => {
+  const fast = { level: 'extended', malloc: 'retained', threads: 2 } as const;
+  const small = { level: 'extended', malloc: 'trimmed', threads: 1 } as const;
+  const budgetBytes = leastOf(optimalCandidates, [small], { weights: 'resident' });
+  assert.ok(budgetBytes < leastOf(optimalCandidates, [fast], { weights: 'resident' }));
+  const options = { weights: 'resident', variants: [fast, small], budgetBytes } as const;
+  assert.deepEqual(searchVariants(GRAPH, optimalCandidates, options).settings, small);
+});
+
+test('searchVariants() tells each search what is to be beaten, and what holds for all', () => {
+  const seen: { readonly threads: number; readonly fasterThanMs: number | undefined }[] = [];
+  const strategy: Strategy = (_, { threads, fasterThanMs, weights }) => {
+    assert.equal(weights, 'resident');
+    seen.push({ threads, fasterThanMs });
+    return [parsePlan('whole')];
+  };
+  const variants = [1, 2, 1].map((threads) => ({ level: 'extended', malloc: 'trimmed', threads }) as const);
+  const [first, second] = variants.map((one) => search(mafatCandidates, [one]).predicted.latencyMs);
+  search(strategy, variants);
+  assert.deepEqual(seen, [
+    { threads: 1, fasterThanMs: Number.POSITIVE_INFINITY },
+    { threads: 2, fasterThanMs: first },
+    { threads: 1, fasterThanMs: second },
+  ]);
+});
+
+interface Known {
+  readonly weights: 'resident' | 'evictable';
+  readonly copiesWeights?: boolean;
+}
+
+type OneSearch = RunSettings & Known;
+
+/** The least budget that any of the variants meets, each searched by itself. */
+function leastOf(strategy: Strategy, variants: readonly RunSettings[], known: Known): number {
+  return Math.min(...variants.map((one) => smallestOf(strategy, { ...known, ...one }).smallestBytes));
+}
+
+function search(
+  strategy: Strategy,
+  variants: readonly RunSettings[],
+  known: { profile?: DeviceProfile } = {},
+) {
+  const options = { weights: 'resident', budgetBytes: Number.POSITIVE_INFINITY, variants, ...known } as const;
+  return searchVariants(GRAPH, strategy, options);
+}
+
+/** One plan, or none where none fits. */
+function planOf(strategy: Strategy, options: OneSearch & { readonly budgetBytes: number }) {
+  try {
+    return [searchPlan(GRAPH, strategy, options)];
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    return [];
+  }
+}
+
+function smallestOf(strategy: Strategy, options: OneSearch): BudgetError {
+  return budgetErrorOf(() => searchPlan(GRAPH, strategy, { ...options, budgetBytes: 1 }));
+}
+
+function budgetErrorOf(work: () => unknown): BudgetError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof BudgetError) return error;
+    throw error;
+  }
+  return assert.fail('a byte is enough');
+}
+
+/** Of one thread, with other costs. */
+function profileOf(change: (entry: CostEntry) => CostEntry): DeviceProfile {
+  const entries = BUILT_IN_PROFILE.entries.filter(({ threads }) => threads === 1);
+  return { source: 'test', entries: entries.map(change) };
+}
