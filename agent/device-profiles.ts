@@ -7,6 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { CostEntry, DeviceProfile } from '../shared/index.js';
 import { KERNELS, kernelsOf, WORK_KINDS } from '../shared/index.js';
 import { readDevice } from './engine/machine.js';
@@ -52,11 +53,27 @@ export function readProfile(store: Store, device = readDevice()): DeviceProfile 
   return { source: `measured ${measuredAt}`, entries: entries.map((entry) => corrected(entry, runs)) };
 }
 
+const Costs = z.strictObject(
+  Object.fromEntries(WORK_KINDS.map((kind) => [kind, z.number().nonnegative()])) as Record<
+    (typeof WORK_KINDS)[number],
+    z.ZodNumber
+  >,
+);
+
+/** None if it isn't what `mafat calibrate` of this version writes. */
 function readEntry({ kernels, threads, costs }: StoredCosts): readonly CostEntry[] {
   const kind = KERNELS.find((known) => known === kernels);
-  const values = JSON.parse(costs) as CostEntry['costs'];
-  const isWhole = WORK_KINDS.every((work) => Number.isFinite(values[work]));
-  return kind === undefined || !isWhole ? [] : [{ kernels: kind, threads, costs: values }];
+  const values = Costs.safeParse(parseJson(costs)).data;
+  return kind === undefined || values === undefined ? [] : [{ kernels: kind, threads, costs: values }];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** @param runs measured by any plan. */

@@ -45,7 +45,8 @@ export async function searchInThread(job: SearchJob, signal?: AbortSignal): Prom
   throw new BudgetError(job.budgetBytes, plan, budgetedBytes(plan.predicted, job.weights));
 }
 
-function ask(job: SearchJob, signal?: AbortSignal): Promise<SearchAnswer> {
+async function ask(job: SearchJob, signal?: AbortSignal): Promise<SearchAnswer> {
+  signal?.throwIfAborted();
   const worker = new Worker(new URL('./search-worker.js', import.meta.url), {
     workerData: job,
     resourceLimits: LIMITS,

@@ -81,9 +81,7 @@ test('readProfile() gives none where either kind of kernels has no entry of use'
   }
 });
 
-test('readProfile() leaves out an entry whose costs are broken JSON or no object', {
-  todo: 'it throws, and the agent does not start: agent/device-profiles.ts, readEntry()',
-}, (context) => {
+test('readProfile() leaves out an entry whose costs are broken JSON or no object', (context) => {
   const { store } = startStore(context);
   for (const costs of ['', '{"steps": 1', 'null']) {
     store.saveCosts(DEVICE, [...BOTH, { ...stored('plain'), threads: 1, costs }]);
@@ -91,9 +89,7 @@ test('readProfile() leaves out an entry whose costs are broken JSON or no object
   }
 });
 
-test('readProfile() leaves out an entry with a cost below zero', {
-  todo: 'it is taken, and plans get latencies below zero: agent/device-profiles.ts, readEntry()',
-}, (context) => {
+test('readProfile() leaves out an entry with a cost below zero', (context) => {
   const { store } = startStore(context);
   const costs = JSON.stringify({ ...COSTS, denseMacs: -1 });
   store.saveCosts(DEVICE, [...BOTH, { ...stored('plain'), threads: 1, costs }]);

@@ -56,9 +56,9 @@ interface TransferableBuffer extends ArrayBuffer {
   transfer?(newByteLength: number): ArrayBuffer;
 }
 
-/** What a Node process needs so that `release` releases. */
+/** What a Node process needs so that `release` releases: Node 21 (V8 11.4) was the first to have it without a flag. */
 export const TRANSFER_FLAGS: readonly string[] =
-  'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
+  Number(process.versions.node.split('.')[0]) < 21 ? ['--harmony-rab-gsab-transfer'] : [];
 
 function arrayClass(dtype: DataType) {
   if (dtype === 'string') throw new TypeError('Cannot hold a string tensor: only numbers are supported');

@@ -1,5 +1,6 @@
 import type { Graph } from '../graph/graph.js';
 import type { RunSettings } from '../memory/run-settings.js';
+import { isBlocked } from '../memory/run-settings.js';
 import type { Plan } from './plan.js';
 import type { FrontPoint } from './plan-front.js';
 import { planFront, withoutDominated } from './plan-front.js';
@@ -24,12 +25,16 @@ export function searchVariants(
     const fasterThanMs = best?.predicted.latencyMs ?? Number.POSITIVE_INFINITY;
     best = searchFaster(graph, strategy, { ...options, ...settings, fasterThanMs }) ?? best;
   }
-  return best ?? searchPlan(graph, strategy, { ...options, ...leanest(variants) });
+  return best ?? searchPlan(graph, strategy, { ...options, ...leanest(variants, options) });
 }
 
-/** What any plan needs least memory with: given back at once, and no scratch for more than one thread. */
-function leanest(variants: readonly RunSettings[]): RunSettings {
-  const rank = ({ malloc, threads }: RunSettings) => (malloc === 'trimmed' ? 0 : 1e6) + threads;
+/** What any plan needs least memory with: given back at once, no weights copied, no scratch for more than one thread. */
+function leanest(
+  variants: readonly RunSettings[],
+  { copiesWeights }: Pick<SharedOptions, 'copiesWeights'>,
+): RunSettings {
+  const rank = ({ level, malloc, threads }: RunSettings) =>
+    (malloc === 'trimmed' ? 0 : 2e6) + ((copiesWeights ?? isBlocked(level)) ? 1e6 : 0) + threads;
   return variants.reduce((least, settings) => (rank(settings) < rank(least) ? settings : least));
 }
 

@@ -15,9 +15,7 @@ test('Executor gives the same for the same input, whatever ran before', () => {
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });
 
-test('Executor is started with what release() needs', {
-  todo: 'not where its parent was, as all tests are: agent/engine/typed-array.ts, TRANSFER_FLAGS',
-}, async () => {
+test('Executor is started with what release() needs', async () => {
   const executor = new Executor();
   try {
     await executor.start();

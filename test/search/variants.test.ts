@@ -75,9 +75,7 @@ for (const [name, strategy] of Object.entries(STRATEGIES)) {
   });
 }
 
-test('searchVariants() says the least of all variants where blocked levels copy weights', {
-  todo: 'it says that of the blocked level, if that stands first: shared/search/variants.ts, leanest()',
-}, () => {
+test('searchVariants() says the least of all variants where blocked levels copy weights', () => {
   // As agent/open-model.ts gives them, for a model whose weights can't be mapped.
   const variants = (['all', 'extended'] as const).map(
     (level) => ({ level, malloc: 'trimmed', threads: 1 }) as const,
