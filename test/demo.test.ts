@@ -86,7 +86,7 @@ test('redraw() goes up over what was drawn and cuts lines to the terminal', asyn
 test('the demo reports a change of plan in plain lines when its output is piped, and leaves nothing behind', (context) => {
   const folder = temporaryFolder(context);
   const demo = fileURLToPath(new URL('demo.js', BENCH));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [demo, '--seconds', '12'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [demo, '--seconds', '24'], {
     encoding: 'utf8',
     env: { ...process.env, TMPDIR: folder },
     timeout: 120_000,
