@@ -39,8 +39,9 @@ export function faultsBetween(before: FaultCounts, after: FaultCounts): FaultCou
  * copy, dd's nocache asks for the whole file (GNU coreutils, dd invocation).
  */
 export async function evictFiles(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const file = join(folder, name);
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
     const options = ['oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'];
     await promisify(execFile)('dd', [`of=${file}`, ...options]);
   }

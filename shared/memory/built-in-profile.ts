@@ -3,7 +3,8 @@ import type { DeviceProfile, Work } from './device-profile.js';
 /**
  * Costs of an x86-64 server with AVX2 (AMD EPYC, third generation), for a device that hasn't been measured: plans are
  * compared rightly where its kernels are to each other as there, and latencies are wrong by what it is slower. Rounded
- * from `mafat calibrate`; two threads as one, but for what kernels compute.
+ * from `mafat calibrate`, and for 3x3 convolutions from bench/latency-memory; two threads as one, but for what kernels
+ * compute.
  */
 const SPEEDUP = 1.75;
 
@@ -11,9 +12,9 @@ const PLAIN: Work = {
   steps: 200_000,
   calls: 2600,
   pointwiseMacs: 0.035,
-  denseMacs: 0.022,
+  denseMacs: 0.026,
   groupedMacs: 0.45,
-  columnBytes: 0.16,
+  columnBytes: 0.15,
   weightBytes: 0.055,
   movedBytes: 0.045,
   copiedBytes: 0.6,
@@ -24,9 +25,9 @@ const PLAIN: Work = {
 const BLOCKED: Work = {
   ...PLAIN,
   pointwiseMacs: 0.015,
-  denseMacs: 0.024,
+  denseMacs: 0.0225,
   groupedMacs: 0.34,
-  columnBytes: 0.09,
+  columnBytes: 0.085,
 };
 
 /** What kernels compute is shared; copies, faults and calls are not. */
