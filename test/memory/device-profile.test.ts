@@ -58,7 +58,11 @@ test('costsFor() counts no faults where memory is retained, and changes nothing 
     assert.ok(costs.faultedBytes > 0);
     assert.deepEqual(costsFor(PROFILE, settings), costs, 'trimmed if absent');
     assert.deepEqual(costsFor(PROFILE, { ...settings, malloc: 'trimmed' }), costs);
-    assert.deepEqual(costsFor(PROFILE, { ...settings, malloc: 'retained' }), { ...costs, faultedBytes: 0 });
+    assert.deepEqual(costsFor(PROFILE, { ...settings, malloc: 'retained' }), {
+      ...costs,
+      faultedBytes: 0,
+      hugeBytes: 0,
+    });
   }
 });
 
