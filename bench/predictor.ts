@@ -19,14 +19,7 @@ import { deviceProfile } from '../agent/device-profiles.js';
 import type { Network } from '../agent/open-model.js';
 import { planNetwork } from '../agent/open-model.js';
 import type { DeviceProfile, Level, Malloc, Plan, Work } from '../shared/index.js';
-import {
-  BUILT_IN_PROFILE,
-  countWork,
-  emptyWork,
-  predictStepPeaks,
-  sessionsOf,
-  WORK_KINDS,
-} from '../shared/index.js';
+import { BUILT_IN_PROFILE, countPlanWork } from '../shared/index.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
@@ -133,19 +126,6 @@ function plansOf(network: Network, { threads }: Flags, profile: DeviceProfile): 
   );
 }
 
-/** Amounts of work of all segments. */
-function workOf({ graph }: Network, { segments, settings }: Plan): Work {
-  const sum = emptyWork();
-  for (const { segment } of segments) {
-    for (const session of sessionsOf(graph, segment)) {
-      const peaks = predictStepPeaks(graph, session, settings.threads);
-      const work = countWork(graph, session, peaks);
-      for (const kind of WORK_KINDS) sum[kind] += work[kind];
-    }
-  }
-  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
-}
-
 async function measure(
   network: Network,
   {
@@ -165,7 +145,7 @@ async function measure(
     plan: plan.notation,
     settings: plan.settings,
     predicted: plan.predicted,
-    work: workOf(network, plan),
+    work: countPlanWork(network.graph, plan),
     measuredBytes: median(turns.map(({ workingBytes }) => workingBytes)),
     measuredMs: median(turns.flatMap(({ latencyMs }) => latencyMs)),
   };

@@ -8,18 +8,14 @@ import {
   BUILT_IN_PROFILE,
   buildPlan,
   costEntryFor,
-  countWork,
-  emptyWork,
+  countPlanWork,
   fitCosts,
   KERNELS,
   kernelsOf,
   latencyOf,
   MALLOCS,
   parsePlan,
-  predictStepPeaks,
-  sessionsOf,
   tensorAt,
-  WORK_KINDS,
 } from '../../shared/index.js';
 import { compilePlan } from '../engine/compile.js';
 import { Executor } from '../engine/executor-client.js';
@@ -113,7 +109,7 @@ async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortS
     if (run >= RUNS.warm) latencies.push(latencyMs);
   }
   const latencyMs = latencies.sort((a, b) => a - b)[Math.floor(RUNS.timed / 2)] ?? 0;
-  return { settings: plan.settings, work: workOf(probe, plan), latencyMs };
+  return { settings: plan.settings, work: countPlanWork(probe.graph, plan), latencyMs };
 }
 
 function inputOf({ graph }: Probe): ImageInput {
@@ -127,18 +123,6 @@ function inputOf({ graph }: Probe): ImageInput {
     colorOrder: 'rgb',
   } as const;
   return { name, width, height, ...format, scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
-}
-
-function workOf({ graph }: Probe, { segments, settings }: Plan): Work {
-  const sum = emptyWork();
-  for (const { segment } of segments) {
-    for (const session of sessionsOf(graph, segment)) {
-      const peaks = predictStepPeaks(graph, session, settings.threads);
-      const work = countWork(graph, session, peaks);
-      for (const kind of WORK_KINDS) sum[kind] += work[kind];
-    }
-  }
-  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
 function fitAll(

@@ -23,7 +23,7 @@ export function makeProbes(): readonly Probe[] {
     probe('middle', 64, ['whole', 'stream2', 'stream4 > 3 > stream4'], (net) =>
       net.dense(64).dense(128).point(64).dense(128).pool().dense(192),
     ),
-    probe('large', 448, ['whole', 'stream8', 'stream2'], (net) => net.dense(16).pool().dense(32).pool()),
+    probe('large', 512, ['whole', 'stream8', 'stream2'], (net) => net.point(16).pool().dense(16)),
     probe('late', 20, ['whole'], (net) => net.point(256).dense(256).point(512).dense(256).point(1024)),
     probe('deep', 10, ['whole'], (net) => net.point(512).dense(512).point(256).dense(512)),
     probe('mobile', 112, ['whole', 'stream2', 'stream8', 'stream4 > 8 > stream4'], (net) =>

@@ -4,9 +4,14 @@
  */
 import type { Graph } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
+import type { Work } from '../memory/device-profile.js';
+import { emptyWork, WORK_KINDS } from '../memory/device-profile.js';
+import { countWork } from '../memory/latency.js';
+import { predictStepPeaks } from '../memory/lifetimes.js';
 import type { PredictSettings, SegmentPrediction } from '../memory/predict.js';
 import { predictSegments } from '../memory/predict.js';
 import type { RunSettings } from '../memory/run-settings.js';
+import { sessionsOf } from '../memory/session-run.js';
 import type { Segment } from '../tile/segment.js';
 import { linkStreams, modesOf, planRange } from '../tile/segment.js';
 import type { PlanNotation } from './notation.js';
@@ -63,6 +68,18 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
       latencyMs: predictions.reduce((sum, item) => sum + item.latencyMs, 0),
     },
   };
+}
+
+/** Amounts of work of a plan, from which a profile makes its latency. */
+export function countPlanWork(graph: Graph, { segments, settings }: Plan): Work {
+  const sum = emptyWork();
+  for (const { segment } of segments) {
+    for (const session of sessionsOf(graph, segment)) {
+      const work = countWork(graph, session, predictStepPeaks(graph, session, settings.threads));
+      for (const kind of WORK_KINDS) sum[kind] += work[kind];
+    }
+  }
+  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
 /** What really runs, in a notation's words. */
