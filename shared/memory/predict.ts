@@ -152,10 +152,10 @@ export function fixedBytes(
  * several sizes, a whole map's blocks are large. bench/predictor.
  */
 const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = {
-  whole: 3.5,
+  whole: 4,
   tiles: 4,
-  stream: 2.8,
-  'streamed-tiles': 2.8,
+  stream: 3.8,
+  'streamed-tiles': 3.8,
 };
 
 /** The same, however memory is treated. */
