@@ -3,6 +3,7 @@ import { PeakMeter } from '../agent/engine/process-memory.js';
 import type { OutputTensor } from '../agent/engine/protocol.js';
 import type { Contestant } from './contestant.js';
 import { settle } from './contestant.js';
+import { readProcessors, stolenRatio } from './stolen-time.js';
 
 export interface Turn {
   /** Peak of private memory above idle, over loading, warming up and all runs. */
@@ -20,7 +21,25 @@ export interface TurnOptions {
   readonly check: boolean;
 }
 
-export async function takeTurn(contestant: Contestant, { runs, check }: TurnOptions): Promise<CheckedTurn> {
+/** A hypervisor that gave more than this of the processors to others has spoilt the times. */
+const MOST_STOLEN = 0.02;
+
+const TRIES = 4;
+
+/** The least disturbed of up to four turns; where nothing is stolen, or nobody says so, the first. */
+export async function takeTurn(contestant: Contestant, options: TurnOptions): Promise<CheckedTurn> {
+  let best: { readonly turn: CheckedTurn; readonly stolen: number } | undefined;
+  for (let tries = 0; tries < TRIES && (best === undefined || best.stolen > MOST_STOLEN); tries += 1) {
+    const before = readProcessors();
+    const turn = await tryTurn(contestant, options);
+    const stolen = stolenRatio(before, readProcessors());
+    if (best === undefined || stolen < best.stolen) best = { turn, stolen };
+  }
+  if (best === undefined) throw new RangeError('Cannot take a turn: no tries');
+  return best.turn;
+}
+
+async function tryTurn(contestant: Contestant, { runs, check }: TurnOptions): Promise<CheckedTurn> {
   const process = await contestant.start();
   const meter = new PeakMeter(process.pid, { idleBytes: process.idleBytes });
   try {

@@ -16,6 +16,7 @@ import {
   tensorAt,
   writeOnnx,
 } from '../../shared/index.js';
+import { endBehind, runLeavesInOrder } from './leaf-order.js';
 import type { NumberedMaps } from './map-binding.js';
 import { bindMaps } from './map-binding.js';
 import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from './protocol.js';
@@ -43,8 +44,9 @@ export function compileLink(
 ): Omit<SessionProgram, 'carries'> {
   const { inputs, outputs } = link.stream.space.boundary;
   const { graph: linked } = buildLinkGraph(graph, link);
+  const ordered = runLeavesInOrder(endBehind(linked, outputs));
   return {
-    model: writeOnnx(compactGraph(linked), { symbolicSpace: true }),
+    model: writeOnnx(compactGraph(ordered), { symbolicSpace: true }),
     feeds: bindMaps({ graph, mapOf }, inputs),
     fetches: bindMaps({ graph, mapOf }, outputs),
   };

@@ -2,9 +2,13 @@
  * The only file that touches onnxruntime-node. Runs in the executor process: `create` and `run` block the
  * event loop. Facts and their sources: docs/ARCHITECTURE.md, "The runtime".
  */
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DataType, Level } from '../../shared/index.js';
+import { compactGraph, parseOnnx, writeOnnx } from '../../shared/index.js';
+import { BLOCKED_DOMAIN, joinInBlocks } from './blocked-joins.js';
+import { runLeavesInOrder } from './leaf-order.js';
 import {
   DISABLED_OPTIMIZERS,
   MIN_MAPPED_BYTES,
@@ -12,6 +16,7 @@ import {
   OPTIMIZED_MODEL,
 } from './optimizer-settings.js';
 import type { OptimizeRequest } from './protocol.js';
+import { writeReorderModel } from './trivial-model.js';
 import type { TypedArray } from './typed-array.js';
 
 export interface TensorData {
@@ -62,6 +67,13 @@ export class Session {
     return this.#session.outputMetadata.map(infoOf);
   }
 
+  /** Of an input, as the model says; undefined where it doesn't. */
+  channelsOf(input: string): number | undefined {
+    const metadata = this.#session.inputMetadata.find(({ name }) => name === input);
+    const channels = metadata?.isTensor === true ? metadata.shape[1] : undefined;
+    return typeof channels === 'number' ? channels : undefined;
+  }
+
   /** Feeds are views, never copied; results are fresh copies that the caller owns. */
   async run(
     feeds: Readonly<Record<string, TensorData>>,
@@ -108,6 +120,30 @@ export async function saveOptimized({ model, folder, level, into }: OptimizeRequ
     }),
   );
   await session.release();
+  await rewriteSaved(join(into, OPTIMIZED_MODEL));
+}
+
+/** So that streams join their rows in blocked order, and nodes run in the order they ran in here. */
+async function rewriteSaved(path: string): Promise<void> {
+  const saved = parseOnnx(await readFile(path));
+  const isBlocked = saved.nodes.some(({ domain }) => domain === BLOCKED_DOMAIN);
+  const joined = isBlocked ? joinInBlocks(saved, await blockOfChannels()) : saved;
+  const ordered = compactGraph(runLeavesInOrder(joined));
+  await writeFile(path, writeOnnx(ordered, { symbolicSpace: true }));
+}
+
+/** Channels in a block of this machine's blocked order: where the first channel's second pixel ends up. */
+async function blockOfChannels(): Promise<number> {
+  const shape = [1, 64, 1, 2] as const;
+  const session = await Session.create(writeReorderModel(shape), {
+    folder: '.',
+    level: 'disabled',
+    threads: 1,
+  });
+  const data = Float32Array.from({ length: 128 }, (_, at) => at);
+  const reordered = Object.values(await session.run({ x: { dtype: 'float32', shape, data } }));
+  await session.release();
+  return reordered.flatMap((tensor) => [...(tensor.data as Float32Array)]).indexOf(1);
 }
 
 function nativeOptions({ folder, level, threads, onePiece = false }: SessionOptions) {

@@ -7,7 +7,7 @@ import { parseOnnx, tensorAt } from '../../shared/index.js';
 import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
 
 /** Raised when optimised models are saved in another way. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface ModelSource {
   /** ONNX bytes of a segment. */

@@ -115,7 +115,13 @@ export class ProgramRunner {
     const buffers = program.feeds.map((feed, feedAt) =>
       tileBuffer(this.#program, { steps, feed, at: feedAt }),
     );
-    return { program, session, buffers, stream: new StreamState(program.carries[0] ?? []), carries: 0 };
+    return {
+      program,
+      session,
+      buffers,
+      stream: new StreamState(program.carries[0] ?? [], session),
+      carries: 0,
+    };
   }
 
   /** Tiles of one shape carry in the same buffers; those of the shape before are released first. */
@@ -125,7 +131,7 @@ export class ProgramRunner {
       return;
     }
     running.stream.release();
-    running.stream = new StreamState(running.program.carries[carries] ?? []);
+    running.stream = new StreamState(running.program.carries[carries] ?? [], running.session);
     running.carries = carries;
   }
 
@@ -142,10 +148,17 @@ export class ProgramRunner {
     const wanted = program.fetches.map(({ name }) => name);
     const names = step.phase === null ? wanted : [...wanted, ...stream.nextNames(step.phase)];
     const results = await session.run(Object.fromEntries([...feeds, ...carried]), names);
+    for (const [index, [, tensor]] of feeds.entries())
+      if (this.#isConverted(program.feeds[index], buffers[index])) release(tensor.data);
     for (const [index, { name, map }] of program.fetches.entries()) {
       this.#store({ map, tensor: results[name] as TensorData, write: step.writes[index] ?? null });
     }
     if (step.phase !== null) stream.keep(results);
+  }
+
+  /** The image was made a tensor for this step alone. */
+  #isConverted(feed: MapBinding | undefined, buffer: TypedArray | undefined): boolean {
+    return buffer === undefined && this.#maps[feed?.map ?? -1] instanceof ImageMap;
   }
 
   #readTile(map: number, { region, buffer }: { region: Region; buffer: TypedArray }): TensorData {

@@ -3,15 +3,19 @@
  * session's outputs into buffers of our own.
  */
 import type { Phase } from '../../shared/index.js';
-import type { TensorData } from './onnx-runtime.js';
+import type { Session, TensorData } from './onnx-runtime.js';
 import type { CarrySpec } from './protocol.js';
 import { release } from './typed-array.js';
 
 export class StreamState {
   readonly #carries: readonly CarryState[];
 
-  constructor(specs: readonly CarrySpec[]) {
-    this.#carries = specs.map((spec) => new CarryState(spec));
+  /** @param session to which rows in blocked order are fewer channels of more columns (see `blocked-joins.ts`). */
+  constructor(specs: readonly CarrySpec[], session: Session) {
+    this.#carries = specs.map((spec) => {
+      const channels = session.channelsOf(spec.carry?.name ?? spec.tail?.name ?? '') ?? spec.channels;
+      return new CarryState({ ...spec, channels, cols: (spec.cols * spec.channels) / channels });
+    });
   }
 
   /** Padding again, for another stream of the same shape. */

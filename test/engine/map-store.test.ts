@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { TensorMap } from '../../agent/engine/map-store.js';
+import type { TileSource } from '../../agent/engine/map-store.js';
+import { ImageMap, TensorMap } from '../../agent/engine/map-store.js';
 import type { TensorData } from '../../agent/engine/onnx-runtime.js';
-import type { Region } from '../../agent/engine/protocol.js';
+import type { ImageInput, Region } from '../../agent/engine/protocol.js';
 
 test('TensorMap.ofSpec() holds all rows of a map, or those of its ring', () => {
   const spec = { dtype: 'float32', shape: [1, 2, 10, 3], preallocated: true } as const;
@@ -75,6 +76,49 @@ test('TensorMap as a ring gives the rows of a full map while they are held', () 
   );
 });
 
+test('ImageMap gives the values of any region, however its bytes lie in memory', () => {
+  fc.assert(
+    fc.property(
+      fc.record({ width: number(1, 19), height: number(1, 5), offset: number(0, 4) }),
+      fc.record({ left: number(0, 18), right: number(0, 18), top: number(0, 4), bottom: number(0, 4) }),
+      fc.constantFrom('rgb', 'bgr'),
+      ({ width, height, offset }, { left, right, top, bottom }, colorOrder) => {
+        const data = new Uint8Array(offset + 3 * width * height)
+          .map((_, at) => (at * 37) % 256)
+          .subarray(offset);
+        const region = {
+          rowFrom: Math.min(top, height - 1),
+          rowTo: Math.max(Math.min(top, height - 1) + 1, height - bottom),
+          colFrom: Math.min(left, width - 1),
+          colTo: Math.max(Math.min(left, width - 1) + 1, width - right),
+        };
+        const image = new ImageMap({ data, width, height }, imageInput({ width, height, colorOrder }));
+        const expected = [];
+        for (let channel = 0; channel < 3; channel += 1)
+          for (let row = region.rowFrom; row < region.rowTo; row += 1)
+            for (let col = region.colFrom; col < region.colTo; col += 1) {
+              const byte =
+                data[3 * (row * width + col) + (colorOrder === 'rgb' ? channel : 2 - channel)] ?? 0;
+              expected.push(Math.fround((byte * 2 - channel) / (channel + 1)));
+            }
+        assert.deepEqual(readRows(image, region), expected);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+interface ImageFormat {
+  readonly width: number;
+  readonly height: number;
+  readonly colorOrder: 'rgb' | 'bgr';
+}
+
+function imageInput(format: ImageFormat): ImageInput {
+  const rest = { name: 'image', channels: 3, layout: 'nchw', dtype: 'float32', resize: 'stretch' } as const;
+  return { ...rest, ...format, scale: 2, mean: [0, 1, 2], std: [1, 2, 3] };
+}
+
 function number(min: number, max: number): fc.Arbitrary<number> {
   return fc.integer({ min, max });
 }
@@ -108,7 +152,7 @@ function writeAt(row: number, rows: number, cols: number) {
   return { crop: { rowFrom: 0, rowTo: rows, colFrom: 0, colTo: cols }, row, col: 0 };
 }
 
-function readRows(map: TensorMap, region: Region): readonly number[] {
+function readRows(map: TileSource, region: Region): readonly number[] {
   const [, channels = 1] = map.shape;
   const area = (region.rowTo - region.rowFrom) * (region.colTo - region.colFrom);
   const into = new Float32Array(channels * area);
