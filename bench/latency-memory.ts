@@ -3,7 +3,8 @@
  * python3-opencv is installed, by MAFAT's search and by our plans. What is compared, and how fairly:
  *
  * - Contestants take turns, round after round, each turn in a process of its own, so that whatever else the
- *   machine does befalls them all alike. A turn loads, warms up once, and runs `--runs` times.
+ *   machine does befalls them all alike. A turn loads, warms up once, and runs `--runs` times; one that a hypervisor
+ *   took more than 2 % of the processors from is taken again.
  * - Working memory is the peak of private memory above idle, over loading and all runs; idle is the process
  *   after its runtime's start. Stock ONNX Runtime runs in a plain Node process, not in our executor.
  * - Latency of stock ONNX Runtime is session.run on a ready Float32Array; ours is from an image's bytes to the

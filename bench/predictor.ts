@@ -2,7 +2,7 @@
  * Predicted against measured working memory and latency, over plans of six networks with synthetic weights, each at
  * plain and blocked levels and with memory trimmed and retained.
  *
- *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--rounds 3] [--json FILE]
+ *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--malloc trimmed,retained] [--rounds 3] [--json FILE]
  *
  * Each plan runs in an executor of its own, round after round; medians. The JSON has each plan's amounts of work, too:
  * what the built-in profile was fitted to.
@@ -18,8 +18,8 @@ import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/
 import { deviceProfile } from '../agent/device-profiles.js';
 import type { Network } from '../agent/open-model.js';
 import { planNetwork } from '../agent/open-model.js';
-import type { DeviceProfile, Level, Malloc, Plan, Work } from '../shared/index.js';
-import { BUILT_IN_PROFILE, countPlanWork } from '../shared/index.js';
+import type { DeviceProfile, Malloc, Plan, Work } from '../shared/index.js';
+import { BUILT_IN_PROFILE, countPlanWork, MALLOCS } from '../shared/index.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
@@ -83,13 +83,12 @@ const SWEEP: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-const WAYS: readonly { readonly level: Level; readonly malloc: Malloc }[] = (
-  ['extended', 'all'] as const
-).flatMap((level) => (['trimmed', 'retained'] as const).map((malloc) => ({ level, malloc })));
+const SWEPT_LEVELS = ['extended', 'all'] as const;
 
 interface Flags {
   readonly networks: readonly BenchNetwork[];
   readonly threads: number;
+  readonly malloc: readonly Malloc[];
   readonly rounds: number;
   readonly json?: string;
 }
@@ -113,16 +112,29 @@ function readFlags(): Flags {
       Object.keys(SWEEP).map(findNetwork),
     )
     .option('--threads <number>', 'of one operator', parseThreads, 1)
+    .option('--malloc <kinds>', 'by commas', (text: string) => text.split(',').map(parseMalloc), [...MALLOCS])
     .option('--rounds <number>', 'turns of each plan', parseCount, 3)
     .option('--json <file>', 'write all figures')
     .parse()
     .opts<Flags>();
 }
 
-function plansOf(network: Network, { threads }: Flags, profile: DeviceProfile): readonly Plan[] {
+function parseMalloc(text: string): Malloc {
+  const malloc = MALLOCS.find((kind) => kind === text);
+  if (malloc === undefined)
+    throw new RangeError(`Cannot sweep malloc "${text}": expected ${MALLOCS.join(', ')}`);
+  return malloc;
+}
+
+function plansOf(
+  network: Network,
+  { threads, malloc: mallocs }: Flags,
+  profile: DeviceProfile,
+): readonly Plan[] {
+  const ways = SWEPT_LEVELS.flatMap((level) => mallocs.map((malloc) => ({ level, malloc })));
   const budget = { strategy: 'mafat', weights: 'evictable', budgetBytes: Number.POSITIVE_INFINITY } as const;
   return (SWEEP[network.name] ?? []).flatMap((notation) =>
-    WAYS.map((way) => planNetwork(network, { notation, ...way, threads, profile, ...budget })),
+    ways.map((way) => planNetwork(network, { notation, ...way, threads, profile, ...budget })),
   );
 }
 

@@ -18,9 +18,10 @@ export class ExecutorError extends Error {
 
 /**
  * glibc's settings, fixed when a process starts. `trimmed`: whatever has 128 KiB or more goes back to the system when
- * freed. `retained`: what was got is kept, and there are no faults. Both ask for huge pages where the system has them:
- * fewer faults, and 3 to 8 % less time where memory is retained, too, for there are fewer pages to look up. Without either glibc raises its thresholds as it goes (159 MB against 80;
- * research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
+ * freed; huge pages, where the system has them, make that fewer faults. `retained`: what was got is kept, and there are
+ * no faults. It has one arena and pages of the usual size: with two arenas or huge pages the same plans are no faster and
+ * take a fifth to a half more (docs/benchmarks.md). Without either glibc raises its thresholds as it goes (159 MB
+ * against 80; research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
  */
 const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
   trimmed: {
@@ -30,10 +31,9 @@ const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, strin
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
   },
   retained: {
-    MALLOC_ARENA_MAX: '2',
+    MALLOC_ARENA_MAX: '1',
     MALLOC_MMAP_THRESHOLD_: '67108864',
     MALLOC_TRIM_THRESHOLD_: '67108864',
-    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
   },
 };
 

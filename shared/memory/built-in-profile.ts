@@ -1,53 +1,80 @@
-import type { DeviceProfile, Work } from './device-profile.js';
+import type { DeviceProfile } from './device-profile.js';
 
 /**
  * Costs of an x86-64 server with AVX2 (AMD EPYC, third generation), for a device that hasn't been measured: plans are
- * compared rightly where its kernels are to each other as there, and latencies are wrong by what it is slower. Rounded
- * from `mafat calibrate`, and for 3x3 convolutions from bench/latency-memory; two threads as one, but for what kernels
- * compute.
+ * compared rightly where its kernels are to each other as there, and latencies are wrong by what it is slower. Means of
+ * four times `mafat calibrate`, rounded; more threads than two count as two.
  */
-const SPEEDUP = 1.75;
-
-const PLAIN: Work = {
-  steps: 200_000,
-  calls: 2600,
-  pointwiseMacs: 0.035,
-  denseMacs: 0.026,
-  groupedMacs: 0.45,
-  columnBytes: 0.15,
-  weightBytes: 0.055,
-  movedBytes: 0.045,
-  copiedBytes: 0.6,
-  faultedBytes: 0.33,
-  hugeBytes: 0.08,
-};
-
-const BLOCKED: Work = {
-  ...PLAIN,
-  pointwiseMacs: 0.015,
-  denseMacs: 0.0225,
-  groupedMacs: 0.34,
-  columnBytes: 0.085,
-};
-
-/** What kernels compute is shared; copies, faults and calls are not. */
-function byTwo(costs: Work): Work {
-  const { pointwiseMacs, denseMacs, groupedMacs, columnBytes } = costs;
-  return {
-    ...costs,
-    pointwiseMacs: pointwiseMacs / SPEEDUP,
-    denseMacs: denseMacs / SPEEDUP,
-    groupedMacs: groupedMacs / SPEEDUP,
-    columnBytes: columnBytes / SPEEDUP,
-  };
-}
-
 export const BUILT_IN_PROFILE: DeviceProfile = {
   source: 'built-in',
   entries: [
-    { kernels: 'plain', threads: 1, costs: PLAIN },
-    { kernels: 'blocked', threads: 1, costs: BLOCKED },
-    { kernels: 'plain', threads: 2, costs: byTwo(PLAIN) },
-    { kernels: 'blocked', threads: 2, costs: byTwo(BLOCKED) },
+    {
+      kernels: 'plain',
+      threads: 1,
+      costs: {
+        steps: 165_000,
+        calls: 2900,
+        pointwiseMacs: 0.0365,
+        denseMacs: 0.0214,
+        groupedMacs: 0.52,
+        columnBytes: 0.164,
+        weightBytes: 0.051,
+        movedBytes: 0.029,
+        copiedBytes: 0.4,
+        faultedBytes: 0.34,
+        hugeBytes: 0.083,
+      },
+    },
+    {
+      kernels: 'plain',
+      threads: 2,
+      costs: {
+        steps: 205_000,
+        calls: 2500,
+        pointwiseMacs: 0.0245,
+        denseMacs: 0.0118,
+        groupedMacs: 0.385,
+        columnBytes: 0.097,
+        weightBytes: 0.051,
+        movedBytes: 0.037,
+        copiedBytes: 0.5,
+        faultedBytes: 0.2,
+        hugeBytes: 0.085,
+      },
+    },
+    {
+      kernels: 'blocked',
+      threads: 1,
+      costs: {
+        steps: 145_000,
+        calls: 2350,
+        pointwiseMacs: 0.0165,
+        denseMacs: 0.0205,
+        groupedMacs: 0.25,
+        columnBytes: 0.092,
+        weightBytes: 0.0456,
+        movedBytes: 0.0236,
+        copiedBytes: 0.395,
+        faultedBytes: 0.177,
+        hugeBytes: 0.083,
+      },
+    },
+    {
+      kernels: 'blocked',
+      threads: 2,
+      costs: {
+        steps: 207_000,
+        calls: 3200,
+        pointwiseMacs: 0.0092,
+        denseMacs: 0.0112,
+        groupedMacs: 0.225,
+        columnBytes: 0.0538,
+        weightBytes: 0.045,
+        movedBytes: 0.032,
+        copiedBytes: 0.49,
+        faultedBytes: 0.265,
+        hugeBytes: 0.094,
+      },
+    },
   ],
 };

@@ -10,7 +10,7 @@
  */
 import type { Graph, Node } from '../graph/graph.js';
 import { convScratchBytes } from './conv-scratch.js';
-import type { RunStep } from './run-step.js';
+import type { KernelSettings, RunStep } from './run-step.js';
 import type { Operation, SessionRun } from './session-run.js';
 
 const IN_PLACE_OPERATORS = new Set(
@@ -35,8 +35,12 @@ export function predictRunPeak(graph: Graph, run: SessionRun, step: RunStep): Ru
 }
 
 /** The peaks of a session's kinds of steps, in their order. */
-export function predictStepPeaks(graph: Graph, run: SessionRun, threads: number): readonly RunPeak[] {
-  return run.steps.map(({ shapeOf }) => predictRunPeak(graph, run, { shapeOf, threads }));
+export function predictStepPeaks(
+  graph: Graph,
+  run: SessionRun,
+  { level, threads }: KernelSettings,
+): readonly RunPeak[] {
+  return run.steps.map(({ shapeOf }) => predictRunPeak(graph, run, { shapeOf, level, threads }));
 }
 
 /** @returns the peak by the end of each operation, in bytes. */

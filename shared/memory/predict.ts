@@ -86,7 +86,7 @@ function predictSegment(
   // A stream of the full map computes nothing twice.
   const macs = isTiled ? countTileMacs(graph, segment, sessions) : wholeMacs;
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
-  const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings.threads));
+  const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings));
   const works = sessions.map((session, at) => countWork(graph, session, peaks[at] ?? []));
   return {
     latencyMs: works.reduce((sum, work) => sum + latencyOf(work, cost), 0),
@@ -152,10 +152,10 @@ export function fixedBytes(
  * several sizes, a whole map's blocks are large. bench/predictor.
  */
 const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = {
-  whole: 4,
-  tiles: 4,
-  stream: 3.8,
-  'streamed-tiles': 3.8,
+  whole: 2.7,
+  tiles: 3.6,
+  stream: 2.5,
+  'streamed-tiles': 2.5,
 };
 
 /** The same, however memory is treated. */

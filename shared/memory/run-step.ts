@@ -1,7 +1,10 @@
 import type { ShapeOf } from '../tile/shape-of.js';
+import type { RunSettings } from './run-settings.js';
 
-/** One run of a session: the shapes its tensors have, and the threads of one operator. */
-export interface RunStep {
+/** What decides how a kernel runs. */
+export type KernelSettings = Pick<RunSettings, 'level' | 'threads'>;
+
+/** One run of a session: the shapes its tensors have, and how its kernels run. */
+export interface RunStep extends KernelSettings {
   readonly shapeOf: ShapeOf;
-  readonly threads: number;
 }

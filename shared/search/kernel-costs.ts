@@ -10,6 +10,7 @@ import { latencyOf } from '../memory/device-profile.js';
 import { countOperationWork, isActivation } from '../memory/latency.js';
 import { runsInPlace } from '../memory/lifetimes.js';
 import { countMacs } from '../memory/macs.js';
+import type { KernelSettings } from '../memory/run-step.js';
 import { wholeShapes } from '../tile/tile-shape.js';
 
 export interface KernelCost {
@@ -36,14 +37,17 @@ const MAX_COLS = 2 ** 20;
 export class KernelCosts {
   readonly kernels: readonly Kernel[];
   readonly #graph: Graph;
-  readonly #threads: number;
+  readonly #settings: KernelSettings;
   readonly #cost: Work;
   /** By node, then by rows and columns. */
   readonly #known: readonly Map<number, KernelCost>[];
 
-  constructor(graph: Graph, { threads, cost }: { readonly threads: number; readonly cost: Work }) {
+  constructor(
+    graph: Graph,
+    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: Work },
+  ) {
     this.#graph = graph;
-    this.#threads = threads;
+    this.#settings = { level, threads };
     this.#cost = cost;
     this.#known = graph.nodes.map(() => new Map());
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
@@ -74,7 +78,7 @@ export class KernelCosts {
     const operation = { node, reads: [], writes: node.outputs };
     return {
       ms: latencyOf(countOperationWork(graph, { operation, before: undefined, shapeOf }), this.#cost),
-      scratchBytes: convScratchBytes(graph, node, { shapeOf, threads: this.#threads }),
+      scratchBytes: convScratchBytes(graph, node, { shapeOf, ...this.#settings }),
     };
   }
 }

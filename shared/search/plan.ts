@@ -23,7 +23,7 @@ export interface PlannedSegment {
 }
 
 /** Goes up when the same graph and budget may give another plan or prediction: stored plans are of one version. */
-export const PLANNER_VERSION = '4';
+export const PLANNER_VERSION = '5';
 
 export interface Plan {
   readonly notation: string;
@@ -75,7 +75,7 @@ export function countPlanWork(graph: Graph, { segments, settings }: Plan): Work 
   const sum = emptyWork();
   for (const { segment } of segments) {
     for (const session of sessionsOf(graph, segment)) {
-      const work = countWork(graph, session, predictStepPeaks(graph, session, settings.threads));
+      const work = countWork(graph, session, predictStepPeaks(graph, session, settings));
       for (const kind of WORK_KINDS) sum[kind] += work[kind];
     }
   }

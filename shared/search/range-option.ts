@@ -68,7 +68,7 @@ export interface OptionContext {
 }
 
 export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
-  const costs = new StepCosts(new KernelCosts(graph, { threads: settings.threads, cost }), cost);
+  const costs = new StepCosts(new KernelCosts(graph, { settings, cost }), cost);
   const maps = new RangeMaps(graph);
   return {
     graph,
@@ -246,7 +246,7 @@ function tiledOption(
   const { from, to } = segment;
   const [{ mode } = { mode: WHOLE }] = modesOf(segment);
   return sessionsOf(graph, segment).map((session) => {
-    const peaks = predictStepPeaks(graph, session, settings.threads);
+    const peaks = predictStepPeaks(graph, session, settings);
     return {
       from,
       to,

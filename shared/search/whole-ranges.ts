@@ -70,6 +70,7 @@ export class WholeRanges {
     if (session === undefined) throw new RangeError('Cannot plan an empty range');
     const peaks = predictRunPeaks(graph, session, {
       shapeOf: wholeShapes(graph),
+      level: this.#settings.level,
       threads: this.#settings.threads,
     });
     this.#peaks.set(from, peaks);

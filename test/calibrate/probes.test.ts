@@ -59,7 +59,7 @@ function workOf(graph: Graph, { segments }: Plan): Work {
   const sum = emptyWork();
   for (const { segment } of segments) {
     for (const session of sessionsOf(graph, segment)) {
-      const work = countWork(graph, session, predictStepPeaks(graph, session, SETTINGS.threads));
+      const work = countWork(graph, session, predictStepPeaks(graph, session, SETTINGS));
       for (const kind of WORK_KINDS) sum[kind] += work[kind];
     }
   }

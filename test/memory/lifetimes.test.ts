@@ -35,7 +35,11 @@ test('predictRunPeak() counts a slice of scratch a thread, or the whole im2col m
 
 test('predictRunPeak() gives the bytes of all outputs', () => {
   const graph = graphOf('3x32x32: c8k1 ! m2s2');
-  const { outputBytes } = predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), threads: 1 });
+  const { outputBytes } = predictRunPeak(graph, wholeRun(graph), {
+    shapeOf: wholeShapes(graph),
+    level: 'extended',
+    threads: 1,
+  });
   assert.equal(outputBytes, (32 + 8) * 1024);
 });
 
@@ -60,7 +64,8 @@ function wholeRun(graph: Graph): SessionRun {
 
 function peakOf(notation: string, threads = 1): number {
   const graph = graphOf(notation);
-  return predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), threads }).peakBytes;
+  return predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), level: 'extended', threads })
+    .peakBytes;
 }
 
 /** Lifetimes found by asking, at every node, which tensors are made by then and still needed. */

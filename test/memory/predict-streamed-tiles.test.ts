@@ -41,7 +41,7 @@ test('predictRunPeak() of a streamed tile lies between its largest value and all
   const [session] = planned === undefined ? [] : sessionsOf(graph, planned.segment);
   assert.ok(session);
   for (const { shapeOf } of session.steps) {
-    const { peakBytes } = predictRunPeak(graph, session, { shapeOf, threads: 1 });
+    const { peakBytes } = predictRunPeak(graph, session, { shapeOf, ...SETTINGS });
     const made = session.operations.flatMap(({ writes }) =>
       writes.map((value) => session.bytesOf(value, shapeOf)),
     );

@@ -41,7 +41,7 @@ test('StreamNeeds gives what the predictor gives where branches wait and gates h
 function assertAlike(graph: Graph): void {
   const needs = new StreamNeeds(
     graph,
-    new StepCosts(new KernelCosts(graph, { threads: 2, cost: COST }), COST),
+    new StepCosts(new KernelCosts(graph, { settings: SETTINGS, cost: COST }), COST),
   );
   for (let from = 0; from < graph.nodes.length; from += 1) {
     for (let to = from + 1; to <= graph.nodes.length; to += 1) assertRange(graph, needs, { from, to });
@@ -60,7 +60,7 @@ function assertRange(graph: Graph, needs: StreamNeeds, range: NodeRange): void {
     const session = linkRun(graph, link);
     const where = `[${range.from}, ${range.to}) by ${units}`;
     assert.equal(need.heldBytes, heldBytes(graph, 'stream', session), where);
-    const peaks = predictStepPeaks(graph, session, SETTINGS.threads);
+    const peaks = predictStepPeaks(graph, session, SETTINGS);
     assert.equal(need.stepBytes, stepBytes(peaks), where);
     const latencyMs = latencyOf(countWork(graph, session, peaks), COST);
     assert.ok(Math.abs(need.latencyMs - latencyMs) <= 1e-9 * latencyMs, where);

@@ -35,7 +35,7 @@ test('TileNeeds gives what the predictor gives, on random graphs', () => {
 function assertAlike(graph: Graph): void {
   const needs = new TileNeeds(
     graph,
-    new StepCosts(new KernelCosts(graph, { threads: SETTINGS.threads, cost: COST }), COST),
+    new StepCosts(new KernelCosts(graph, { settings: SETTINGS, cost: COST }), COST),
   );
   for (let from = 0; from < graph.nodes.length; from += 1) {
     for (let to = from + 1; to <= graph.nodes.length; to += 1) assertRange(graph, needs, { from, to });
@@ -52,7 +52,7 @@ function assertRange(graph: Graph, needs: TileNeeds, range: NodeRange): void {
     const need = needs.of(segment.rowTiles, segment.colTiles);
     const where = `[${range.from}, ${range.to}) by ${segment.rowTiles.length}x${segment.colTiles.length}`;
     assert.equal(need.heldBytes, heldBytes(graph, 'tiles', session), where);
-    const peaks = predictStepPeaks(graph, session, SETTINGS.threads);
+    const peaks = predictStepPeaks(graph, session, SETTINGS);
     assert.equal(need.stepBytes, stepBytes(peaks), where);
     const latencyMs = latencyOf(countWork(graph, session, peaks), COST);
     assert.ok(Math.abs(need.latencyMs - latencyMs) <= 1e-9 * latencyMs, where);
