@@ -1,11 +1,11 @@
 import type { Graph } from '../graph/graph.js';
+import { KERNELS, kernelsOf } from '../memory/device-profile.js';
 import type { RunSettings } from '../memory/run-settings.js';
-import { isBlocked } from '../memory/run-settings.js';
 import type { Plan } from './plan.js';
 import type { FrontPoint } from './plan-front.js';
 import { planFront, withoutDominated } from './plan-front.js';
 import type { SearchOptions, Strategy } from './strategy.js';
-import { searchFaster, searchPlan } from './strategy.js';
+import { BudgetError, searchFaster, searchPlan } from './strategy.js';
 
 /** What holds for all variants. */
 export type SharedOptions = Omit<SearchOptions, keyof RunSettings | 'fasterThanMs'>;
@@ -25,17 +25,39 @@ export function searchVariants(
     const fasterThanMs = best?.predicted.latencyMs ?? Number.POSITIVE_INFINITY;
     best = searchFaster(graph, strategy, { ...options, ...settings, fasterThanMs }) ?? best;
   }
-  return best ?? searchPlan(graph, strategy, { ...options, ...leanest(variants, options) });
+  return best ?? searchLeanest(graph, strategy, { variants, ...options });
 }
 
-/** What any plan needs least memory with: given back at once, no weights copied, no scratch for more than one thread. */
-function leanest(
-  variants: readonly RunSettings[],
-  { copiesWeights }: Pick<SharedOptions, 'copiesWeights'>,
-): RunSettings {
-  const rank = ({ level, malloc, threads }: RunSettings) =>
-    (malloc === 'trimmed' ? 0 : 2e6) + ((copiesWeights ?? isBlocked(level)) ? 1e6 : 0) + threads;
-  return variants.reduce((least, settings) => (rank(settings) < rank(least) ? settings : least));
+/** Nothing fits: says the smallest of all. */
+function searchLeanest(
+  graph: Graph,
+  strategy: Strategy,
+  { variants, ...options }: SharedOptions & { readonly variants: readonly RunSettings[] },
+): Plan {
+  let least: BudgetError | undefined;
+  for (const settings of leanest(variants)) {
+    try {
+      return searchPlan(graph, strategy, { ...options, ...settings });
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error;
+      if (least === undefined || error.smallestBytes < least.smallestBytes) least = error;
+    }
+  }
+  throw least ?? new RangeError(`Cannot plan "${graph.name}": there are no settings to run it by`);
+}
+
+/**
+ * What any plan needs least memory with: given back at once, workspace for the fewest threads. Either kind of
+ * kernels may need less: the blocked ones no workspace, the others no copies of weights.
+ */
+function leanest(variants: readonly RunSettings[]): readonly RunSettings[] {
+  const rank = ({ malloc, threads }: RunSettings) => (malloc === 'trimmed' ? 0 : 1e6) + threads;
+  return KERNELS.flatMap((kernels) =>
+    variants
+      .filter(({ level }) => kernelsOf(level) === kernels)
+      .toSorted((a, b) => rank(a) - rank(b))
+      .slice(0, 1),
+  );
 }
 
 /** Least latency, then least memory. */

@@ -15,15 +15,15 @@ import {
 const SETTINGS = { threads: 2, level: 'extended', weights: 'resident' } as const;
 
 const GOLDEN = [
-  ['yolov2', 300, 'whole', '535.2 ms'],
-  ['yolov2', 180, 'whole | 20 | whole | 24 | whole', '548.0 ms'],
-  ['yolov2', 120, 'whole | 20 | whole | 23 | whole | 24 | whole | 26 | whole', '556.3 ms'],
-  ['yolov2', 80, 'stream16 | 8 | whole | 20 | whole | 23 | whole | 24 | whole | 29 | whole', '572.5 ms'],
+  ['yolov2', 300, 'whole', '451.2 ms'],
+  ['yolov2', 180, 'whole | 20 | whole | 24 | whole', '461.7 ms'],
+  ['yolov2', 120, 'whole | 20 | whole | 23 | whole | 24 | whole | 26 | whole', '468.2 ms'],
+  ['yolov2', 80, 'stream16 | 8 | whole | 20 | whole | 23 | whole | 24 | whole | 29 | whole', '480.4 ms'],
   [
     'yolov2',
     68,
     'stream4 | 12 | whole | 20 | whole | 23 | stream4 | 24 | stream4 | 26 | whole | 28 | stream8 | 30 | whole',
-    '619.0 ms',
+    '517.4 ms',
   ],
   [
     'yolov2',
@@ -31,10 +31,10 @@ const GOLDEN = [
     'stream1 | 14 | stream1 | 20 | stream4 | 23 | stream1 | 24 | stream1 | 26 | whole | 28 | stream2 | 30 | whole',
     'needs 62.8M',
   ],
-  ['yolov2-tiny', 64, 'whole', '54.2 ms'],
-  ['yolov2-tiny', 48, 'whole | 13 | whole', '56.8 ms'],
-  ['yolov2-tiny', 36, 'stream8 | 10 | whole | 12 | whole | 13 | whole', '62.1 ms'],
-  ['yolov2-tiny', 30, 'stream8 | 8 | whole | 12 | whole | 13 | 1x2 | 14 | whole', '68.9 ms'],
+  ['yolov2-tiny', 64, 'whole', '46.1 ms'],
+  ['yolov2-tiny', 48, 'whole | 13 | whole', '48.1 ms'],
+  ['yolov2-tiny', 36, 'stream8 | 10 | whole | 12 | whole | 13 | whole', '51.9 ms'],
+  ['yolov2-tiny', 30, 'stream8 | 8 | whole | 12 | whole | 13 | stream4 | 14 | whole', '57.1 ms'],
   ['yolov2-tiny', 20, 'stream4 | 6 | whole | 12 | stream2 | 13 | stream1 | 14 | whole', 'needs 26.4M'],
 ] as const;
 
