@@ -124,7 +124,8 @@ class JoinRewriter {
     const nodes = this.#graph.nodes.flatMap((node) => this.#instead.get(node) ?? [node]);
     const read = new Set([...nodes.flatMap(({ inputs }) => inputs), ...this.#graph.outputs]);
     const tensors = this.#list.tensors.map((tensor, index) => this.#reshaped(tensor, index));
-    const isNeeded = ({ op, outputs }: Node) => op !== 'ReorderOutput' || outputs.some((at) => read.has(at));
+    const isNeeded = (node: Node) =>
+      !isReorder(node, 'ReorderOutput') || node.outputs.some((tensor) => read.has(tensor));
     return { ...this.#graph, nodes: nodes.filter(isNeeded), tensors };
   }
 
