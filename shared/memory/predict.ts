@@ -51,7 +51,7 @@ export interface SegmentPrediction {
 }
 
 /** One session: graph, kernels and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
-const SESSION_BYTES = 0.3 * 2 ** 20;
+const SESSION_BYTES = 0.5 * 2 ** 20;
 const NODE_BYTES = 12 * 2 ** 10;
 
 /**
@@ -148,19 +148,21 @@ export function fixedBytes(
 }
 
 /**
- * What a step takes over what lives in it, where memory is retained: the rest lies idle between blocks. Tiles are of
- * several sizes, a whole map's blocks are large. bench/predictor.
+ * What a step takes over what lives in it. Where memory is retained the rest lies idle between blocks: tiles are of
+ * several sizes, a whole map's blocks are large. Trimmed, one block serves all steps of a session, and values aren't
+ * packed in it without gaps. bench/predictor.
  */
-const RETAINED_RATIOS: Readonly<Record<Segment['kind'], number>> = {
-  whole: 2.7,
-  tiles: 3.6,
-  stream: 2.5,
-  'streamed-tiles': 2.5,
+const STEP_RATIOS: Readonly<Record<Malloc, Readonly<Record<Segment['kind'], number>>>> = {
+  trimmed: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
+  retained: { whole: 3, tiles: 4.2, stream: 2.7, 'streamed-tiles': 2.7 },
 };
 
-/** The same, however memory is treated. */
-export function stepRatio(kind: Segment['kind'], { malloc }: Pick<PredictSettings, 'malloc'>): number {
-  return malloc === 'retained' ? RETAINED_RATIOS[kind] : 1;
+/** As above, in total. */
+export function stepRatio(
+  kind: Segment['kind'],
+  { malloc = 'trimmed' }: Pick<PredictSettings, 'malloc'>,
+): number {
+  return STEP_RATIOS[malloc][kind];
 }
 
 /** Bytes of each session, its kernels apart. */

@@ -23,7 +23,7 @@ export interface PlannedSegment {
 }
 
 /** Goes up when the same graph and budget may give another plan or prediction: stored plans are of one version. */
-export const PLANNER_VERSION = '5';
+export const PLANNER_VERSION = '6';
 
 export interface Plan {
   readonly notation: string;
