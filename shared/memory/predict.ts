@@ -51,7 +51,7 @@ export interface SegmentPrediction {
 }
 
 /** One session: graph, kernels and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
-const SESSION_BYTES = 0.5 * 2 ** 20;
+const SESSION_BYTES = 0.3 * 2 ** 20;
 const NODE_BYTES = 12 * 2 ** 10;
 
 /**
@@ -154,7 +154,7 @@ export function fixedBytes(
  */
 const STEP_RATIOS: Readonly<Record<Malloc, Readonly<Record<Segment['kind'], number>>>> = {
   trimmed: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
-  retained: { whole: 3, tiles: 4.2, stream: 2.7, 'streamed-tiles': 2.7 },
+  retained: { whole: 2.7, tiles: 4.2, stream: 2.5, 'streamed-tiles': 2.5 },
 };
 
 /** As above, in total. */
