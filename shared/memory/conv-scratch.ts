@@ -7,8 +7,8 @@ import type { RunStep } from './run-step.js';
 const SLICE_BYTES = 64 * 1024;
 
 /**
- * Bytes of ONNX Runtime's Conv workspace for float32: none in blocked order; in NCHW order none for a plain 1x1; the full im2col
- * matrix if there are fewer output pixels than filters; else one slice a thread.
+ * Bytes of ONNX Runtime's Conv workspace for float32: none in blocked order; in NCHW order none for a plain 1x1, the
+ * full im2col matrix if there are fewer output pixels than filters, else one slice a thread.
  * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare; checked by the allocator's log, 1.30.
  */
 export function convScratchBytes(graph: Graph, node: Node, { shapeOf, level, threads }: RunStep): number {
