@@ -2,8 +2,8 @@
  * Costs of this device, as `mafat calibrate` measured them and real runs have corrected them since.
  *
  * Correction: the median of measured over predicted latency, of the runs kept for a way to run (kernels and threads),
- * scales its costs; runs are kept with what the measured costs alone predict. It takes MIN_RUNS to count, and stays within LIMITS: a board that was throttled or busy for a week
- * must not spoil the profile.
+ * scales its costs; runs are kept with what the measured costs alone predict. It takes MIN_RUNS to count, and stays
+ * within LIMITS: a board that was throttled or busy for a week must not spoil the profile.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

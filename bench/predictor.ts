@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { parseCount, parseThreads } from '../agent/cli/parse-options.js';
+import { parseCount, parseMalloc, parseThreads } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/device-profiles.js';
 import type { Network } from '../agent/open-model.js';
@@ -117,13 +117,6 @@ function readFlags(): Flags {
     .option('--json <file>', 'write all figures')
     .parse()
     .opts<Flags>();
-}
-
-function parseMalloc(text: string): Malloc {
-  const malloc = MALLOCS.find((kind) => kind === text);
-  if (malloc === undefined)
-    throw new RangeError(`Cannot sweep malloc "${text}": expected ${MALLOCS.join(', ')}`);
-  return malloc;
 }
 
 function plansOf(
