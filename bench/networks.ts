@@ -7,8 +7,9 @@ import { DEFINITIONS } from '../agent/models/definitions.js';
 import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import type { ImportOptions } from '../agent/models/import-model.js';
 import { storeNetwork } from '../agent/models/import-model.js';
+import { rgbInputOf } from '../agent/models/rgb-input.js';
 import type { Graph } from '../shared/index.js';
-import { knownShape, tensorAt } from '../shared/index.js';
+
 import { mobileNetV2, resNet18 } from './networks-graphs.js';
 import { YOLO_FASTEST } from './networks-yolo-fastest.js';
 
@@ -80,22 +81,9 @@ function built(name: string, build: () => Graph, plans: readonly string[]): Benc
     const graph = build();
     const source = { kind: 'synthetic' as const, files: [name] };
     return storeNetwork(
-      { graph, input: inputOf(graph), source, decoderOf: () => ({ kind: 'raw' }) },
+      { graph, input: rgbInputOf(graph), source, decoderOf: () => ({ kind: 'raw' }) },
       options,
     );
   };
   return { name, plans, save };
-}
-
-function inputOf(graph: Graph) {
-  const image = tensorAt(graph, graph.inputs[0] ?? -1);
-  const [, , height = 0, width = 0] = knownShape(image);
-  const format = {
-    channels: 3,
-    layout: 'nchw',
-    dtype: 'float32',
-    resize: 'stretch',
-    colorOrder: 'rgb',
-  } as const;
-  return { name: image.name, width, height, ...format, scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
 }

@@ -19,13 +19,12 @@ import {
   latencyOf,
   MALLOCS,
   parsePlan,
-  tensorAt,
 } from '../../shared/index.js';
 import { compilePlan } from '../engine/compile.js';
 import { Executor } from '../engine/executor-client.js';
 import { ModelOptimizer } from '../engine/model-optimizer.js';
-import type { ImageInput } from '../engine/protocol.js';
 import { DATA_FILE } from '../models/model-store.js';
+import { rgbInputOf } from '../models/rgb-input.js';
 import type { Probe } from './probes.js';
 import { makeProbes } from './probes.js';
 
@@ -122,7 +121,7 @@ function jobsOf(
 
 async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortSignal): Promise<Sample> {
   const options = signal === undefined ? {} : { signal };
-  const input = inputOf(probe);
+  const input = rgbInputOf(probe.graph);
   const compiled = compilePlan(probe.graph, plan, { folder: probe.folder, input });
   const program = await new ModelOptimizer().optimize(compiled, options);
   await executor.ask({ kind: 'load', program }, options);
@@ -141,19 +140,6 @@ async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortS
   }
   const latencyMs = latencies.sort((a, b) => a - b)[RUNS.taken] ?? 0;
   return { settings: plan.settings, work: countPlanWork(probe.graph, plan), latencyMs };
-}
-
-function inputOf({ graph }: Probe): ImageInput {
-  const { name, shape } = tensorAt(graph, graph.inputs[0] ?? -1);
-  const [, , height = 0, width = 0] = shape ?? [];
-  const format = {
-    channels: 3,
-    layout: 'nchw',
-    dtype: 'float32',
-    resize: 'stretch',
-    colorOrder: 'rgb',
-  } as const;
-  return { name, width, height, ...format, scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
 }
 
 function fitAll(
