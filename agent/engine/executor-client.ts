@@ -20,8 +20,8 @@ export class ExecutorError extends Error {
  * glibc's settings, fixed when a process starts. `trimmed`: whatever has 128 KiB or more goes back to the system when
  * freed; huge pages, where the system has them, make that fewer faults. `retained`: what was got is kept, and there are
  * no faults. It has one arena and pages of the usual size: with two arenas and huge pages the same plans are no faster
- * and most take more, some by a third (docs/benchmarks.md). Without either glibc raises its thresholds as it goes (159 MB
- * against 80; research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
+ * and most take more, some by a third (docs/benchmarks.md). Without either glibc raises its thresholds as it goes
+ * (159 MB against 80; research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
  */
 const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
   trimmed: {
