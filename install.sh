@@ -72,7 +72,7 @@ case "${1:-}" in
     check_node
     install_packages
     build
-    exec node dist/bench/demo.js "${@:2}"
+    exec node dist/demo/main.js "${@:2}"
     ;;
   --test)
     check_node

@@ -8,28 +8,33 @@ import pidusage from 'pidusage';
 import type { Logger } from 'pino';
 import type { NodeHealth, NodeInfo } from '../shared/index.js';
 import { modelOfInferTopic, nodeTopics, RequestError } from '../shared/index.js';
+import { computeBudget } from './board/budget.js';
+import { MemoryMonitor } from './board/memory-monitor.js';
+import type { MemoryReading } from './board/read-memory.js';
+import { readMemory } from './board/read-memory.js';
 import type { Camera } from './camera/camera.js';
 import { CameraPump } from './camera/camera-pump.js';
 import { FileCamera } from './camera/file-camera.js';
 import { SyntheticCamera } from './camera/synthetic-camera.js';
 import type { CameraConfig, Config } from './config/config-schema.js';
 import { decodeOutputs } from './decode/decode-outputs.js';
-import { describeCamera, describeModelHealth, describeModels, describeProcesses } from './describe-node.js';
-import { readProfile } from './device-profiles.js';
 import { InferenceEngine } from './engine/inference-engine.js';
-import type { ImageSource } from './engine/protocol.js';
-import { computeBudget } from './memory/budget.js';
-import { MemoryMonitor } from './memory/memory-monitor.js';
-import type { MemoryReading } from './memory/read-memory.js';
-import { readMemory } from './memory/read-memory.js';
-import { ModelRuntime } from './model-runtime.js';
+import type { ImageSource } from './engine/wire/protocol.js';
 import type { ModelStore } from './models/model-store.js';
-import { openModel } from './open-model.js';
+import { readProfile } from './planning/device-profiles.js';
+import { ModelRuntime } from './planning/model-runtime.js';
+import { openModel } from './planning/open-model.js';
+import {
+  describeCamera,
+  describeModelHealth,
+  describeModels,
+  describeProcesses,
+} from './report/describe-node.js';
 import { answerRequest, errorBody } from './serve/answer-request.js';
-import { EmbeddedBroker } from './serve/embedded-broker.js';
-import type { LinkMessage } from './serve/mqtt-link.js';
-import { MqttLink } from './serve/mqtt-link.js';
-import { MAX_PACKET_BYTES } from './serve/packet-limit.js';
+import { EmbeddedBroker } from './serve/broker/embedded-broker.js';
+import { MAX_PACKET_BYTES } from './serve/broker/packet-limit.js';
+import type { LinkMessage } from './serve/mqtt/mqtt-link.js';
+import { MqttLink } from './serve/mqtt/mqtt-link.js';
 import { Store } from './store/store.js';
 
 export interface AgentOptions {

@@ -3,7 +3,7 @@
  * process of its own, that is idle when started: its runtime has run something trivial, its model isn't loaded.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OutputTensor } from '../agent/engine/protocol.js';
+import type { OutputTensor } from '../agent/engine/wire/protocol.js';
 import type { Level, Plan } from '../shared/index.js';
 
 /** Who a contestant is for: what is usual, what the paper does, what we do. */

@@ -1,6 +1,6 @@
 /** One turn of one contestant in bench/latency-memory: its own process, from idle to the last of its runs. */
-import { PeakMeter } from '../agent/engine/process-memory.js';
-import type { OutputTensor } from '../agent/engine/protocol.js';
+import { PeakMeter } from '../agent/board/process-memory.js';
+import type { OutputTensor } from '../agent/engine/wire/protocol.js';
 import type { Contestant } from './contestant.js';
 import { settle } from './contestant.js';
 import { readProcessors, stolenRatio } from './stolen-time.js';

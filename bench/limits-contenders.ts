@@ -1,7 +1,7 @@
 /** Who takes part in bench/limits. */
 import type { CommandContext } from '../agent/cli/context.js';
 import { median } from '../agent/cli/print.js';
-import { planNetwork, STRATEGIES } from '../agent/open-model.js';
+import { planNetwork, STRATEGIES } from '../agent/planning/open-model.js';
 import type { Plan } from '../shared/index.js';
 import { BudgetError } from '../shared/index.js';
 import type { Contestant, Party } from './contestant.js';

@@ -1,11 +1,12 @@
 /** Contestants that run in our executor, by a plan. */
-import { compilePlan } from '../agent/engine/compile.js';
+
+import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
+import { compilePlan } from '../agent/engine/compile/compile.js';
 import { Executor } from '../agent/engine/executor-client.js';
-import { ModelOptimizer } from '../agent/engine/model-optimizer.js';
-import type { OutputTensor, Program } from '../agent/engine/protocol.js';
+import type { OutputTensor, Program } from '../agent/engine/wire/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
-import type { Network, PlanRequest } from '../agent/open-model.js';
-import { planNetwork, STRATEGIES } from '../agent/open-model.js';
+import type { Network, PlanRequest } from '../agent/planning/open-model.js';
+import { planNetwork, STRATEGIES } from '../agent/planning/open-model.js';
 import type { Plan } from '../shared/index.js';
 import { BudgetError } from '../shared/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';

@@ -5,7 +5,7 @@
  *     node dist/bench/rounding.js
  */
 import { formatTable, printLine } from '../agent/cli/print.js';
-import { Session } from '../agent/engine/onnx-runtime.js';
+import { Session } from '../agent/engine/child/onnx-runtime.js';
 import { GraphBuilder, mulberry32, writeOnnx } from '../shared/index.js';
 
 const WIDTHS = [1, 2, 3, 5, 7, 8, 11, 16, 23, 32];

@@ -14,14 +14,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { readProcessMemory } from '../agent/board/process-memory.js';
 import { formatBytes, formatTable, median, printLine } from '../agent/cli/print.js';
 import { startProgress } from '../agent/cli/progress.js';
-import { readProcessMemory } from '../agent/engine/process-memory.js';
-import { MqttLink } from '../agent/serve/mqtt-link.js';
+import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
+import { DEMO_NODE, DemoAgent } from '../demo/agent-process.js';
+import { DEMO_MODEL, makeDemoModel } from '../demo/demo-model.js';
 import type { NodeHealth } from '../shared/index.js';
 import { inferTopic, nodeTopics } from '../shared/index.js';
-import { DEMO_NODE, DemoAgent } from './demo-agent.js';
-import { DEMO_MODEL, makeDemoModel } from './demo-model.js';
 import { drawImage } from './draw-image.js';
 
 const BUDGET = '40M';

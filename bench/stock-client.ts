@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { readProcessMemory } from '../agent/engine/process-memory.js';
+import { readProcessMemory } from '../agent/board/process-memory.js';
 
 export interface LineRequest {
   /** `check` is a run that answers with its outputs. */

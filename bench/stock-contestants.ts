@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MODEL_FILE } from '../agent/models/model-store.js';
 import { inputShape } from '../agent/models/specialize.js';
-import type { Network } from '../agent/open-model.js';
+import type { Network } from '../agent/planning/open-model.js';
 import type { Level } from '../shared/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
 import { DEADLINE_MS } from './contestant.js';

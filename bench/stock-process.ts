@@ -9,7 +9,7 @@
  */
 import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { writeTrivialModel } from '../agent/engine/trivial-model.js';
+import { writeTrivialModel } from '../agent/engine/child/trivial-model.js';
 import type { Level } from '../shared/index.js';
 import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
 import { noiseInput } from './stock-input.js';

@@ -1,6 +1,6 @@
 /** A client of a real agent, for tests. */
 import type { TestContext } from 'node:test';
-import { MqttLink } from '../agent/serve/mqtt-link.js';
+import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
 import { until } from './start-agent.js';
 
 const REPLY = 'mafat/clients/tester/answers';

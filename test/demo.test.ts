@@ -1,4 +1,4 @@
-/** What `./install.sh --demo` shows. bench/ is no part of this project's compilation, so it is loaded as it is built. */
+/** What `./install.sh --demo` shows. demo/ is no part of this project's compilation, so it is loaded as it is built. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from './fixtures.js';
 
-const BENCH = new URL('../bench/', import.meta.url);
+const DEMO = new URL('../demo/', import.meta.url);
 
 type State = object;
 
@@ -22,8 +22,8 @@ interface DemoModules {
 }
 
 async function loadDemo(): Promise<DemoModules> {
-  const files = ['demo-state.js', 'demo-text.js', 'demo-view.js'];
-  const modules = await Promise.all(files.map((file) => import(new URL(file, BENCH).href)));
+  const files = ['state.js', 'text.js', 'view.js'];
+  const modules = await Promise.all(files.map((file) => import(new URL(file, DEMO).href)));
   return Object.assign({}, ...modules) as DemoModules;
 }
 
@@ -85,7 +85,7 @@ test('redraw() goes up over what was drawn and cuts lines to the terminal', asyn
 
 test('the demo reports a change of plan in plain lines when its output is piped, and leaves nothing behind', (context) => {
   const folder = temporaryFolder(context);
-  const demo = fileURLToPath(new URL('demo.js', BENCH));
+  const demo = fileURLToPath(new URL('main.js', DEMO));
   const { status, stdout, stderr } = spawnSync(process.execPath, [demo, '--seconds', '24'], {
     encoding: 'utf8',
     env: { ...process.env, TMPDIR: folder },

@@ -1,6 +1,6 @@
-import { compilePlan } from '../agent/engine/compile.js';
-import { ProgramRunner, packOutput } from '../agent/engine/program-runner.js';
-import type { ImageInput, OutputTensor } from '../agent/engine/protocol.js';
+import { ProgramRunner, packOutput } from '../agent/engine/child/program-runner.js';
+import { compilePlan } from '../agent/engine/compile/compile.js';
+import type { ImageInput, OutputTensor } from '../agent/engine/wire/protocol.js';
 import type { Graph, Plan } from '../shared/index.js';
 import { knownShape, mulberry32, tensorAt } from '../shared/index.js';
 

@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { compilePlan } from '../agent/engine/compile.js';
-import { ProgramRunner, packOutput } from '../agent/engine/program-runner.js';
-import type { OutputTensor, Program, SessionProgram } from '../agent/engine/protocol.js';
+import { ProgramRunner, packOutput } from '../agent/engine/child/program-runner.js';
+import { compilePlan } from '../agent/engine/compile/compile.js';
+import type { OutputTensor, Program, SessionProgram } from '../agent/engine/wire/protocol.js';
 import type { Graph, PredictSettings } from '../shared/index.js';
 import {
   buildPlan,

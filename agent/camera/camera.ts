@@ -1,4 +1,4 @@
-import type { ImageSource } from '../engine/protocol.js';
+import type { ImageSource } from '../engine/wire/protocol.js';
 
 /** Where frames come from. `start` and `stop` own all effects; `stop` may be called again. */
 export interface Camera {

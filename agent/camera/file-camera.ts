@@ -1,4 +1,4 @@
-import type { ImageSource } from '../engine/protocol.js';
+import type { ImageSource } from '../engine/wire/protocol.js';
 import type { Camera } from './camera.js';
 import { FrameClock } from './camera.js';
 

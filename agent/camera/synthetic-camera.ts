@@ -1,5 +1,5 @@
 /** A camera that needs no hardware: coloured shapes that move over a gradient. */
-import type { ImageSource } from '../engine/protocol.js';
+import type { ImageSource } from '../engine/wire/protocol.js';
 import type { Camera } from './camera.js';
 import { FrameClock } from './camera.js';
 

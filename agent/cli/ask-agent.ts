@@ -1,7 +1,7 @@
 /** What `infer` and `status` share: where the agent is, and waiting for what it says over MQTT. */
 import type { Command } from 'commander';
-import type { LinkMessage } from '../serve/mqtt-link.js';
-import { MqttLink } from '../serve/mqtt-link.js';
+import type { LinkMessage } from '../serve/mqtt/mqtt-link.js';
+import { MqttLink } from '../serve/mqtt/mqtt-link.js';
 import { parseBase, parseCount, parseNode, parseServer } from './parse-options.js';
 
 export interface ServerFlags {

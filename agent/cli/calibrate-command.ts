@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
-import type { Calibration } from '../calibrate/calibrate.js';
-import { calibrate } from '../calibrate/calibrate.js';
-import { defaultStorePath } from '../device-profiles.js';
 import { readDevice, readMachine } from '../engine/machine.js';
+import type { Calibration } from '../planning/calibrate/calibrate.js';
+import { calibrate } from '../planning/calibrate/calibrate.js';
+import { defaultStorePath } from '../planning/device-profiles.js';
 import { Store } from '../store/store.js';
 import { withContext } from './context.js';
 import { formatBytes, formatTable, printJson, printLine } from './print.js';

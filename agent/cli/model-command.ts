@@ -11,7 +11,7 @@ import type { Manifest } from '../models/manifest.js';
 import type { ModelStore } from '../models/model-store.js';
 import { checkModelName } from '../models/model-store.js';
 import { readInputFile } from '../models/read-input.js';
-import { openModel } from '../open-model.js';
+import { openModel } from '../planning/open-model.js';
 import type { CommandContext } from './context.js';
 import { withContext } from './context.js';
 import { parseLayers, parseSeed, parseSize } from './parse-options.js';

@@ -11,9 +11,9 @@ import type {
   WeightsPolicy,
 } from '../../shared/index.js';
 import { BUILT_IN_PROFILE, describeSegments } from '../../shared/index.js';
-import { deviceProfile } from '../device-profiles.js';
-import type { Network, SettingsChoice } from '../open-model.js';
-import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../open-model.js';
+import { deviceProfile } from '../planning/device-profiles.js';
+import type { Network, SettingsChoice } from '../planning/open-model.js';
+import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../planning/open-model.js';
 import { withContext } from './context.js';
 import {
   parseBytes,

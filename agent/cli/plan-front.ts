@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import type { DeviceProfile, FrontPoint, WeightsPolicy } from '../../shared/index.js';
 import { frontOfVariants } from '../../shared/index.js';
-import type { Network, SettingsChoice } from '../open-model.js';
-import { copying, variantsOf } from '../open-model.js';
+import type { Network, SettingsChoice } from '../planning/open-model.js';
+import { copying, variantsOf } from '../planning/open-model.js';
 import { drawChart } from './chart.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 

@@ -1,15 +1,15 @@
 import { Command } from 'commander';
 import type { Plan } from '../../shared/index.js';
-import { deviceProfile } from '../device-profiles.js';
-import type { Network } from '../open-model.js';
-import { openModel } from '../open-model.js';
-import type { NetworkRun } from '../run-network.js';
-import { runNetwork } from '../run-network.js';
+import { deviceProfile } from '../planning/device-profiles.js';
+import type { Network } from '../planning/open-model.js';
+import { openModel } from '../planning/open-model.js';
 import { withContext } from './context.js';
 import { collect, parseCount, parseRatio } from './parse-options.js';
 import type { PlanFlags } from './plan-command.js';
 import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './plan-command.js';
 import { formatBytes, formatMs, formatTable, median, printJson, printLine } from './print.js';
+import type { NetworkRun } from './run-network.js';
+import { runNetwork } from './run-network.js';
 
 interface RunFlags extends PlanFlags {
   readonly image: readonly string[];

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Malloc } from '../../shared/index.js';
-import { InputError } from './input-error.js';
-import { PeakMeter, readProcessMemory } from './process-memory.js';
-import type { Answers, ExecutorMessage, Request } from './protocol.js';
-import { TRANSFER_FLAGS } from './typed-array.js';
+import { PeakMeter, readProcessMemory } from '../board/process-memory.js';
+import { InputError } from './wire/input-error.js';
+import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';
+import { TRANSFER_FLAGS } from './wire/typed-array.js';
 
 /** The executor ended or hung; the request is lost, and a new executor is needed. */
 export class ExecutorError extends Error {
@@ -98,7 +98,7 @@ export class Executor {
 
   /** Resolves when the executor is idle and measured. @throws {ExecutorError} if it can't start. */
   async start(): Promise<void> {
-    const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), {
+    const child = fork(fileURLToPath(new URL('./child/executor.js', import.meta.url)), {
       execArgv: NODE_FLAGS,
       serialization: 'advanced',
       env: { ...process.env, ...MALLOC_ENVIRONMENTS[this.malloc], ...PRIVACY_ENVIRONMENT },

@@ -7,12 +7,12 @@
  * an executor that was killed.
  */
 import type { Graph, Malloc, Plan } from '../../shared/index.js';
-import type { CompileOptions } from './compile.js';
-import { compilePlan } from './compile.js';
+import { readProcessMemory } from '../board/process-memory.js';
+import { ModelOptimizer } from './blocked/model-optimizer.js';
+import type { CompileOptions } from './compile/compile.js';
+import { compilePlan } from './compile/compile.js';
 import { Executor, ExecutorError } from './executor-client.js';
-import { ModelOptimizer } from './model-optimizer.js';
-import { readProcessMemory } from './process-memory.js';
-import type { ImageSource, RunResult, TensorSource } from './protocol.js';
+import type { ImageSource, RunResult, TensorSource } from './wire/protocol.js';
 
 /** What the engine needs to run a model. */
 export interface EngineModel {

@@ -19,10 +19,10 @@ import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineRun, InferenceEngine } from '../engine/inference-engine.js';
 import { BusyError } from '../engine/inference-engine.js';
-import { InputError } from '../engine/input-error.js';
-import type { ImageSource, OutputTensor, TensorSource } from '../engine/protocol.js';
-import { valuesOf } from '../engine/typed-array.js';
-import type { ModelRuntime } from '../model-runtime.js';
+import { InputError } from '../engine/wire/input-error.js';
+import type { ImageSource, OutputTensor, TensorSource } from '../engine/wire/protocol.js';
+import { valuesOf } from '../engine/wire/typed-array.js';
+import type { ModelRuntime } from '../planning/model-runtime.js';
 
 export interface RequestMessage {
   readonly model: string;

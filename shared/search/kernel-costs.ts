@@ -4,13 +4,13 @@
  */
 import type { Graph, Node } from '../graph/graph.js';
 import { knownShape, tensorAt } from '../graph/graph.js';
-import { convScratchBytes } from '../memory/conv-scratch.js';
-import type { Work } from '../memory/device-profile.js';
-import { latencyOf } from '../memory/device-profile.js';
-import { countOperationWork, isActivation } from '../memory/latency.js';
-import { runsInPlace } from '../memory/lifetimes.js';
-import { countMacs } from '../memory/macs.js';
-import type { KernelSettings } from '../memory/run-step.js';
+import { convScratchBytes } from '../predict/conv-scratch.js';
+import type { Work } from '../predict/device-profile.js';
+import { latencyOf } from '../predict/device-profile.js';
+import { countOperationWork, isActivation } from '../predict/latency.js';
+import { runsInPlace } from '../predict/lifetimes.js';
+import { countMacs } from '../predict/macs.js';
+import type { KernelSettings } from '../predict/run-step.js';
 import { wholeShapes } from '../tile/tile-shape.js';
 
 export interface KernelCost {

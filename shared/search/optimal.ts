@@ -19,9 +19,9 @@
  */
 import type { Graph } from '../graph/graph.js';
 import { memoByGraph } from '../graph/memo.js';
-import { BUILT_IN_PROFILE } from '../memory/built-in-profile.js';
-import { costsFor } from '../memory/device-profile.js';
-import { fixedBytes, sessionShare } from '../memory/predict.js';
+import { BUILT_IN_PROFILE } from '../predict/built-in-profile.js';
+import { costsFor } from '../predict/device-profile.js';
+import { fixedBytes, sessionShare } from '../predict/predict.js';
 import { WHOLE } from '../tile/mode.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';

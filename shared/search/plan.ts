@@ -4,14 +4,14 @@
  */
 import type { Graph } from '../graph/graph.js';
 import type { NodeRange } from '../graph/segment-graph.js';
-import type { Work } from '../memory/device-profile.js';
-import { emptyWork, WORK_KINDS } from '../memory/device-profile.js';
-import { countWork } from '../memory/latency.js';
-import { predictStepPeaks } from '../memory/lifetimes.js';
-import type { PredictSettings, SegmentPrediction } from '../memory/predict.js';
-import { predictSegments } from '../memory/predict.js';
-import type { RunSettings } from '../memory/run-settings.js';
-import { sessionsOf } from '../memory/session-run.js';
+import type { Work } from '../predict/device-profile.js';
+import { emptyWork, WORK_KINDS } from '../predict/device-profile.js';
+import { countWork } from '../predict/latency.js';
+import { predictStepPeaks } from '../predict/lifetimes.js';
+import type { PredictSettings, SegmentPrediction } from '../predict/predict.js';
+import { predictSegments } from '../predict/predict.js';
+import type { RunSettings } from '../predict/run-settings.js';
+import { sessionsOf } from '../predict/session-run.js';
 import type { Segment } from '../tile/segment.js';
 import { linkStreams, modesOf, planRange } from '../tile/segment.js';
 import type { PlanNotation } from './notation.js';

@@ -6,7 +6,7 @@
  * before and behind, such as in the middle of an inverted residual.
  */
 import type { Graph } from '../graph/graph.js';
-import { isActivation } from '../memory/latency.js';
+import { isActivation } from '../predict/latency.js';
 import type { RangeMaps } from './range-maps.js';
 
 /** Nodes from which on a graph is large. */

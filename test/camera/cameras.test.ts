@@ -5,7 +5,7 @@ import { FrameClock } from '../../agent/camera/camera.js';
 import { FileCamera } from '../../agent/camera/file-camera.js';
 import { FrameSlot } from '../../agent/camera/frame-slot.js';
 import { drawFrame, SyntheticCamera } from '../../agent/camera/synthetic-camera.js';
-import type { ImageSource } from '../../agent/engine/protocol.js';
+import type { ImageSource } from '../../agent/engine/wire/protocol.js';
 import { until } from '../start-agent.js';
 
 test('SyntheticCamera gives frames that move, until it is stopped', async () => {

@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { askAgent } from '../../agent/cli/ask-agent.js';
 import { runMafat, temporaryFolder } from '../fixtures.js';
 import { freePort } from '../serve/brokers.js';
-import { skipWithoutMosquitto, startEmbedded, startMosquitto } from '../serve/mqtt-link-brokers.js';
-import { openLink } from '../serve/mqtt-link-client.js';
+import { skipWithoutMosquitto, startEmbedded, startMosquitto } from '../serve/mqtt/mqtt-link-brokers.js';
+import { openLink } from '../serve/mqtt/mqtt-link-client.js';
 
 const SERVER = 'mqtt://127.0.0.1:1';
 

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeOutputs, needsValues } from '../../agent/decode/decode-outputs.js';
 import type { Detection } from '../../agent/decode/detection.js';
-import type { OutputTensor, RunResult } from '../../agent/engine/protocol.js';
-import { marginOf, shownSize } from '../../agent/engine/shown-size.js';
+import type { OutputTensor, RunResult } from '../../agent/engine/wire/protocol.js';
+import { marginOf, shownSize } from '../../agent/engine/wire/shown-size.js';
 import type { Decoder, InputSpec, Manifest } from '../../agent/models/manifest.js';
 
 test('decodeOutputs() gives names and shapes when the decoder is raw', () => {

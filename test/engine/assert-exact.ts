@@ -1,7 +1,7 @@
 /** The law of exactness, on ONNX Runtime itself. */
 import assert from 'node:assert/strict';
-import type { OutputTensor } from '../../agent/engine/protocol.js';
-import { verifyOutputs } from '../../agent/verify-outputs.js';
+import { verifyOutputs } from '../../agent/cli/verify-outputs.js';
+import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
 import type { Graph, Plan, PredictSettings } from '../../shared/index.js';
 import { buildPlan, float32Values, foldChannelAffine, foldPads, parsePlan } from '../../shared/index.js';
 import { graphOf } from '../notation.js';

@@ -7,9 +7,9 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { compilePlan } from '../../agent/engine/compile.js';
+import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor } from '../../agent/engine/executor-client.js';
-import type { OutputTensor, Program } from '../../agent/engine/protocol.js';
+import type { OutputTensor, Program } from '../../agent/engine/wire/protocol.js';
 import type { RunSettings } from '../../shared/index.js';
 import { buildPlan, parsePlan } from '../../shared/index.js';
 import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { compilePlan } from '../../agent/engine/compile.js';
+import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor, ExecutorError } from '../../agent/engine/executor-client.js';
-import type { Program } from '../../agent/engine/protocol.js';
+import type { Program } from '../../agent/engine/wire/protocol.js';
 import { buildPlan, parsePlan } from '../../shared/index.js';
 import { smallPng } from '../fixtures.js';
 import { graphOf } from '../notation.js';

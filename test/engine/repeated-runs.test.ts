@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compilePlan } from '../../agent/engine/compile.js';
+import { ProgramRunner, packOutput } from '../../agent/engine/child/program-runner.js';
+import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor } from '../../agent/engine/executor-client.js';
-import { ProgramRunner, packOutput } from '../../agent/engine/program-runner.js';
 import { buildPlan, parsePlan } from '../../shared/index.js';
 import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compilePlan } from '../../agent/engine/compile.js';
-import { ProgramRunner, packOutput } from '../../agent/engine/program-runner.js';
-import type { OutputTensor } from '../../agent/engine/protocol.js';
-import { verifyOutputs } from '../../agent/verify-outputs.js';
+import { verifyOutputs } from '../../agent/cli/verify-outputs.js';
+import { ProgramRunner, packOutput } from '../../agent/engine/child/program-runner.js';
+import { compilePlan } from '../../agent/engine/compile/compile.js';
+import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
 import type { Graph, Level, Plan } from '../../shared/index.js';
 import { buildPlan, GraphBuilder, mulberry32, parsePlan, tensorAt } from '../../shared/index.js';
 import { isGraph, randomGraph } from '../random-graph.js';

@@ -1,7 +1,7 @@
 /** A network, plans of it and inputs to run on by turns. */
 import { readFileSync } from 'node:fs';
 import type { Executor } from '../../agent/engine/executor-client.js';
-import type { ImageSource, TensorSource } from '../../agent/engine/protocol.js';
+import type { ImageSource, TensorSource } from '../../agent/engine/wire/protocol.js';
 import { mulberry32 } from '../../shared/index.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';

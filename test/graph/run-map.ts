@@ -1,9 +1,9 @@
 /** Plain maps through a graph on ONNX Runtime, to compare with a naive loop over them. */
 import assert from 'node:assert/strict';
-import { Session } from '../../agent/engine/onnx-runtime.js';
+import { Session } from '../../agent/engine/child/onnx-runtime.js';
 import type { Graph } from '../../shared/index.js';
 import { mulberry32, tensorAt, writeOnnx } from '../../shared/index.js';
-import { inputShape } from './darknet-network.js';
+import { inputShape } from '../darknet/darknet-network.js';
 
 /** Values of one map, channel by channel and row by row. */
 export interface PlainMap {

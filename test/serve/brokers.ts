@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EmbeddedBroker } from '../../agent/serve/embedded-broker.js';
+import { EmbeddedBroker } from '../../agent/serve/broker/embedded-broker.js';
 
 export interface StartedBroker {
   readonly url: string;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Session } from '../../agent/engine/onnx-runtime.js';
+import { Session } from '../../agent/engine/child/onnx-runtime.js';
 import type { Graph, LinkGraph, Phase, StreamLink } from '../../shared/index.js';
 import {
   buildLinkGraph,

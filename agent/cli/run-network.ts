@@ -1,0 +1,152 @@
+/** Runs a planned network on images in an executor of its own, measured; and verifies it against the untiled run. */
+import type { Malloc, Plan } from '../../shared/index.js';
+import { buildPlan } from '../../shared/index.js';
+import type { DecodedImage } from '../decode/decode-outputs.js';
+import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
+import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
+import { compilePlan } from '../engine/compile/compile.js';
+import { Executor } from '../engine/executor-client.js';
+import type { OutputTensor, Program, RunResult } from '../engine/wire/protocol.js';
+import type { Network } from '../planning/open-model.js';
+import type { Verification } from './verify-outputs.js';
+import { verifyOutputs, worstOf } from './verify-outputs.js';
+
+export interface RunOptions {
+  readonly images: readonly string[];
+  readonly repeat: number;
+  readonly threshold?: number;
+  readonly verify: boolean;
+  readonly onProgress?: (text: string) => void;
+  /** Told why weights will be on the heap, which the plan doesn't count. */
+  readonly onUnmapped?: (reason: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface NetworkRun {
+  readonly measured: {
+    readonly idleBytes: number;
+    readonly workingBytes: number;
+    /** Each image in turn, `repeat` times over. */
+    readonly latencyMs: readonly number[];
+  };
+  readonly verify?: Verification;
+  readonly images: readonly (DecodedImage & { readonly file: string })[];
+}
+
+export async function runNetwork(network: Network, plan: Plan, options: RunOptions): Promise<NetworkRun> {
+  const run = await withExecutor(plan.settings.malloc, (executor) =>
+    measureRun(executor, { network, plan, options }),
+  );
+  if (!options.verify) return run;
+  return { ...run, verify: await verifyRun({ network, plan, options }) };
+}
+
+interface Job {
+  readonly network: Network;
+  readonly plan: Plan;
+  readonly options: RunOptions;
+  /** Without models saved before: what the others are compared with. */
+  readonly isReference?: boolean;
+}
+
+async function withExecutor<T>(malloc: Malloc, work: (executor: Executor) => Promise<T>): Promise<T> {
+  const executor = new Executor(malloc);
+  try {
+    await executor.start();
+    return await work(executor);
+  } finally {
+    await executor.stop();
+  }
+}
+
+async function measureRun(executor: Executor, { network, plan, options }: Job): Promise<NetworkRun> {
+  const meter = executor.createMeter();
+  meter.start();
+  const latencyMs: number[] = [];
+  const images: (DecodedImage & { file: string })[] = [];
+  try {
+    await loadPlan(executor, { network, plan, options });
+    for (let round = 0; round < options.repeat; round += 1) {
+      for (const file of options.images) {
+        const label = options.repeat === 1 ? file : `${file} (${round + 1}/${options.repeat})`;
+        const result = await runImage(executor, {
+          file,
+          options,
+          label,
+          values: needsValues(network.manifest),
+        });
+        latencyMs.push(result.latencyMs);
+        if (round === 0)
+          images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
+      }
+    }
+    const workingBytes = meter.stop();
+    return { measured: { idleBytes: executor.idleBytes, workingBytes, latencyMs }, images };
+  } finally {
+    meter.stop();
+  }
+}
+
+function signalOf({ signal }: RunOptions): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
+  return threshold === undefined ? {} : { threshold };
+}
+
+async function loadPlan(executor: Executor, { network, plan, options, isReference }: Job): Promise<void> {
+  const { folder, input } = network;
+  const compiled = compilePlan(network.graph, plan, { folder, input });
+  const program = isReference === true ? compiled : await mapWeights(compiled, options);
+  options.onProgress?.('loading');
+  await executor.ask({ kind: 'load', program }, signalOf(options));
+}
+
+function mapWeights(program: Program, options: RunOptions): Promise<Program> {
+  const optimizer = new ModelOptimizer({ onFailed: (reason) => options.onUnmapped?.(reason) });
+  const onSave = () => options.onProgress?.('saving weights in the order of this machine');
+  return optimizer.optimize(program, { ...signalOf(options), onSave });
+}
+
+interface ImageRun {
+  readonly file: string;
+  readonly options: RunOptions;
+  readonly label: string;
+  readonly values: boolean;
+}
+
+function runImage(executor: Executor, { file, options, label, values }: ImageRun): Promise<RunResult> {
+  options.onProgress?.(label);
+  return executor.ask(
+    { kind: 'run', image: { kind: 'file', path: file }, outputs: values ? 'values' : 'shapes' },
+    {
+      onProgress: (step, steps) => options.onProgress?.(`${label}: step ${step} of ${steps}`),
+      ...signalOf(options),
+    },
+  );
+}
+
+/** One more run of the plan and one of the untiled network, each in an executor of its own; not measured. */
+async function verifyRun(job: Job): Promise<Verification> {
+  const { network, plan } = job;
+  const { malloc } = plan.settings;
+  const untiled = buildPlan(network.graph, { modes: [{ kind: 'whole' }], cuts: [] }, plan.settings);
+  const outputs = await withExecutor(malloc, (executor) => collectOutputs(executor, job));
+  const reference = await withExecutor(malloc, (executor) =>
+    collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
+  );
+  const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
+  const verified = reference.map((expected, at) => verifyOutputs(outputs[at] ?? [], expected, { bitExact }));
+  return worstOf(verified);
+}
+
+async function collectOutputs(executor: Executor, job: Job): Promise<readonly (readonly OutputTensor[])[]> {
+  await loadPlan(executor, job);
+  const collected: (readonly OutputTensor[])[] = [];
+  for (const file of job.options.images) {
+    const label = `verifying ${file} (${job.plan.notation})`;
+    collected.push((await runImage(executor, { file, options: job.options, label, values: true })).outputs);
+  }
+  return collected;
+}

@@ -1,0 +1,95 @@
+import type { OutputTensor } from '../engine/wire/protocol.js';
+import { valuesOf } from '../engine/wire/typed-array.js';
+
+/** How far outputs are from those of the untiled run, by the law of exactness. */
+export interface Verification {
+  readonly maxAbsDiff: number;
+  readonly maxAbsReference: number;
+  /** The law holds: difference 0, or at most 1e-5 of the largest reference where the plan allows for that. */
+  readonly exact: boolean;
+}
+
+/** Largest difference allowed where Convs are too small to be equal bit for bit, relative to max|reference|. */
+const RELATIVE_TOLERANCE = 1e-5;
+
+export interface VerifyOptions {
+  /** The plan promises equality bit for bit. */
+  readonly bitExact: boolean;
+}
+
+/**
+ * Compares outputs with the reference's, by name.
+ *
+ * @throws {RangeError} if the reference can't show anything: not finite, constant, or of another shape.
+ */
+export function verifyOutputs(
+  outputs: readonly OutputTensor[],
+  reference: readonly OutputTensor[],
+  { bitExact }: VerifyOptions,
+): Verification {
+  const compared = reference.map((expected) => {
+    const actual = outputs.find(({ name }) => name === expected.name);
+    if (actual === undefined || actual.shape.join() !== expected.shape.join()) {
+      throw new RangeError(
+        `Cannot verify output "${expected.name}": its shape isn't that of the untiled run`,
+      );
+    }
+    return compareValues(actual, expected, { bitExact });
+  });
+  return worstOf(compared);
+}
+
+/** The law holds for several comparisons if it holds for each. */
+export function worstOf(compared: readonly Verification[]): Verification {
+  return {
+    maxAbsDiff: Math.max(0, ...compared.map(({ maxAbsDiff }) => maxAbsDiff)),
+    maxAbsReference: Math.max(0, ...compared.map(({ maxAbsReference }) => maxAbsReference)),
+    exact: compared.every(({ exact }) => exact),
+  };
+}
+
+function compareValues(
+  actual: OutputTensor,
+  expected: OutputTensor,
+  { bitExact }: VerifyOptions,
+): Verification {
+  const values = numbersOf(actual);
+  const references = numbersOf(expected);
+  checkReference(expected.name, references);
+  let maxAbsDiff = 0;
+  let maxAbsReference = 0;
+  for (const [at, reference] of references.entries()) {
+    const difference = Math.abs((values[at] ?? Number.NaN) - reference);
+    maxAbsDiff = Math.max(maxAbsDiff, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+    maxAbsReference = Math.max(maxAbsReference, Math.abs(reference));
+  }
+  const allowed = bitExact ? 0 : RELATIVE_TOLERANCE * maxAbsReference;
+  return { maxAbsDiff, maxAbsReference, exact: maxAbsDiff <= allowed };
+}
+
+/** @throws {RangeError} if the reference can't show anything. */
+function checkReference(name: string, references: readonly number[]): void {
+  const odd = references.findIndex((value) => !Number.isFinite(value));
+  if (odd >= 0)
+    throw new RangeError(`Cannot verify output "${name}": untiled element ${odd} is ${references[odd]}`);
+  if (references.length > 1 && references.every((value) => value === references[0])) {
+    throw new RangeError(
+      `Cannot verify output "${name}": the reference is constant (${references[0]}) and shows nothing`,
+    );
+  }
+}
+
+function numbersOf({ name, dtype, bytes }: OutputTensor): readonly number[] {
+  if (bytes === undefined) throw new RangeError(`Cannot verify output "${name}": its values weren't fetched`);
+  const values = Array.from(valuesOf(dtype, bytes), Number);
+  return dtype === 'float16' ? values.map(halfToNumber) : values;
+}
+
+/** Value of an IEEE 754 half from its 16 bits. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

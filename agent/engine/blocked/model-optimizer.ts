@@ -1,0 +1,170 @@
+/**
+ * Keeps weights mapped at the levels where convolutions run in blocked layout.
+ *
+ * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A
+ * session that was saved once at that level and is loaded as it is runs the same kernels on the same numbers,
+ * and has its weights mapped. So each segment is saved once for each machine, by an executor of its own: what
+ * that needs (about twice the weights) is over before the program is loaded. Wherever this can't be done
+ * (no room, no permission, weights inside the model) the session is made as ever, and its weights are copied.
+ *
+ * Costs disk: the weights of each segment once more, see `optimized-store.ts` for the limits.
+ */
+import { access, constants } from 'node:fs/promises';
+import { isBlocked } from '../../../shared/index.js';
+import { Executor } from '../executor-client.js';
+import { readMachine } from '../machine.js';
+import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '../wire/protocol.js';
+import type { OptimizedKey } from './optimized-key.js';
+import { keyOf } from './optimized-key.js';
+import { OptimizedStore } from './optimized-store.js';
+
+export interface OptimizerOptions {
+  /** A name for ONNX Runtime's version and the processor; else this machine's. */
+  readonly machine?: string;
+  /** Told why the weights of a session stay on the heap, or why old models weren't removed. */
+  readonly onFailed?: (reason: string) => void;
+}
+
+export interface OptimizeOptions {
+  readonly signal?: AbortSignal;
+  /** Called before a session is saved, which takes seconds. */
+  readonly onSave?: () => void;
+}
+
+/** Whether weights of a stored model can be mapped at the blocked levels, as far as can be told before it is tried. */
+export async function canMapWeights(folder: string): Promise<boolean> {
+  // Without blocked kernels nothing is reordered.
+  if (readMachine() === undefined) return true;
+  try {
+    await access(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export class ModelOptimizer {
+  readonly #options: OptimizerOptions;
+  /** Keys that couldn't be made; tried again by the next process only, since each try costs memory. */
+  readonly #refused = new Set<string>();
+
+  constructor(options: OptimizerOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The program with optimised models wherever there are any, or they can be made. @throws if the signal aborts. */
+  async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
+    const machine = this.#options.machine ?? readMachine();
+    if (!isBlocked(program.settings.level) || machine === undefined) return program;
+    const run = new OptimizerRun(program, {
+      ...options,
+      machine,
+      refused: this.#refused,
+      onFailed: (error) => this.#options.onFailed?.(error instanceof Error ? error.message : String(error)),
+    });
+    try {
+      return await run.optimize();
+    } finally {
+      await run.end();
+    }
+  }
+}
+
+interface RunOptions extends OptimizeOptions {
+  readonly machine: string;
+  readonly refused: Set<string>;
+  readonly onFailed: (error: unknown) => void;
+}
+
+/** One program's way through. */
+class OptimizerRun {
+  readonly #program: Program;
+  readonly #options: RunOptions;
+  readonly #store: OptimizedStore;
+  readonly #used = new Map<string, OptimizedKey>();
+  #executor: Executor | undefined;
+  #made = 0;
+
+  constructor(program: Program, options: RunOptions) {
+    this.#program = program;
+    this.#options = options;
+    this.#store = new OptimizedStore(program.folder, options.machine);
+  }
+
+  async optimize(): Promise<Program> {
+    const segments: SegmentProgram[] = [];
+    for (const segment of this.#program.segments) {
+      const sessions: SessionProgram[] = [];
+      for (const session of segment.sessions) sessions.push(await this.#optimizeSession(session));
+      segments.push({ ...segment, sessions });
+    }
+    return { ...this.#program, segments };
+  }
+
+  /** What was made takes room from what is old. */
+  async end(): Promise<void> {
+    await this.#stopExecutor();
+    if (this.#made === 0) return;
+    const storedBytes = Math.max(...[...this.#used.values()].map((key) => key.storedBytes));
+    await this.#store
+      .prune({ keep: new Set(this.#used.keys()), storedBytes })
+      .catch((error: unknown) => this.#options.onFailed(error));
+  }
+
+  async #optimizeSession(session: SessionProgram): Promise<SessionProgram> {
+    const {
+      folder,
+      settings: { level },
+    } = this.#program;
+    const key = await keyOf({ model: session.model, folder, level }, this.#options.machine);
+    if (key === undefined) return session;
+    this.#used.set(key.name, key);
+    const optimized = (await this.#store.find(key.name)) ?? (await this.#make(key, session.model));
+    return optimized === undefined ? session : { ...session, optimized };
+  }
+
+  async #make({ name, weightsBytes }: OptimizedKey, model: Uint8Array): Promise<OptimizedModel | undefined> {
+    const { refused, onFailed, signal } = this.#options;
+    if (refused.has(name)) return undefined;
+    try {
+      const made = await this.#store.create(name, { weightsBytes, write: (into) => this.#save(model, into) });
+      this.#made += 1;
+      return made;
+    } catch (error) {
+      await this.#stopExecutor();
+      if (signal?.aborted === true) throw error;
+      refused.add(name);
+      onFailed(error);
+      return undefined;
+    }
+  }
+
+  async #save(model: Uint8Array, into: string): Promise<void> {
+    const { signal, onSave } = this.#options;
+    const {
+      folder,
+      settings: { level },
+    } = this.#program;
+    signal?.throwIfAborted();
+    onSave?.();
+    const executor = await this.#startExecutor();
+    await executor.ask(
+      { kind: 'optimize', model, folder, level, into },
+      signal === undefined ? {} : { signal },
+    );
+  }
+
+  async #startExecutor(): Promise<Executor> {
+    if (this.#executor === undefined) {
+      this.#executor = new Executor();
+      await this.#executor.start();
+    }
+    return this.#executor;
+  }
+
+  /** It may be lost; the next segment may need less and is given a new one. */
+  async #stopExecutor(): Promise<void> {
+    await this.#executor?.stop();
+    this.#executor = undefined;
+  }
+}

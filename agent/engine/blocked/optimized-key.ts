@@ -1,0 +1,65 @@
+/** Names an optimised model after all that its content depends on. */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Constant, Graph, Level } from '../../../shared/index.js';
+import { parseOnnx, tensorAt } from '../../../shared/index.js';
+import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
+
+/** Raised when optimised models are saved in another way. */
+const FORMAT = 2;
+
+export interface ModelSource {
+  /** ONNX bytes of a segment. */
+  readonly model: Uint8Array;
+  /** Folder of its external weights. */
+  readonly folder: string;
+  readonly level: Level;
+}
+
+export interface OptimizedKey {
+  /** Short hexadecimal digest. */
+  readonly name: string;
+  /** External weights of the segment, in bytes. */
+  readonly weightsBytes: number;
+  /** Size of the files they are in, in bytes. */
+  readonly storedBytes: number;
+}
+
+/**
+ * The weights count by file, size, time and inode: reading them all at each load takes seconds from an SD card,
+ * and stored models are replaced by renaming, never written in place. undefined where no convolution has
+ * external weights: then nothing would be copied either.
+ */
+export async function keyOf(source: ModelSource, machine: string): Promise<OptimizedKey | undefined> {
+  const weights = externalWeights(parseOnnx(source.model));
+  if (weights.length === 0) return undefined;
+  const files = await statFiles(source.folder, [...new Set(weights.map(({ location }) => location))]);
+  const about = JSON.stringify([FORMAT, machine, source.level, DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES, files]);
+  return {
+    name: createHash('sha256').update(about).update(source.model).digest('hex').slice(0, 32),
+    weightsBytes: weights.reduce((sum, { length }) => sum + length, 0),
+    storedBytes: files.reduce((sum, { size }) => sum + size, 0),
+  };
+}
+
+type ExternalConstant = Extract<Constant, { kind: 'external' }>;
+
+/** All external weights if a convolution reads one, else none. */
+function externalWeights(graph: Graph): readonly ExternalConstant[] {
+  const externalAt = (index: number) => {
+    const constant = index < 0 ? null : tensorAt(graph, index).constant;
+    return constant?.kind === 'external' ? constant : undefined;
+  };
+  const isBlocked = graph.nodes.some(({ op, inputs }) => op === 'Conv' && inputs.some(externalAt));
+  return isBlocked ? graph.tensors.flatMap((_, index) => externalAt(index) ?? []) : [];
+}
+
+function statFiles(folder: string, locations: readonly string[]) {
+  return Promise.all(
+    locations.map(async (location) => {
+      const { size, mtimeMs, ino } = await stat(join(folder, location));
+      return { location, size, mtimeMs, ino };
+    }),
+  );
+}

@@ -1,0 +1,165 @@
+/**
+ * The executor process: one request at a time over IPC. ONNX Runtime blocks this process's event loop; it
+ * can be killed at any moment and replaced, and the agent loses nothing but the run.
+ */
+
+import { InputError } from '../wire/input-error.js';
+import type {
+  AgentMessage,
+  Answers,
+  ExecutorMessage,
+  ImageSource,
+  Program,
+  Request,
+  RunResult,
+  TensorSource,
+} from '../wire/protocol.js';
+import { release, valuesOf } from '../wire/typed-array.js';
+import type { DecodedImage } from './image.js';
+import { decodeImage } from './image.js';
+import { evaluateModel, inspectModel } from './inspect.js';
+import type { TensorData } from './onnx-runtime.js';
+import { Session, saveOptimized } from './onnx-runtime.js';
+import { ProgramRunner, packOutput } from './program-runner.js';
+import { writeTrivialModel } from './trivial-model.js';
+
+/** Progress goes out this often at most. */
+const PROGRESS_MS = 100;
+
+/** Images and tensors come in messages, whose memory the collector alone can free: some 9 ms, each time this much came. */
+const COLLECT_BYTES = 3 * 2 ** 20;
+
+class Executor {
+  #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
+  #lastProgress = 0;
+  /** Outputs of the last run. */
+  #sent: readonly TensorData[] = [];
+  /** In messages, since garbage was collected. */
+  #receivedBytes = 0;
+
+  async handle(request: Request): Promise<Answers[keyof Answers]> {
+    switch (request.kind) {
+      case 'load':
+        return this.#load(request.program);
+      case 'run':
+        return this.#run(request);
+      case 'inspect':
+        return inspectModel(request);
+      case 'evaluate':
+        return evaluateModel(request);
+      case 'optimize':
+        await saveOptimized(request);
+        return null;
+    }
+  }
+
+  async #load(program: Program): Promise<null> {
+    await this.#runner?.runner.unload();
+    this.#runner = undefined;
+    const options = { onStep: (step: number, steps: number) => this.#report(step, steps) };
+    this.#runner = { program, runner: await ProgramRunner.load(program, options) };
+    return null;
+  }
+
+  async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
+    if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
+    const { program, runner } = this.#runner;
+    const input = await readInput(image, program);
+    const start = performance.now();
+    const results = await runner.run(input);
+    const latencyMs = performance.now() - start;
+    const { width, height } = 'width' in input ? input : program.input;
+    this.#sent = results.map(({ tensor }) => tensor);
+    return {
+      image: { width, height },
+      latencyMs,
+      outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
+    };
+  }
+
+  /** After an answer has been sent: its tensors go, and now and then what messages left behind. */
+  afterAnswer(request: Request): void {
+    for (const buffer of new Set(this.#sent.map(({ data }) => data))) release(buffer);
+    this.#sent = [];
+    if (request.kind !== 'run') return;
+    this.#receivedBytes += sizeOf(request.image);
+    if (this.#receivedBytes < COLLECT_BYTES) return;
+    this.#receivedBytes = 0;
+    collectGarbage();
+  }
+
+  #report(step: number, steps: number): void {
+    const now = performance.now();
+    if (now - this.#lastProgress < PROGRESS_MS) return;
+    this.#lastProgress = now;
+    send({ kind: 'progress', step, steps });
+  }
+}
+
+function sizeOf(source: ImageSource | TensorSource): number {
+  return source.kind === 'file' ? 0 : source.bytes.byteLength;
+}
+
+/** @throws {InputError} naming what is wrong with it. */
+async function readInput(
+  source: ImageSource | TensorSource,
+  program: Program,
+): Promise<DecodedImage | TensorData> {
+  try {
+    return source.kind === 'tensor' ? tensorInput(source, program) : await decodeImage(source, program.input);
+  } catch (error) {
+    throw error instanceof RangeError || error instanceof SyntaxError ? new InputError(error.message) : error;
+  }
+}
+
+/** @throws {RangeError} naming shape or type, if it isn't what the network takes. */
+function tensorInput({ dtype, shape, bytes }: TensorSource, { maps }: Program): TensorData {
+  const expected = maps[0];
+  if (expected?.dtype !== dtype || expected.shape.join() !== shape.join()) {
+    throw new RangeError(
+      `Cannot run on a ${dtype} tensor of [${shape.join(', ')}]: expected ${expected?.dtype} [${expected?.shape.join(', ')}]`,
+    );
+  }
+  return { dtype, shape, data: valuesOf(dtype, bytes) };
+}
+
+/** `globalThis.gc`, present under --expose-gc. What starting and loading leave behind is no part of any run. */
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}
+
+function send(message: ExecutorMessage): void {
+  // Without the agent there is nobody to answer.
+  process.send?.(message, undefined, undefined, (error) => {
+    if (error !== null) process.exit(0);
+  });
+}
+
+async function answer(executor: Executor, { id, request }: AgentMessage): Promise<void> {
+  try {
+    send({ kind: 'answer', id, answer: await executor.handle(request) });
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    send({ kind: 'error', id, name, message });
+  }
+  executor.afterAnswer(request);
+}
+
+/** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
+async function start(): Promise<void> {
+  process.on('disconnect', () => process.exit(0));
+  // Ctrl-C and service managers signal the whole group; the agent ends this process when its work is done.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const session = await Session.create(writeTrivialModel(), { folder: '.', level: 'disabled', threads: 1 });
+  await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
+  await session.release();
+  const executor = new Executor();
+  let queue: Promise<void> = Promise.resolve();
+  process.on('message', (message: AgentMessage) => {
+    queue = queue.then(() => answer(executor, message));
+  });
+  collectGarbage();
+  send({ kind: 'ready' });
+}
+
+await start();

@@ -1,0 +1,107 @@
+/**
+ * What a stream keeps between its steps: for each operand the rows that it will need again, copied out of the
+ * session's outputs into buffers of our own.
+ */
+import type { Phase } from '../../../shared/index.js';
+import type { CarrySpec } from '../wire/protocol.js';
+import { release } from '../wire/typed-array.js';
+import type { Session, TensorData } from './onnx-runtime.js';
+
+export class StreamState {
+  readonly #carries: readonly CarryState[];
+
+  /** @param session to which rows in blocked order are fewer channels of more columns (see `blocked-joins.ts`). */
+  constructor(specs: readonly CarrySpec[], session: Session) {
+    this.#carries = specs.map((spec) => {
+      const channels = session.channelsOf(spec.carry?.name ?? spec.tail?.name ?? '') ?? spec.channels;
+      return new CarryState({ ...spec, channels, cols: (spec.cols * spec.channels) / channels });
+    });
+  }
+
+  /** Padding again, for another stream of the same shape. */
+  restart(): void {
+    for (const carry of this.#carries) carry.restart();
+  }
+
+  /** Inputs of the session beside the new rows. */
+  feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
+    return this.#carries.flatMap((carry) => carry.feeds(phase));
+  }
+
+  /** Outputs that have to be asked for. */
+  nextNames(phase: Phase): readonly string[] {
+    return phase === 'last' ? [] : this.#carries.flatMap(({ spec }) => spec.next ?? []);
+  }
+
+  /** Keeps what the next step needs. */
+  keep(results: Readonly<Record<string, TensorData>>): void {
+    for (const carry of this.#carries) carry.keep(results);
+  }
+
+  /** The segment has ended. */
+  release(): void {
+    for (const carry of this.#carries) carry.release();
+  }
+}
+
+class CarryState {
+  readonly spec: CarrySpec;
+  readonly #rowLength: number;
+  readonly #rows: Float32Array;
+  #tail = new Float32Array(0);
+
+  constructor(spec: CarrySpec) {
+    const { channels, cols, carry, fill } = spec;
+    this.spec = spec;
+    this.#rowLength = channels * cols;
+    this.#rows = new Float32Array(Math.max(carry?.top ?? 0, carry?.kept ?? 0) * this.#rowLength).fill(fill);
+  }
+
+  restart(): void {
+    this.#rows.fill(this.spec.fill);
+  }
+
+  feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
+    const { carry, tail, take, fill } = this.spec;
+    const feeds: (readonly [string, TensorData])[] = [];
+    if (carry !== null) {
+      const count = phase === 'first' ? carry.top : carry.kept;
+      feeds.push([carry.name, this.#tensor(this.#rows, count)]);
+    }
+    if (tail !== null) {
+      const count = phase === 'last' ? tail.bottom : 0;
+      if (count > 0) {
+        release(this.#tail);
+        this.#tail = new Float32Array(count * this.#rowLength).fill(fill);
+      }
+      feeds.push([tail.name, this.#tensor(this.#tail, count)]);
+    }
+    if (take !== null) {
+      const data = BigInt64Array.of(BigInt(take.rows[phase]));
+      feeds.push([take.name, { dtype: 'int64', shape: [1], data }]);
+    }
+    return feeds;
+  }
+
+  keep(results: Readonly<Record<string, TensorData>>): void {
+    const { next } = this.spec;
+    const kept = next === null ? undefined : results[next];
+    if (kept === undefined) return;
+    this.#rows.set(kept.data as Float32Array);
+    release(kept.data);
+  }
+
+  release(): void {
+    release(this.#rows);
+    release(this.#tail);
+  }
+
+  #tensor(rows: Float32Array, count: number): TensorData {
+    const { channels, cols } = this.spec;
+    return {
+      dtype: 'float32',
+      shape: [1, channels, count, cols],
+      data: rows.subarray(0, count * this.#rowLength),
+    };
+  }
+}

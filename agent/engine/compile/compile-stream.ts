@@ -1,0 +1,115 @@
+/** A streamed segment -> the sessions of its links, and the steps of all of them in the order they run. */
+import type {
+  Graph,
+  Interval,
+  LinkStep,
+  MadeOperand,
+  Phase,
+  StreamedSegment,
+  StreamLink,
+} from '../../../shared/index.js';
+import {
+  buildLinkGraph,
+  compactGraph,
+  knownShape,
+  sizeAlong,
+  tensorAt,
+  writeOnnx,
+} from '../../../shared/index.js';
+import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from '../wire/protocol.js';
+import { endBehind, runLeavesInOrder } from './leaf-order.js';
+import type { NumberedMaps } from './map-binding.js';
+import { bindMaps } from './map-binding.js';
+import { RowCursor } from './row-cursor.js';
+import { region } from './tile-region.js';
+
+export function compileStream(
+  { graph, mapOf }: NumberedMaps,
+  { links, order }: StreamedSegment,
+): Pick<SegmentProgram, 'sessions' | 'steps'> {
+  const cursors = links.map((link) => new LinkCursor(graph, link));
+  return {
+    sessions: links.map((link) => ({
+      ...compileLink({ graph, mapOf }, link),
+      carries: [carriesOf(graph, link)],
+    })),
+    steps: order.steps.flatMap((step) => cursors[step.link]?.next(step) ?? []),
+  };
+}
+
+/** The session of a link, what it carries apart. */
+export function compileLink(
+  { graph, mapOf }: NumberedMaps,
+  link: StreamLink,
+): Omit<SessionProgram, 'carries'> {
+  const { inputs, outputs } = link.stream.space.boundary;
+  const { graph: linked } = buildLinkGraph(graph, link);
+  const ordered = runLeavesInOrder(endBehind(linked, outputs));
+  return {
+    model: writeOnnx(compactGraph(ordered), { symbolicSpace: true }),
+    feeds: bindMaps({ graph, mapOf }, inputs),
+    fetches: bindMaps({ graph, mapOf }, outputs),
+  };
+}
+
+/** @param graph with maps as wide as the link's. */
+export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] {
+  const { graph: linked, ports } = buildLinkGraph(graph, link);
+  return ports.map((port) => carryOf(linked, port));
+}
+
+function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
+  const nameOf = (index: number) => tensorAt(graph, index).name;
+  const [, channels = 1, , cols = 1] = knownShape(tensorAt(graph, operand.tensor));
+  const { top, kept, bottom, fill, takes } = operand;
+  return {
+    channels,
+    cols,
+    fill,
+    carry: carry === undefined ? null : { name: nameOf(carry), top, kept },
+    next: next === undefined ? null : nameOf(next),
+    tail: tail === undefined ? null : { name: nameOf(tail), bottom },
+    take: take === undefined || takes === undefined ? null : { name: nameOf(take), rows: takes },
+  };
+}
+
+/** Follows a link through its steps: which rows each of them reads and writes. */
+class LinkCursor {
+  readonly #graph: Graph;
+  readonly #link: StreamLink;
+  readonly #rows: RowCursor;
+  #isFirst = true;
+
+  constructor(graph: Graph, link: StreamLink) {
+    this.#graph = graph;
+    this.#link = link;
+    this.#rows = new RowCursor(link.stream);
+  }
+
+  next({ link, phase }: LinkStep): Step {
+    const { inputs, outputs } = this.#link.stream.space.boundary;
+    const step: Step = {
+      session: link,
+      phase,
+      carries: 0,
+      reads: inputs.map((tensor) => {
+        const rows = this.#rows.advance(tensor, phase);
+        return rows === undefined ? null : region(rows, this.#colsOf(tensor));
+      }),
+      writes: outputs.map((tensor) => this.#write(tensor, phase)),
+    };
+    this.#isFirst = false;
+    return step;
+  }
+
+  #write(tensor: number, phase: Phase): TileWrite | 'skip' | null {
+    const rows = this.#rows.advance(tensor, phase);
+    if (rows === undefined) return this.#isFirst ? null : 'skip';
+    const crop = region({ from: 0, to: rows.to - rows.from }, this.#colsOf(tensor));
+    return { crop, row: rows.from, col: 0 };
+  }
+
+  #colsOf(tensor: number): Interval {
+    return { from: 0, to: sizeAlong(this.#graph, tensor, 'cols') };
+  }
+}

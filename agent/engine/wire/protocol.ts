@@ -1,0 +1,199 @@
+/**
+ * What the agent and its executor child say to each other, over Node's IPC channel with V8 serialisation, so
+ * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
+ * answers each with the same id. Between steps it reports progress, which is also its sign of life.
+ */
+import type { DataType, Level, Phase, RunSettings } from '../../../shared/index.js';
+
+/** How an image becomes the network's input. */
+export interface ImageInput {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly layout: 'nchw' | 'nhwc';
+  readonly dtype: 'float32' | 'uint8';
+  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with grey. */
+  readonly resize: 'stretch' | 'letterbox';
+  readonly colorOrder: 'rgb' | 'bgr';
+  /** Value = (byte * scale - mean) / std, mean and std by channel. */
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** A full map that crosses a cut; index 0 is the image. */
+export interface MapSpec {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  /** Written part by part, so its buffer stands before the segment's first step; else it is the output of one run. */
+  readonly preallocated: boolean;
+  /** Rows that are kept, of a map that passes from stream to stream; null for a whole map. */
+  readonly ringRows: number | null;
+}
+
+/** Rows [rowFrom, rowTo) and columns [colFrom, colTo) of a map. */
+export interface Region {
+  readonly rowFrom: number;
+  readonly rowTo: number;
+  readonly colFrom: number;
+  readonly colTo: number;
+}
+
+/** Copies `crop` of an output tile to the same-sized place of its map that starts at `row`, `col`. */
+export interface TileWrite {
+  readonly crop: Region;
+  readonly row: number;
+  readonly col: number;
+}
+
+/** One run of a session of a segment. By feed and by fetch; null means the whole map. */
+export interface Step {
+  /** Which of the segment's sessions. */
+  readonly session: number;
+  /** Of a stream: which rows are carried in, kept and used. */
+  readonly phase: Phase | null;
+  /** Which of the session's carries a stream uses; with its first step it begins anew. */
+  readonly carries: number;
+  readonly reads: readonly (Region | null)[];
+  /** `skip` for a map that an earlier step wrote whole, or of which this one's tile owns nothing. */
+  readonly writes: readonly (TileWrite | 'skip' | null)[];
+}
+
+export interface MapBinding {
+  /** Name of the session's input or output. */
+  readonly name: string;
+  readonly map: number;
+}
+
+/** Rows that a stream keeps for one of its operands; inputs and outputs by name. */
+export interface CarrySpec {
+  readonly channels: number;
+  readonly cols: number;
+  /** Value of padding rows. */
+  readonly fill: number;
+  /** Input: before the first step `top` rows of padding, later the `kept` rows of the step before. */
+  readonly carry: { readonly name: string; readonly top: number; readonly kept: number } | null;
+  /** Output: what is kept. */
+  readonly next: string | null;
+  /** Input: `bottom` rows of padding in the last step, none before. */
+  readonly tail: { readonly name: string; readonly bottom: number } | null;
+  /** Input: how many rows are used. */
+  readonly take: { readonly name: string; readonly rows: Readonly<Record<Phase, number>> } | null;
+}
+
+/** A model that ONNX Runtime has optimised for this machine before, to be loaded as it is. */
+export interface OptimizedModel {
+  readonly model: Uint8Array;
+  /** Folder of its external weights. */
+  readonly folder: string;
+}
+
+export interface SessionProgram {
+  /** ONNX bytes; external weights are files in the program's folder. */
+  readonly model: Uint8Array;
+  /** The same at the program's level, so that weights stay mapped; absent where there is none. */
+  readonly optimized?: OptimizedModel;
+  readonly feeds: readonly MapBinding[];
+  readonly fetches: readonly MapBinding[];
+  /** Of streams, by shape of what they carry: one, or one for each shape of streamed tile; else none. */
+  readonly carries: readonly (readonly CarrySpec[])[];
+}
+
+export interface SegmentProgram {
+  /** One, or one for each link of a stream. */
+  readonly sessions: readonly SessionProgram[];
+  readonly steps: readonly Step[];
+  /** Maps that nothing reads after this segment. */
+  readonly frees: readonly number[];
+}
+
+/** A plan made executable: everything the executor does is decided here. */
+export interface Program {
+  readonly folder: string;
+  readonly settings: RunSettings;
+  readonly input: ImageInput;
+  readonly maps: readonly MapSpec[];
+  readonly segments: readonly SegmentProgram[];
+  readonly outputs: readonly MapBinding[];
+}
+
+/** A file the executor opens, encoded bytes, or pixels: RGB, row by row. */
+export type ImageSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'bytes'; readonly name: string; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'pixels';
+      readonly name: string;
+      readonly width: number;
+      readonly height: number;
+      readonly bytes: Uint8Array;
+    };
+
+/** The network's input itself, raw little-endian values of the shape the program says. */
+export interface TensorSource {
+  readonly kind: 'tensor';
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+export type Request =
+  | { readonly kind: 'load'; readonly program: Program }
+  | {
+      readonly kind: 'run';
+      readonly image: ImageSource | TensorSource;
+      readonly outputs: 'values' | 'shapes';
+    }
+  | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
+  | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
+  | OptimizeRequest;
+
+/** Saves the model, optimised at a level, to the folder `into`. */
+export interface OptimizeRequest {
+  readonly kind: 'optimize';
+  readonly model: Uint8Array;
+  readonly folder: string;
+  readonly level: Level;
+  readonly into: string;
+}
+
+export interface OutputTensor {
+  readonly name: string;
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  /** Raw little-endian values; absent where only shapes were asked for. */
+  readonly bytes?: Uint8Array;
+}
+
+/** A tensor of an inspected model; null where ONNX Runtime can't tell the shape, as for sequences. */
+export interface InspectedTensor {
+  readonly name: string;
+  readonly dtype: DataType;
+  readonly shape: readonly number[] | null;
+}
+
+export interface RunResult {
+  /** Size of the image as given, before it was resized; of the network's input where that was given. */
+  readonly image: { readonly width: number; readonly height: number };
+  /** From the decoded image to the last output, without decoding. */
+  readonly latencyMs: number;
+  readonly outputs: readonly OutputTensor[];
+}
+
+/** What each kind of request is answered with. */
+export interface Answers {
+  readonly load: null;
+  readonly run: RunResult;
+  readonly inspect: readonly InspectedTensor[];
+  readonly evaluate: readonly OutputTensor[];
+  readonly optimize: null;
+}
+
+export type ExecutorMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'progress'; readonly step: number; readonly steps: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
+  | { readonly kind: 'error'; readonly id: number; readonly name: string; readonly message: string };
+
+export type AgentMessage = { readonly id: number; readonly request: Request };

@@ -1,0 +1,177 @@
+/**
+ * Measures what work costs on this device. Every probe is run by each of its plans, with each number of threads,
+ * with both kinds of kernels where there are two, with memory trimmed and retained; for each way to run, costs are fitted
+ * to them (shared/memory/fit-costs.ts).
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CostEntry, Kernels, Malloc, Plan, RunSettings, Work } from '../../../shared/index.js';
+import {
+  BUILT_IN_PROFILE,
+  buildPlan,
+  costEntryFor,
+  countPlanWork,
+  externalizeConstants,
+  fitCosts,
+  KERNELS,
+  kernelsOf,
+  latencyOf,
+  MALLOCS,
+  parsePlan,
+} from '../../../shared/index.js';
+import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
+import { compilePlan } from '../../engine/compile/compile.js';
+import { Executor } from '../../engine/executor-client.js';
+import { DATA_FILE } from '../../models/model-store.js';
+import { rgbInputOf } from '../../models/rgb-input.js';
+import type { Probe } from './probes.js';
+import { makeProbes } from './probes.js';
+
+export interface CalibrateOptions {
+  /** Numbers of threads. */
+  readonly threads: readonly number[];
+  /** Whether ONNX Runtime has blocked kernels here; else theirs are taken to be as the plain ones. */
+  readonly hasBlocked: boolean;
+  readonly onProgress?: (done: number, all: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Calibration {
+  readonly entries: readonly (CostEntry & { readonly errorRatio: number })[];
+  /** Private memory of an executor before any model, with memory trimmed. */
+  readonly idleBytes: number;
+}
+
+/** Runs before those that count, and these, of which the second fastest is taken: others only ever slow a run down. */
+const RUNS = { warm: 2, timed: 5, taken: 1 } as const;
+
+interface Sample {
+  readonly settings: RunSettings;
+  readonly work: Work;
+  readonly latencyMs: number;
+}
+
+/** Its weights lie in a file, as those of real models do: blocked kernels run as they are saved for them. */
+interface StoredProbe extends Probe {
+  readonly folder: string;
+}
+
+async function storeProbe(probe: Probe, parent: string): Promise<StoredProbe> {
+  const folder = join(parent, probe.name);
+  const { graph, chunks } = externalizeConstants(probe.graph, DATA_FILE);
+  const data = new Uint8Array(Math.max(0, ...chunks.map(({ offset, bytes }) => offset + bytes.byteLength)));
+  for (const { offset, bytes } of chunks) data.set(bytes, offset);
+  await mkdir(folder);
+  await writeFile(join(folder, DATA_FILE), data);
+  return { ...probe, graph, folder };
+}
+
+interface Job {
+  readonly probe: StoredProbe;
+  readonly plan: Plan;
+}
+
+/** @throws {ExecutorError} if an executor is lost, or the signal aborts. */
+export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
+  options.signal?.throwIfAborted();
+  const folder = await mkdtemp(join(tmpdir(), 'mafat-calibrate-'));
+  try {
+    return await calibrateIn(folder, options);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function calibrateIn(folder: string, options: CalibrateOptions): Promise<Calibration> {
+  const probes: StoredProbe[] = [];
+  for (const probe of makeProbes()) probes.push(await storeProbe(probe, folder));
+  const samples: Sample[] = [];
+  const all = MALLOCS.flatMap((malloc) => jobsOf(probes, malloc, options)).length;
+  let idleBytes = 0;
+  for (const malloc of MALLOCS) {
+    const executor = new Executor(malloc);
+    try {
+      await executor.start();
+      if (malloc === 'trimmed') idleBytes = executor.idleBytes;
+      for (const job of jobsOf(probes, malloc, options)) {
+        samples.push(await measure(executor, job, options.signal));
+        options.onProgress?.(samples.length, all);
+      }
+    } finally {
+      await executor.stop();
+    }
+  }
+  return { entries: fitAll(samples, options), idleBytes };
+}
+
+function jobsOf(
+  probes: readonly StoredProbe[],
+  malloc: Malloc,
+  { threads, hasBlocked }: CalibrateOptions,
+): readonly Job[] {
+  const levels = hasBlocked ? (['extended', 'all'] as const) : (['extended'] as const);
+  const settings = threads.flatMap((count) => levels.map((level) => ({ level, malloc, threads: count })));
+  return settings.flatMap((setting) =>
+    probes.flatMap((probe) =>
+      probe.plans.map((plan) => ({ probe, plan: buildPlan(probe.graph, parsePlan(plan), setting) })),
+    ),
+  );
+}
+
+async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortSignal): Promise<Sample> {
+  const options = signal === undefined ? {} : { signal };
+  const input = rgbInputOf(probe.graph);
+  const compiled = compilePlan(probe.graph, plan, { folder: probe.folder, input });
+  const program = await new ModelOptimizer().optimize(compiled, options);
+  await executor.ask({ kind: 'load', program }, options);
+  const { width, height } = input;
+  const image = {
+    kind: 'pixels',
+    name: probe.name,
+    width,
+    height,
+    bytes: new Uint8Array(3 * width * height),
+  } as const;
+  const latencies: number[] = [];
+  for (let run = 0; run < RUNS.warm + RUNS.timed; run += 1) {
+    const { latencyMs } = await executor.ask({ kind: 'run', image, outputs: 'shapes' }, options);
+    if (run >= RUNS.warm) latencies.push(latencyMs);
+  }
+  const latencyMs = latencies.sort((a, b) => a - b)[RUNS.taken] ?? 0;
+  return { settings: plan.settings, work: countPlanWork(probe.graph, plan), latencyMs };
+}
+
+function fitAll(
+  samples: readonly Sample[],
+  { threads, hasBlocked }: CalibrateOptions,
+): Calibration['entries'] {
+  return KERNELS.flatMap((kernels) =>
+    threads.map((count) =>
+      fitEntry(samples, { kernels, from: hasBlocked ? kernels : 'plain', threads: count }),
+    ),
+  );
+}
+
+interface Wanted {
+  readonly kernels: Kernels;
+  /** Whose samples are taken. */
+  readonly from: Kernels;
+  readonly threads: number;
+}
+
+function fitEntry(
+  all: readonly Sample[],
+  { kernels, from, threads }: Wanted,
+): CostEntry & { readonly errorRatio: number } {
+  const samples = all.filter(
+    ({ settings }) => settings.threads === threads && kernelsOf(settings.level) === from,
+  );
+  const costs = fitCosts(
+    samples,
+    costEntryFor(BUILT_IN_PROFILE, { level: from === 'plain' ? 'extended' : 'all', threads }).costs,
+  );
+  const errors = samples.map(({ work, latencyMs }) => Math.abs(latencyOf(work, costs) / latencyMs - 1));
+  const errorRatio = errors.sort((a, b) => a - b)[Math.floor(errors.length / 2)] ?? 0;
+  return { kernels, threads, costs, errorRatio };
+}

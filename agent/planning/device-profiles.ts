@@ -1,0 +1,91 @@
+/**
+ * Costs of this device, as `mafat calibrate` measured them and real runs have corrected them since.
+ *
+ * Correction: the median of measured over predicted latency, of the runs kept for a way to run (kernels and threads),
+ * scales its costs; runs are kept with what the measured costs alone predict. It takes MIN_RUNS to count, and stays
+ * within LIMITS: a board that was throttled or busy for a week must not spoil the profile.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { CostEntry, DeviceProfile } from '../../shared/index.js';
+import { KERNELS, kernelsOf, WORK_KINDS } from '../../shared/index.js';
+import { readDevice } from '../engine/machine.js';
+import { defaultModelsFolder } from '../models/model-store.js';
+import type { Measurement, StoredCosts } from '../store/store.js';
+import { Store } from '../store/store.js';
+
+const MIN_RUNS = 5;
+const LIMITS = { least: 0.5, most: 2 } as const;
+
+/** Runs that are looked at: some hours, at one a minute. */
+const RUNS_KEPT = 500;
+
+/** The agent's database, where none is configured. */
+export function defaultStorePath(folder = dirname(defaultModelsFolder())): string {
+  return join(folder, 'agent.db');
+}
+
+/** What this device was measured to cost; undefined if it never was, or nobody can read it. */
+export function deviceProfile(path = defaultStorePath()): DeviceProfile | undefined {
+  if (!existsSync(path)) return undefined;
+  const store = new Store(path);
+  try {
+    store.start();
+    return readProfile(store);
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
+  } finally {
+    store.stop();
+  }
+}
+
+/** From an open store. */
+export function readProfile(store: Store, device = readDevice()): DeviceProfile | undefined {
+  const stored = store.costsOf(device);
+  const entries = stored.flatMap(readEntry);
+  const [first] = stored;
+  if (first === undefined || KERNELS.some((kind) => entries.every(({ kernels }) => kernels !== kind)))
+    return undefined;
+  const measuredAt = new Date(first.measuredMs).toISOString();
+  const runs = store.measurements(RUNS_KEPT).filter(({ atMs }) => atMs > first.measuredMs);
+  return { source: `measured ${measuredAt}`, entries: entries.map((entry) => corrected(entry, runs)) };
+}
+
+const Costs = z.strictObject(
+  Object.fromEntries(WORK_KINDS.map((kind) => [kind, z.number().nonnegative()])) as Record<
+    (typeof WORK_KINDS)[number],
+    z.ZodNumber
+  >,
+);
+
+/** None if it isn't what `mafat calibrate` of this version writes. */
+function readEntry({ kernels, threads, costs }: StoredCosts): readonly CostEntry[] {
+  const kind = KERNELS.find((known) => known === kernels);
+  const values = Costs.safeParse(parseJson(costs)).data;
+  return kind === undefined || values === undefined ? [] : [{ kernels: kind, threads, costs: values }];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** @param runs measured by any plan. */
+export function corrected(entry: CostEntry, runs: readonly Measurement[]): CostEntry {
+  const ratios = runs
+    .filter(({ level, threads }) => kernelsOf(level) === entry.kernels && threads === entry.threads)
+    .map(({ latencyMs, predictedMs }) => latencyMs / predictedMs)
+    .filter((ratio) => Number.isFinite(ratio) && ratio > 0)
+    .sort((a, b) => a - b);
+  if (ratios.length < MIN_RUNS) return entry;
+  const middle = ratios[Math.floor(ratios.length / 2)] ?? 1;
+  const factor = Math.min(LIMITS.most, Math.max(LIMITS.least, middle));
+  const costs = Object.fromEntries(WORK_KINDS.map((kind) => [kind, entry.costs[kind] * factor]));
+  return { ...entry, costs: costs as CostEntry['costs'], correction: factor };
+}

@@ -1,0 +1,18 @@
+/** A search in a thread of its own: what it finds goes back as a notation and settings. search-thread.ts starts it. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { BudgetError, searchVariants } from '../../shared/index.js';
+import { strategyNamed } from './open-model.js';
+import type { SearchAnswer, SearchJob } from './search-thread.js';
+
+function answer({ graph, strategy, ...options }: SearchJob): SearchAnswer {
+  try {
+    const { notation, settings } = searchVariants(graph, strategyNamed(strategy), options);
+    return { kind: 'plan', notation, settings };
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    const { notation, settings } = error.smallest;
+    return { kind: 'smallest', notation, settings };
+  }
+}
+
+parentPort?.postMessage(answer(workerData as SearchJob));

@@ -1,0 +1,111 @@
+/**
+ * Darknet sections -> graph. One function per kind of section; what a later `route` or `shortcut` refers to
+ * is kept by layer. Detection heads (`region`, `yolo`) end in graph outputs that the agent decodes.
+ * Source: the make_*_layer and forward_*_layer functions of Darknet.
+ */
+
+import type { Graph } from '../graph/graph.js';
+import type { Feature } from '../graph/graph-builder.js';
+import { GraphBuilder } from '../graph/graph-builder.js';
+import type { BuildLayer, BuildState } from './build-state.js';
+import { checkKeys } from './check-keys.js';
+import type { DarknetSection } from './darknet-config.js';
+import { describeSection, intOption } from './darknet-config.js';
+import type { WeightSource } from './darknet-weights.js';
+import type { DetectionHead } from './heads.js';
+import { readRegionHead, readYoloHead } from './heads.js';
+import { buildRoute, buildShortcut } from './joins.js';
+import { buildReorg, buildSoftmax, buildUpsample } from './reshapes.js';
+import { buildAveragePool, buildConvolution, buildMaxPool } from './window-layers.js';
+
+export interface DarknetNetwork {
+  readonly graph: Graph;
+  readonly heads: readonly DetectionHead[];
+  /** Whether the network ends in class probabilities. */
+  readonly classifies: boolean;
+  /** Whether Darknet would keep the aspect ratio of the image (`letter_box=1`). */
+  readonly letterbox: boolean;
+}
+
+export interface DarknetOptions {
+  readonly weights: WeightSource;
+  /** Replaces `width` and `height` of [net]. */
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly name?: string;
+}
+
+/** @throws {SyntaxError} naming the section, key or layer that can't be imported. */
+export function buildDarknet(sections: readonly DarknetSection[], options: DarknetOptions): DarknetNetwork {
+  for (const section of sections) checkKeys(section);
+  const [net, ...layers] = sections;
+  if (net === undefined || layers.length === 0)
+    throw new SyntaxError('Cannot import Darknet config: it has no layers');
+  const builder = new GraphBuilder();
+  const input = addImage(builder, net, options);
+  const state: BuildState = {
+    builder,
+    weights: options.weights,
+    net: { width: input.cols, height: input.rows },
+    features: [],
+    heads: [],
+    outputs: [],
+  };
+  for (const [at, section] of layers.entries()) {
+    if (section.kind === 'softmax' && at < layers.length - 1) {
+      throw new SyntaxError(`Cannot import ${describeSection(section)}: expected it to be the last layer`);
+    }
+    state.features.push(buildLayer(state, section, state.features.at(-1) ?? input));
+  }
+  options.weights.end();
+  const last = state.features.at(-1);
+  if (last !== undefined && state.heads.length === 0) state.outputs.push(last.tensor);
+  return {
+    graph: builder.build(options.name ?? 'darknet', state.outputs),
+    heads: state.heads,
+    classifies: layers.at(-1)?.kind === 'softmax',
+    letterbox: intOption(net, 'letter_box', { fallback: 0 }) === 1,
+  };
+}
+
+function addImage(builder: GraphBuilder, net: DarknetSection, { size }: DarknetOptions): Feature {
+  const channels = intOption(net, 'channels', { fallback: 3, min: 1 });
+  const rows = size?.height ?? intOption(net, 'height', { fallback: 0, min: 1 });
+  const cols = size?.width ?? intOption(net, 'width', { fallback: 0, min: 1 });
+  return { tensor: builder.addInput('image', [1, channels, rows, cols]), channels, rows, cols };
+}
+
+const LAYERS: ReadonlyMap<string, BuildLayer> = new Map(
+  Object.entries<BuildLayer>({
+    convolutional: buildConvolution,
+    maxpool: buildMaxPool,
+    avgpool: buildAveragePool,
+    route: buildRoute,
+    shortcut: buildShortcut,
+    upsample: buildUpsample,
+    reorg: buildReorg,
+    dropout: (_state, _section, input) => input,
+    softmax: buildSoftmax,
+    region: (state, section, input) => addHead(state, input, readRegionHead(section, input)),
+    yolo: (state, section, input) =>
+      addHead(state, input, readYoloHead(section, { ...input, net: state.net })),
+  }),
+);
+
+function buildLayer(state: BuildState, section: DarknetSection, input: Feature): Feature {
+  const build = LAYERS.get(section.kind);
+  if (build === undefined) throw new SyntaxError(`Cannot import ${describeSection(section)}: not a layer`);
+  const output = build(state, section, input);
+  if (output.rows < 1 || output.cols < 1) {
+    throw new SyntaxError(
+      `Cannot import ${describeSection(section)}: its map would be ${output.cols}x${output.rows}, expected at least 1x1; ` +
+        `the network needs a larger input than ${state.net.width}x${state.net.height}`,
+    );
+  }
+  return output;
+}
+
+function addHead(state: BuildState, input: Feature, head: Omit<DetectionHead, 'output'>): Feature {
+  state.heads.push({ ...head, output: state.builder.tensorName(input.tensor) });
+  state.outputs.push(input.tensor);
+  return input;
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { PressureDecision, PressureState } from '../../agent/board/pressure.js';
+import {
+  BAND_RATIO,
+  decide,
+  INITIAL_PRESSURE,
+  LEVEL_CALM_MS,
+  RETRY_MS,
+  RISE_MS,
+} from '../../agent/board/pressure.js';
+
+/** A planner at once obeyed: its plan needs just what it was asked to stay within. */
+class Board {
+  state: PressureState = INITIAL_PRESSURE;
+  planBytes = 0;
+  nowMs = 0;
+  readonly smallestBytes: number;
+
+  constructor(smallestBytes: number) {
+    this.smallestBytes = smallestBytes;
+  }
+
+  step(budgetBytes: number, afterMs = 100): PressureDecision {
+    const decision = this.order(budgetBytes, afterMs);
+    if (decision.action === 'replan') {
+      this.planBytes = this.state.planned?.targetBytes ?? 0;
+    }
+    return decision;
+  }
+
+  /** A step whose order isn't carried out yet. */
+  order(budgetBytes: number, afterMs = 100): PressureDecision {
+    this.nowMs += afterMs;
+    const { planBytes, smallestBytes, nowMs } = this;
+    const decision = decide(this.state, { budgetBytes, planBytes, smallestBytes, nowMs });
+    this.state = decision.state;
+    return decision;
+  }
+}
+
+test('decide() orders a first plan with the band to spare, then keeps it', () => {
+  const board = new Board(10);
+  assert.equal(shown(board.step(100)), 'replan 0 for 90');
+  assert.equal(shown(board.step(100)), 'keep 0 for 90');
+});
+
+test('decide() orders a smaller plan at once when the plan exceeds the budget, and stays tight for a while', () => {
+  const board = new Board(10);
+  board.step(100);
+  assert.equal(shown(board.step(60)), 'replan 1 for 54');
+  assert.equal(shown(board.step(60)), 'keep 1 for 54');
+  assert.equal(shown(board.step(60, LEVEL_CALM_MS - 1)), 'keep 1 for 54');
+  assert.equal(shown(board.step(60, 1)), 'keep 0 for 54');
+});
+
+test('decide() keeps a plan that fits, however far the budget is below what it was planned for', () => {
+  const board = new Board(10);
+  board.step(100);
+  board.planBytes = 30;
+  assert.equal(shown(board.order(31)), 'keep 0 for 90');
+});
+
+test('decide() is critical when not even the smallest plan fits, and recovers step by step', () => {
+  const board = new Board(50);
+  board.step(100);
+  assert.equal(shown(board.step(40)), 'replan 2 for 50');
+  assert.equal(shown(board.step(20, RETRY_MS)), 'keep 2 for 50', 'nothing smaller can be ordered');
+  assert.equal(shown(board.step(51)), 'keep 2 for 50');
+  assert.equal(shown(board.step(51, LEVEL_CALM_MS)), 'keep 1 for 50');
+  assert.equal(shown(board.step(51, LEVEL_CALM_MS)), 'keep 0 for 50');
+});
+
+test('decide() keeps the smallest plan while the budget is within the band above it', () => {
+  const board = new Board(50);
+  board.step(20);
+  board.step(54);
+  assert.equal(board.step(54, 2 * RISE_MS).action, 'keep');
+  board.step(56);
+  assert.equal(board.step(56, RISE_MS).action, 'replan');
+});
+
+test('decide() orders a larger plan only after the budget was higher for long, and for its least', () => {
+  const board = new Board(10);
+  board.step(100);
+  board.step(50);
+  assert.equal(shown(board.step(200)), 'keep 1 for 45');
+  assert.equal(shown(board.step(80, RISE_MS / 2)), 'keep 0 for 45');
+  assert.equal(shown(board.step(200, RISE_MS / 2)), 'replan 0 for 72');
+});
+
+test('decide() begins to wait anew when the budget comes back into the band', () => {
+  const board = new Board(10);
+  board.step(100);
+  board.step(200);
+  board.step(109, RISE_MS);
+  assert.equal(board.step(200).action, 'keep');
+  assert.equal(board.step(200, RISE_MS - 1).action, 'keep');
+  assert.equal(board.step(200, 1).action, 'replan');
+});
+
+test('decide() lets an order stand while it is carried out, and repeats it when it brings nothing', () => {
+  const board = new Board(10);
+  board.step(100);
+  assert.equal(shown(board.order(60)), 'replan 1 for 54');
+  assert.equal(shown(board.order(60)), 'keep 1 for 54');
+  assert.equal(shown(board.order(50)), 'replan 1 for 45', 'the order no longer fits');
+  assert.equal(shown(board.order(80, RETRY_MS - 1)), 'keep 1 for 45');
+  assert.equal(shown(board.order(80, 1)), 'replan 1 for 45', 'repeated, not raised');
+});
+
+test('decide() never flaps for a budget that oscillates inside the band', () => {
+  const wobble = fc.double({ min: 1 - BAND_RATIO, max: 1 + BAND_RATIO, noNaN: true });
+  const steps = fc.array(fc.tuple(wobble, fc.nat(2 * RISE_MS)), { maxLength: 50 });
+  fc.assert(
+    fc.property(fc.integer({ min: 100, max: 2 ** 32 }), steps, (budgetBytes, wobbles) => {
+      const board = new Board(budgetBytes / 2);
+      board.step(budgetBytes);
+      for (const [factor, afterMs] of wobbles) {
+        const { action, level } = board.step(budgetBytes * factor, afterMs);
+        assert.deepEqual([action, level], ['keep', 0]);
+      }
+    }),
+  );
+});
+
+test('decide() leaves a plan that fits or the smallest, and no level below what is measured', () => {
+  fc.assert(
+    fc.property(budgets(), (steps) => {
+      const board = new Board(40);
+      for (const [budgetBytes, afterMs] of steps) {
+        const before = board.planBytes;
+        const { level } = board.step(budgetBytes, afterMs);
+        assert.ok(board.planBytes <= Math.max(budgetBytes, board.smallestBytes));
+        const measured = board.smallestBytes > budgetBytes ? 2 : before > budgetBytes ? 1 : 0;
+        assert.ok(level >= measured);
+      }
+    }),
+  );
+});
+
+test('decide() orders upwards RISE_MS apart, and downwards by the band at least', () => {
+  fc.assert(
+    fc.property(budgets(), (steps) => {
+      const board = new Board(40);
+      let lastRiseMs = -Infinity;
+      board.step(100);
+      for (const [budgetBytes, afterMs] of steps) {
+        const before = board.planBytes;
+        if (board.step(budgetBytes, afterMs).action === 'keep') {
+          continue;
+        }
+        if (board.planBytes >= before) {
+          assert.ok(board.nowMs - lastRiseMs >= RISE_MS, `rises at ${lastRiseMs} and ${board.nowMs}`);
+          lastRiseMs = board.nowMs;
+        } else {
+          assert.ok(board.planBytes <= before * (1 - BAND_RATIO) || board.planBytes === board.smallestBytes);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('decide() lets the level fall one step at a time, LEVEL_CALM_MS apart', () => {
+  fc.assert(
+    fc.property(budgets(), (steps) => {
+      const board = new Board(40);
+      let level = 0;
+      let changedMs = 0;
+      for (const [budgetBytes, afterMs] of steps) {
+        const next = board.step(budgetBytes, afterMs).level;
+        if (next < level) {
+          assert.equal(next, level - 1);
+          assert.ok(board.nowMs - changedMs >= LEVEL_CALM_MS);
+        }
+        changedMs = next === level ? changedMs : board.nowMs;
+        level = next;
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function budgets(): fc.Arbitrary<[number, number][]> {
+  return fc.array(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.nat(RISE_MS)), { maxLength: 60 });
+}
+
+/** Action, level and what the plan is ordered for. */
+function shown({ action, level, state }: PressureDecision): string {
+  return `${action} ${level} for ${state.planned?.targetBytes}`;
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import sharp from 'sharp';
+import { decodeImage } from '../../../agent/engine/child/image.js';
+import type { ImageInput } from '../../../agent/engine/wire/protocol.js';
+
+const INPUT: ImageInput = {
+  name: 'image',
+  width: 16,
+  height: 16,
+  channels: 3,
+  layout: 'nchw',
+  dtype: 'float32',
+  resize: 'stretch',
+  colorOrder: 'rgb',
+  scale: 1,
+  mean: [0],
+  std: [1],
+};
+
+test('decodeImage() gives bytes at the input size, whatever the size of the image', async () => {
+  for (const [width, height] of [
+    [16, 16],
+    [7, 5],
+    [2, 2],
+    [33, 16],
+    [640, 480],
+    [1000, 20],
+    [31, 31],
+  ] as const) {
+    const { data, ...size } = await decode(await flat(width, height, '#204060'));
+    assert.deepEqual(size, { width, height });
+    assert.equal(data.length, 16 * 16 * 3);
+    assert.deepEqual(
+      [...data.subarray(0, 3)].map(nearest),
+      [0x20, 0x40, 0x60].map(nearest),
+      `${width}x${height}`,
+    );
+    assert.deepEqual(
+      [...data.subarray(-3)].map(nearest),
+      [0x20, 0x40, 0x60].map(nearest),
+      `${width}x${height}`,
+    );
+  }
+});
+
+test('decodeImage() keeps the aspect ratio of a letterboxed image, on grey', async () => {
+  const { data } = await decode(await flat(64, 32, '#ff0000'), { ...INPUT, resize: 'letterbox' });
+  const pixel = (row: number) => [...data.subarray(row * 48, row * 48 + 3)];
+  assert.deepEqual(pixel(0), [128, 128, 128]);
+  assert.deepEqual(pixel(15), [128, 128, 128]);
+  assert.deepEqual(pixel(8).map(nearest), [255, 0, 0].map(nearest));
+});
+
+test('decodeImage() drops transparency and spreads grey over three channels', async () => {
+  const transparent = sharp({
+    create: { width: 20, height: 20, channels: 4, background: { r: 255, g: 0, b: 0, alpha: 0.5 } },
+  });
+  assert.equal((await decode(await transparent.png().toBuffer())).data.length, 768);
+  const grey = sharp({ create: { width: 20, height: 20, channels: 3, background: '#505050' } }).toColourspace(
+    'b-w',
+  );
+  const { data } = await decode(await grey.png().toBuffer());
+  assert.deepEqual([...data.subarray(0, 3)], [0x50, 0x50, 0x50]);
+});
+
+test('decodeImage() gives one channel to networks of one', async () => {
+  const { data } = await decode(await flat(20, 20, '#ffffff'), { ...INPUT, channels: 1 });
+  assert.deepEqual([data.length, data[0]], [256, 255]);
+});
+
+test('decodeImage() reads JPEG and WebP', async () => {
+  const image = sharp(await flat(40, 30, '#808080'));
+  assert.equal((await decode(await image.clone().jpeg().toBuffer())).width, 40);
+  assert.equal((await decode(await image.clone().webp().toBuffer())).height, 30);
+});
+
+test('decodeImage() refuses a large interlaced image', async () => {
+  const bytes = await sharp(await flat(4200, 4200, 'blue'))
+    .jpeg({ progressive: true })
+    .toBuffer();
+  await assert.rejects(decode(bytes), /4200x4200 interlaced pixels, expected at most 16777216/);
+});
+
+function decode(bytes: Uint8Array, input = INPUT) {
+  return decodeImage({ kind: 'bytes', name: 'test', bytes }, input);
+}
+
+function flat(width: number, height: number, background: string): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
+
+/** Resampling and colour conversion may be off by one or two. */
+function nearest(value: number): number {
+  return Math.round(value / 8);
+}

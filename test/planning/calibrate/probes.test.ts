@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
+import type { Graph, Plan, RunSettings, Work } from '../../../shared/index.js';
+import {
+  BUILT_IN_PROFILE,
+  buildPlan,
+  costsFor,
+  countWork,
+  emptyWork,
+  LEVELS,
+  latencyOf,
+  MALLOCS,
+  parsePlan,
+  predictStepPeaks,
+  sessionsOf,
+  WORK_KINDS,
+} from '../../../shared/index.js';
+
+const SETTINGS: RunSettings = { level: 'extended', malloc: 'trimmed', threads: 1 };
+
+test('makeProbes() gives probes that run as their notations say, at every level', () => {
+  for (const { name, graph, plans } of makeProbes()) {
+    for (const notation of plans) {
+      for (const level of LEVELS) {
+        for (const malloc of MALLOCS) {
+          const plan = buildPlan(graph, parsePlan(notation), { ...SETTINGS, level, malloc });
+          assert.equal(plan.notation, notation, `${name} ${level} ${malloc}`);
+        }
+      }
+    }
+  }
+});
+
+test('makeProbes() gives each probe a name and plans of its own, and always the same', () => {
+  const probes = makeProbes();
+  assert.equal(new Set(probes.map(({ name }) => name)).size, probes.length);
+  for (const { name, plans } of probes) assert.equal(new Set(plans).size, plans.length, name);
+  assert.deepEqual(makeProbes(), probes);
+});
+
+test('makeProbes() lets every kind of work weigh a twentieth of some run at least, by the built-in costs', () => {
+  const costs = costsFor(BUILT_IN_PROFILE, SETTINGS);
+  const most = emptyWork();
+  for (const { graph, plans } of makeProbes()) {
+    for (const notation of plans) {
+      const plan = buildPlan(graph, parsePlan(notation), SETTINGS);
+      const work = workOf(graph, plan);
+      for (const kind of WORK_KINDS) {
+        const part = (work[kind] * costs[kind]) / 1e6 / latencyOf(work, costs);
+        most[kind] = Math.max(most[kind], part);
+      }
+    }
+  }
+  for (const kind of WORK_KINDS) assert.ok(most[kind] > 0.05, `${kind}: ${most[kind]}`);
+});
+
+function workOf(graph: Graph, { segments }: Plan): Work {
+  const sum = emptyWork();
+  for (const { segment } of segments) {
+    for (const session of sessionsOf(graph, segment)) {
+      const work = countWork(graph, session, predictStepPeaks(graph, session, SETTINGS));
+      for (const kind of WORK_KINDS) sum[kind] += work[kind];
+    }
+  }
+  return sum;
+}
