@@ -2,12 +2,13 @@
  * The daemon: the only wiring. Reads memory, turns it into a budget, keeps each model's plan inside it, and
  * serves cameras and MQTT requests by those plans.
  */
+
 import { join } from 'node:path';
 import cron from 'node-cron';
 import pidusage from 'pidusage';
 import type { Logger } from 'pino';
-import type { NodeHealth, NodeInfo } from '../shared/index.js';
-import { modelOfInferTopic, nodeTopics, RequestError } from '../shared/index.js';
+import type { NodeHealth, NodeInfo } from '../shared/wire/index.js';
+import { modelOfInferTopic, nodeTopics, RequestError } from '../shared/wire/index.js';
 import { computeBudget } from './board/budget.js';
 import { MemoryMonitor } from './board/memory-monitor.js';
 import type { MemoryReading } from './board/read-memory.js';

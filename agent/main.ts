@@ -1,11 +1,11 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
 /**
  * Arguments and exit codes; the work is in agent/cli. With a small young generation the agent keeps 66 MB, not 113
  * (Yolo-Fastest, 10 frames a second).
  */
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { BudgetError } from '../shared/index.js';
+import { BudgetError } from '../shared/search/index.js';
 import { agentCommand } from './cli/agent-command.js';
 import { calibrateCommand } from './cli/calibrate-command.js';
 import { inferCommand } from './cli/infer-command.js';

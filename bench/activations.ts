@@ -8,17 +8,11 @@
  * is high. msf-CNN takes networks for chains; what a residual has to wait with is counted here all the same.
  * Blocks are streams, whose MACs are those of the untiled network; the cuts between them are the best there are.
  */
-import type { Graph } from '../shared/index.js';
-import {
-  boundaryOf,
-  countRangeMacs,
-  flowOf,
-  knownShape,
-  layoutLink,
-  streamBy,
-  tensorAt,
-  wholeShapes,
-} from '../shared/index.js';
+
+import type { Graph } from '../shared/graph/index.js';
+import { boundaryOf, knownShape, tensorAt } from '../shared/graph/index.js';
+import { countRangeMacs } from '../shared/predict/index.js';
+import { flowOf, layoutLink, streamBy, wholeShapes } from '../shared/tile/index.js';
 import { mobileNetV2 } from './networks-graphs.js';
 
 const graph = mobileNetV2(0.35, { size: 144, seed: 1 });

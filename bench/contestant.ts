@@ -2,9 +2,11 @@
  * Whoever runs a network in a bench: stock ONNX Runtime, OpenCV, and our executor by a plan. Each turn in a
  * process of its own, that is idle when started: its runtime has run something trivial, its model isn't loaded.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OutputTensor } from '../agent/engine/wire/protocol.js';
-import type { Level, Plan } from '../shared/index.js';
+import type { Level } from '../shared/predict/index.js';
+import type { Plan } from '../shared/search/index.js';
 
 /** Who a contestant is for: what is usual, what the paper does, what we do. */
 export type Party = 'stock' | 'OpenCV' | 'MAFAT' | 'ours';

@@ -1,9 +1,10 @@
 /** Who takes part in bench/limits. */
+
 import type { CommandContext } from '../agent/cli/context.js';
 import { median } from '../agent/cli/print.js';
 import { planNetwork, STRATEGIES } from '../agent/planning/open-model.js';
-import type { Plan } from '../shared/index.js';
-import { BudgetError } from '../shared/index.js';
+import type { Plan } from '../shared/search/index.js';
+import { BudgetError } from '../shared/search/index.js';
 import type { Contestant, Party } from './contestant.js';
 import { takeTurn } from './latency-memory-turn.js';
 import { planContestant } from './plan-contestants.js';

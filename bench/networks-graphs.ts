@@ -2,8 +2,9 @@
  * MobileNetV2 and ResNet-18 as graphs, batch normalisation folded, with random weights of He's variance.
  * Sources: Sandler et al., MobileNetV2, table 2 and section 6.1; He et al., Deep Residual Learning, table 1.
  */
-import type { Feature, Graph } from '../shared/index.js';
-import { GraphBuilder, mulberry32 } from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
+import type { Feature, Graph } from '../shared/graph/index.js';
+import { GraphBuilder } from '../shared/graph/index.js';
 
 const CLASSES = 1000;
 

@@ -8,7 +8,7 @@ import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import type { ImportOptions } from '../agent/models/import-model.js';
 import { storeNetwork } from '../agent/models/import-model.js';
 import { rgbInputOf } from '../agent/models/rgb-input.js';
-import type { Graph } from '../shared/index.js';
+import type { Graph } from '../shared/graph/index.js';
 
 import { mobileNetV2, resNet18 } from './networks-graphs.js';
 import { YOLO_FASTEST } from './networks-yolo-fastest.js';

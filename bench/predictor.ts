@@ -7,6 +7,7 @@
  * Each plan runs in an executor of its own, round after round; medians. The JSON has each plan's amounts of work, too:
  * what the built-in profile was fitted to.
  */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,8 +19,10 @@ import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/open-model.js';
-import type { DeviceProfile, Malloc, Plan, Work } from '../shared/index.js';
-import { BUILT_IN_PROFILE, countPlanWork, MALLOCS } from '../shared/index.js';
+import type { DeviceProfile, Malloc, Work } from '../shared/predict/index.js';
+import { BUILT_IN_PROFILE, MALLOCS } from '../shared/predict/index.js';
+import type { Plan } from '../shared/search/index.js';
+import { countPlanWork } from '../shared/search/index.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';

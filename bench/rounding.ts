@@ -4,9 +4,12 @@
  *
  *     node dist/bench/rounding.js
  */
+
 import { formatTable, printLine } from '../agent/cli/print.js';
 import { Session } from '../agent/engine/child/onnx-runtime.js';
-import { GraphBuilder, mulberry32, writeOnnx } from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
+import { GraphBuilder } from '../shared/graph/index.js';
+import { writeOnnx } from '../shared/onnx/index.js';
 
 const WIDTHS = [1, 2, 3, 5, 7, 8, 11, 16, 23, 32];
 const ROWS = 40;

@@ -8,20 +8,15 @@
  * with code that the engine hasn't compiled yet. Medians of
  * wall clock, and in brackets of processor time.
  */
+
 import { parseArgs } from 'node:util';
 import { formatTable, median, printLine } from '../agent/cli/print.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
-import type { Graph, SearchOptions } from '../shared/index.js';
-import {
-  BudgetError,
-  buildDarknet,
-  buildPlan,
-  externalizeConstants,
-  optimalCandidates,
-  parseDarknetConfig,
-  SyntheticWeights,
-  searchPlan,
-} from '../shared/index.js';
+import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/darknet/index.js';
+import type { Graph } from '../shared/graph/index.js';
+import { externalizeConstants } from '../shared/graph/index.js';
+import type { SearchOptions } from '../shared/search/index.js';
+import { BudgetError, buildPlan, optimalCandidates, searchPlan } from '../shared/search/index.js';
 import { mobileNetV2, resNet18 } from './networks-graphs.js';
 import { YOLO_FASTEST } from './networks-yolo-fastest.js';
 

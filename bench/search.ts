@@ -9,6 +9,7 @@
  *     node dist/bench/search.js [--network yolov2-0-15-608] [--threads 1] [--rounds 3] [--final 8]
  *         [--budgets 48M,27M,22M,18M] [--json FILE]
  */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,8 +21,9 @@ import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/open-model.js';
-import type { Plan } from '../shared/index.js';
-import { BUILT_IN_PROFILE, BudgetError } from '../shared/index.js';
+import { BUILT_IN_PROFILE } from '../shared/predict/index.js';
+import type { Plan } from '../shared/search/index.js';
+import { BudgetError } from '../shared/search/index.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';

@@ -7,6 +7,7 @@
  * MQTT. Private memory (RssAnon + VmSwap) of the agent and its executor is sampled every 2 s; a row is the
  * median and the maximum of one twelfth of the time. The agent runs with the flags of `npm start`.
  */
+
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -20,8 +21,8 @@ import { startProgress } from '../agent/cli/progress.js';
 import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
 import { DEMO_NODE, DemoAgent } from '../demo/agent-process.js';
 import { DEMO_MODEL, makeDemoModel } from '../demo/demo-model.js';
-import type { NodeHealth } from '../shared/index.js';
-import { inferTopic, nodeTopics } from '../shared/index.js';
+import type { NodeHealth } from '../shared/wire/index.js';
+import { inferTopic, nodeTopics } from '../shared/wire/index.js';
 import { drawImage } from './draw-image.js';
 
 const BUDGET = '40M';

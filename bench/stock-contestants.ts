@@ -1,10 +1,11 @@
 /** Contestants that are programs of their own: stock ONNX Runtime (stock-process.ts), OpenCV (stock-opencv.ts). */
+
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MODEL_FILE } from '../agent/models/model-store.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network } from '../agent/planning/open-model.js';
-import type { Level } from '../shared/index.js';
+import type { Level } from '../shared/predict/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
 import { DEADLINE_MS } from './contestant.js';
 import type { LineRequest, ProgramSpec } from './stock-client.js';

@@ -1,4 +1,4 @@
-import { mulberry32 } from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
 
 /** Noise from 0 to 1: the input of all runs, the same in every process. */
 export function noiseInput(shape: readonly number[]): Float32Array {

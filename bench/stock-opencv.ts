@@ -2,12 +2,13 @@
  * OpenCV's dnn module on the same Darknet network: Debian's python3-opencv, asked by the line as
  * stock-process.ts is. Not there: `findOpenCv` says so, and the benches go on without it.
  */
+
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ConvolutionShape, ConvolutionWeights, WeightSource } from '../shared/index.js';
-import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/index.js';
+import type { ConvolutionShape, ConvolutionWeights, WeightSource } from '../shared/darknet/index.js';
+import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/darknet/index.js';
 import type { DarknetNetworkSpec } from './networks.js';
 import type { ProgramSpec } from './stock-client.js';
 

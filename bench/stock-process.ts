@@ -7,10 +7,11 @@
  *
  * Before it says that it is ready it has run a model of one node: what ONNX Runtime takes for itself is idle.
  */
+
 import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { writeTrivialModel } from '../agent/engine/child/trivial-model.js';
-import type { Level } from '../shared/index.js';
+import type { Level } from '../shared/predict/index.js';
 import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
 import { noiseInput } from './stock-input.js';
 

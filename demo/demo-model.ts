@@ -1,11 +1,12 @@
 /** The demo's network, and what it would need untiled. */
+
 import { availableParallelism } from 'node:os';
 import { withContext } from '../agent/cli/context.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
 import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import { ModelStore } from '../agent/models/model-store.js';
 import { DEFAULT_STRATEGY, openModel, planNetwork } from '../agent/planning/open-model.js';
-import type { PredictedMemory } from '../shared/index.js';
+import type { PredictedMemory } from '../shared/wire/index.js';
 
 export const DEMO_MODEL = 'yolov2-start';
 

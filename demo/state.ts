@@ -1,5 +1,5 @@
 /** What the demo knows of the agent, from what the agent says of itself over MQTT. Pure. */
-import type { NodeHealth, NodeInfo, PredictedMemory } from '../shared/index.js';
+import type { NodeHealth, NodeInfo, PredictedMemory } from '../shared/wire/index.js';
 
 /** Latencies that the median is taken of. */
 const RECENT = 20;

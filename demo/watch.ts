@@ -1,9 +1,10 @@
 /** Listens to the demo's agent, and keeps what it says. */
+
 import { randomUUID } from 'node:crypto';
 import type { LinkMessage } from '../agent/serve/mqtt/mqtt-link.js';
 import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
-import type { NodeHealth, NodeInfo, PredictedMemory } from '../shared/index.js';
-import { nodeTopics } from '../shared/index.js';
+import type { NodeHealth, NodeInfo, PredictedMemory } from '../shared/wire/index.js';
+import { nodeTopics } from '../shared/wire/index.js';
 import { DEMO_NODE } from './agent-process.js';
 import type { DemoState, FrameEvent } from './state.js';
 import { beginDemo, takeEvent, takeHealth, takeInfo } from './state.js';

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import type { NodeHealth } from '../shared/index.js';
+import type { NodeHealth } from '../shared/wire/index.js';
 import type { Answer } from './agent-client.js';
 import { INFER_TOPIC, openClient, requestOf } from './agent-client.js';
 import { SHARED_MODELS, skipWithoutShared } from './fixtures.js';

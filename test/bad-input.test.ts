@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import type { Sharp } from 'sharp';
 import sharp from 'sharp';
 import { Executor } from '../agent/engine/executor-client.js';
-import type { Tensor } from '../shared/index.js';
-import { parseOnnx, writeOnnx } from '../shared/index.js';
+import type { Tensor } from '../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../shared/onnx/index.js';
 import { runMafat, SHARED_MODELS, skipWithoutShared, smallModel, temporaryFolder } from './fixtures.js';
 import { imageInputOf } from './run-in-process.js';
 

@@ -1,4 +1,5 @@
 /** Places and tools that tests share. */
+
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { GraphBuilder, writeOnnx } from '../shared/index.js';
+import { GraphBuilder } from '../shared/graph/index.js';
+import { writeOnnx } from '../shared/onnx/index.js';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -13,8 +13,9 @@
  * - `+3` adds, `x3` multiplies, `&3` concatenates tensor 3; `e` squeeze-excites (a barrier and a gate)
  * - `@3` makes tensor 3 current, `!` makes the current tensor an output; tensors that nothing reads are, too
  */
-import type { Feature, Graph, Window } from '../shared/index.js';
-import { GraphBuilder, mulberry32, windowRowsOut } from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
+import type { Feature, Graph, Window } from '../shared/graph/index.js';
+import { GraphBuilder, windowRowsOut } from '../shared/graph/index.js';
 
 /** @throws {SyntaxError} for words that don't fit; {RangeError} for maps that would be empty. */
 export function graphOf(notation: string, seed = 1): Graph {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { Graph } from '../shared/index.js';
-import { tensorAt } from '../shared/index.js';
+import type { Graph } from '../shared/graph/index.js';
+import { tensorAt } from '../shared/graph/index.js';
 import { graphOf } from './notation.js';
 
 export interface RandomGraph {

@@ -1,8 +1,10 @@
 import { ProgramRunner, packOutput } from '../agent/engine/child/program-runner.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
 import type { ImageInput, OutputTensor } from '../agent/engine/wire/protocol.js';
-import type { Graph, Plan } from '../shared/index.js';
-import { knownShape, mulberry32, tensorAt } from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
+import type { Graph } from '../shared/graph/index.js';
+import { knownShape, tensorAt } from '../shared/graph/index.js';
+import type { Plan } from '../shared/search/index.js';
 
 /** Runs a plan on ONNX Runtime in this process, on an image of noise; weights are inline. */
 export async function runInProcess(graph: Graph, plan: Plan): Promise<readonly OutputTensor[]> {

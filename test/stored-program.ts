@@ -1,19 +1,16 @@
 /** Programs whose weights lie in a folder, as those of stored models do, and what they give when run. */
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { ProgramRunner, packOutput } from '../agent/engine/child/program-runner.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
 import type { OutputTensor, Program, SessionProgram } from '../agent/engine/wire/protocol.js';
-import type { Graph, PredictSettings } from '../shared/index.js';
-import {
-  buildPlan,
-  externalizeConstants,
-  foldChannelAffine,
-  foldPads,
-  mulberry32,
-  parsePlan,
-} from '../shared/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
+import type { Graph } from '../shared/graph/index.js';
+import { externalizeConstants, foldChannelAffine, foldPads } from '../shared/graph/index.js';
+import type { PredictSettings } from '../shared/predict/index.js';
+import { buildPlan, parsePlan } from '../shared/search/index.js';
 import { temporaryFolder } from './fixtures.js';
 import { graphOf } from './notation.js';
 import { imageInputOf } from './run-in-process.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import type { ErrorResponse, InferenceResponse, NodeInfo } from '../../shared/index.js';
-import { inferTopic, nodeTopics } from '../../shared/index.js';
+import type { ErrorResponse, InferenceResponse, NodeInfo } from '../../shared/wire/index.js';
+import { inferTopic, nodeTopics } from '../../shared/wire/index.js';
 import { readInputFile } from '../models/read-input.js';
 import type { ServerFlags } from './ask-agent.js';
 import { askAgent, withServerOptions } from './ask-agent.js';

@@ -1,7 +1,7 @@
 import { basename, extname } from 'node:path';
 import { Command } from 'commander';
-import type { Graph, Node } from '../../shared/index.js';
-import { localityOf, tensorAt } from '../../shared/index.js';
+import type { Graph, Node } from '../../shared/graph/index.js';
+import { localityOf, tensorAt } from '../../shared/graph/index.js';
 import { DEFINITIONS } from '../models/definitions.js';
 import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
 import type { ImportOptions } from '../models/import-model.js';

@@ -1,7 +1,10 @@
 /** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
+
 import { InvalidArgumentError } from 'commander';
-import type { Level, Malloc, WeightsPolicy } from '../../shared/index.js';
-import { LEVELS, MALLOCS, parsePlan } from '../../shared/index.js';
+import type { Level, Malloc } from '../../shared/predict/index.js';
+import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
+import type { WeightsPolicy } from '../../shared/search/index.js';
+import { parsePlan } from '../../shared/search/index.js';
 import { parseByteSize } from '../config/byte-size.js';
 import { configSchema } from '../config/config-schema.js';
 

@@ -1,16 +1,10 @@
 import { Command, Option } from 'commander';
-import type {
-  DeviceProfile,
-  FrontPoint,
-  Graph,
-  Level,
-  Malloc,
-  Plan,
-  PlannedSegment,
-  Segment,
-  WeightsPolicy,
-} from '../../shared/index.js';
-import { BUILT_IN_PROFILE, describeSegments } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { DeviceProfile, Level, Malloc } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE } from '../../shared/predict/index.js';
+import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
+import { describeSegments } from '../../shared/search/index.js';
+import type { Segment } from '../../shared/tile/index.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network, SettingsChoice } from '../planning/open-model.js';
 import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../planning/open-model.js';

@@ -1,7 +1,9 @@
 /** `mafat plan MODEL --front`: the plans between which memory is a choice of speed, as a table, JSON or a plot. */
+
 import { writeFile } from 'node:fs/promises';
-import type { DeviceProfile, FrontPoint, WeightsPolicy } from '../../shared/index.js';
-import { frontOfVariants } from '../../shared/index.js';
+import type { DeviceProfile } from '../../shared/predict/index.js';
+import type { FrontPoint, WeightsPolicy } from '../../shared/search/index.js';
+import { frontOfVariants } from '../../shared/search/index.js';
 import type { Network, SettingsChoice } from '../planning/open-model.js';
 import { copying, variantsOf } from '../planning/open-model.js';
 import { drawChart } from './chart.js';

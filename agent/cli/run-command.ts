@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Plan } from '../../shared/index.js';
+import type { Plan } from '../../shared/search/index.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
 import { openModel } from '../planning/open-model.js';

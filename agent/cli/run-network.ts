@@ -1,6 +1,7 @@
 /** Runs a planned network on images in an executor of its own, measured; and verifies it against the untiled run. */
-import type { Malloc, Plan } from '../../shared/index.js';
-import { buildPlan } from '../../shared/index.js';
+import type { Malloc } from '../../shared/predict/index.js';
+import type { Plan } from '../../shared/search/index.js';
+import { buildPlan } from '../../shared/search/index.js';
 import type { DecodedImage } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import type { NodeHealth, NodeInfo } from '../../shared/index.js';
-import { nodeTopics } from '../../shared/index.js';
+import type { NodeHealth, NodeInfo } from '../../shared/wire/index.js';
+import { nodeTopics } from '../../shared/wire/index.js';
 import type { ServerFlags } from './ask-agent.js';
 import { askAgent, withServerOptions } from './ask-agent.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';

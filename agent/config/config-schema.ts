@@ -1,8 +1,9 @@
 /** The agent's configuration: its keys, their rules and defaults. config/agent.yaml says what they mean. */
+
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { LEVELS, MALLOCS } from '../../shared/index.js';
+import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
 import {
   byteSize,
   choice,

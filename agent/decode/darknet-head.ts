@@ -1,4 +1,4 @@
-import type { DetectionHead } from '../../shared/index.js';
+import type { DetectionHead } from '../../shared/darknet/index.js';
 import type { Candidate } from './detection.js';
 
 /** Values of a head's output, [1, anchors * (5 + classes), rows, cols]. */

@@ -1,6 +1,6 @@
 /** Outputs of a network -> what a client asked for, as the model's manifest says. */
-import type { DetectionHead } from '../../shared/index.js';
-import { float32Values } from '../../shared/index.js';
+import type { DetectionHead } from '../../shared/darknet/index.js';
+import { float32Values } from '../../shared/graph/index.js';
 import type { OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import { marginOf, shownSize } from '../engine/wire/shown-size.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';

@@ -1,10 +1,11 @@
 /** The agent's side of an executor: starts it, asks it, measures it, ends it. */
+
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Malloc } from '../../shared/index.js';
+import type { Malloc } from '../../shared/predict/index.js';
 import { PeakMeter, readProcessMemory } from '../board/process-memory.js';
 import { InputError } from './wire/input-error.js';
 import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';

@@ -6,7 +6,9 @@
  * cache. If the executor is lost it is replaced, and the inference is tried once more, so no frame is lost to
  * an executor that was killed.
  */
-import type { Graph, Malloc, Plan } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { Malloc } from '../../shared/predict/index.js';
+import type { Plan } from '../../shared/search/index.js';
 import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
 import type { CompileOptions } from './compile/compile.js';

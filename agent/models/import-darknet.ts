@@ -1,13 +1,12 @@
 import { basename } from 'node:path';
-import type { DarknetNetwork, DarknetSection, WeightSource } from '../../shared/index.js';
+import type { DarknetNetwork, DarknetSection, WeightSource } from '../../shared/darknet/index.js';
 import {
   buildDarknet,
   DarknetWeightsFile,
-  knownShape,
   parseDarknetConfig,
   SyntheticWeights,
-  tensorAt,
-} from '../../shared/index.js';
+} from '../../shared/darknet/index.js';
+import { knownShape, tensorAt } from '../../shared/graph/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';

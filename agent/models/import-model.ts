@@ -1,6 +1,8 @@
 /** What all imports share: from a graph with its weights to a stored, checked model. */
-import type { Graph } from '../../shared/index.js';
-import { externalizeConstants, tensorAt, writeOnnx } from '../../shared/index.js';
+
+import type { Graph } from '../../shared/graph/index.js';
+import { externalizeConstants, tensorAt } from '../../shared/graph/index.js';
+import { writeOnnx } from '../../shared/onnx/index.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import type { FinishedModel, ModelStore } from './model-store.js';
 import { DATA_FILE } from './model-store.js';

@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
-import type { Graph, Tensor } from '../../shared/index.js';
-import { foldChannelAffine, parseOnnx, producers, removeIdentities, tensorAt } from '../../shared/index.js';
+import type { Graph, Tensor } from '../../shared/graph/index.js';
+import { foldChannelAffine, producers, removeIdentities, tensorAt } from '../../shared/graph/index.js';
+import { parseOnnx } from '../../shared/onnx/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';

@@ -5,14 +5,15 @@
  * and renamed. Replacing one moves the old out of the way first; a crash between the two renames leaves the
  * old model under its hidden name, never a half one.
  */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { ExternalData, Graph } from '../../shared/index.js';
-import { parseOnnx } from '../../shared/index.js';
+import type { ExternalData, Graph } from '../../shared/graph/index.js';
+import { parseOnnx } from '../../shared/onnx/index.js';
 import type { Manifest } from './manifest.js';
 import { formatManifest, parseManifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';

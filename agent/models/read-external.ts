@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
-import type { Constant, Graph, Tensor } from '../../shared/index.js';
+import type { Constant, Graph, Tensor } from '../../shared/graph/index.js';
 
 /**
  * Reads a model's external data into the graph. A model file is a stranger's: its data must lie in its own

@@ -1,5 +1,5 @@
-import type { Graph } from '../../shared/index.js';
-import { knownShape, tensorAt } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { knownShape, tensorAt } from '../../shared/graph/index.js';
 import type { InputSpec } from './manifest.js';
 
 /** The first input of a graph [1, 3, H, W] as an RGB image of its size, values from 0 to 1. */

@@ -2,7 +2,8 @@
  * Makes a stored graph ready to plan at an input size: fixed shapes everywhere, shape arithmetic folded,
  * geometry explicit. ONNX Runtime, in an executor, says the shapes and computes the constants.
  */
-import type { Graph, TensorValue } from '../../shared/index.js';
+
+import type { Graph, TensorValue } from '../../shared/graph/index.js';
 import {
   applyFolded,
   dropCeilModes,
@@ -14,8 +15,8 @@ import {
   tensorAt,
   tensorBytes,
   tensorsWritten,
-  writeOnnx,
-} from '../../shared/index.js';
+} from '../../shared/graph/index.js';
+import { writeOnnx } from '../../shared/onnx/index.js';
 import type { Executor } from '../engine/executor-client.js';
 import type { InputSpec } from './manifest.js';
 

@@ -5,11 +5,12 @@
  * scales its costs; runs are kept with what the measured costs alone predict. It takes MIN_RUNS to count, and stays
  * within LIMITS: a board that was throttled or busy for a week must not spoil the profile.
  */
+
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { CostEntry, DeviceProfile } from '../../shared/index.js';
-import { KERNELS, kernelsOf, WORK_KINDS } from '../../shared/index.js';
+import type { CostEntry, DeviceProfile } from '../../shared/predict/index.js';
+import { KERNELS, kernelsOf, WORK_KINDS } from '../../shared/predict/index.js';
 import { readDevice } from '../engine/machine.js';
 import { defaultModelsFolder } from '../models/model-store.js';
 import type { Measurement, StoredCosts } from '../store/store.js';

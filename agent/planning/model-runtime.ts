@@ -1,14 +1,15 @@
 /** One model that the agent serves: its network, and the plan it runs by as the budget changes. */
-import type { DeviceProfile, Plan } from '../../shared/index.js';
+
+import type { DeviceProfile } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE, costEntryFor } from '../../shared/predict/index.js';
+import type { Plan } from '../../shared/search/index.js';
 import {
-  BUILT_IN_PROFILE,
   BudgetError,
   budgetedBytes,
   buildPlan,
-  costEntryFor,
   PLANNER_VERSION,
   parsePlan,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
 import type { PressureLevel, PressureState } from '../board/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from '../board/pressure.js';
 import type { ModelConfig } from '../config/config-schema.js';

@@ -3,15 +3,9 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type {
-  DeviceProfile,
-  Graph,
-  Plan,
-  PredictSettings,
-  RunSettings,
-  Strategy,
-  WeightsPolicy,
-} from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
+import type { Plan, Strategy, WeightsPolicy } from '../../shared/search/index.js';
 import {
   buildPlan,
   isBetter,
@@ -19,7 +13,7 @@ import {
   optimalCandidates,
   parsePlan,
   searchVariants,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
 import { canMapWeights } from '../engine/blocked/model-optimizer.js';
 import { readMachine } from '../engine/machine.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';

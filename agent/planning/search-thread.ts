@@ -2,16 +2,12 @@
  * Searches a plan without keeping the event loop: in a worker, which ends with its search, so that its heap isn't held
  * for the months in which nothing is searched.
  */
+
 import { Worker } from 'node:worker_threads';
-import type {
-  DeviceProfile,
-  Graph,
-  Plan,
-  PredictSettings,
-  RunSettings,
-  WeightsPolicy,
-} from '../../shared/index.js';
-import { BudgetError, budgetedBytes, buildPlan, parsePlan } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
+import type { Plan, WeightsPolicy } from '../../shared/search/index.js';
+import { BudgetError, budgetedBytes, buildPlan, parsePlan } from '../../shared/search/index.js';
 
 export interface SearchJob {
   readonly graph: Graph;

@@ -1,6 +1,7 @@
 /** A search in a thread of its own: what it finds goes back as a notation and settings. search-thread.ts starts it. */
+
 import { parentPort, workerData } from 'node:worker_threads';
-import { BudgetError, searchVariants } from '../../shared/index.js';
+import { BudgetError, searchVariants } from '../../shared/search/index.js';
 import { strategyNamed } from './open-model.js';
 import type { SearchAnswer, SearchJob } from './search-thread.js';
 

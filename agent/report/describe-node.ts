@@ -1,6 +1,7 @@
 /** What the agent says of itself on its retained topics. docs/protocol.md, section 1. */
-import type { CameraReport, NodeHealth, NodeInfo } from '../../shared/index.js';
-import { inferTopic } from '../../shared/index.js';
+
+import type { CameraReport, NodeHealth, NodeInfo } from '../../shared/wire/index.js';
+import { inferTopic } from '../../shared/wire/index.js';
 import type { CameraPump } from '../camera/camera-pump.js';
 import type { Config } from '../config/config-schema.js';
 import type { ModelRuntime } from '../planning/model-runtime.js';

@@ -1,20 +1,20 @@
 /** From an inference request's payload to its answer; every fault becomes an error answer that says where. */
+import { elementCount } from '../../shared/graph/index.js';
 import type {
   ErrorResponse,
   InferenceInput,
   InferenceRequest,
   InferenceResponse,
   ResponseTensor,
-} from '../../shared/index.js';
+} from '../../shared/wire/index.js';
 import {
   classTensors,
   datatypeOf,
   detectionTensors,
-  elementCount,
   isReplyTopic,
   parseInferenceRequest,
   RequestError,
-} from '../../shared/index.js';
+} from '../../shared/wire/index.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineRun, InferenceEngine } from '../engine/inference-engine.js';

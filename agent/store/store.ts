@@ -8,10 +8,12 @@
  * Journal: WAL, `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Plans change rarely;
  * measurements are few by the caller's choice, for the sake of SD cards.
  */
+
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import type { RunSettings, WeightsPolicy } from '../../shared/index.js';
+import type { RunSettings } from '../../shared/predict/index.js';
+import type { WeightsPolicy } from '../../shared/search/index.js';
 import { MIGRATIONS } from './migrations.js';
 
 /** What a plan was made for, budget apart. */

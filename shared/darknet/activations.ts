@@ -1,4 +1,4 @@
-import type { Feature, NodeSpec } from '../graph/graph-builder.js';
+import type { Feature, NodeSpec } from '../graph/index.js';
 import type { BuildState } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption } from './darknet-config.js';

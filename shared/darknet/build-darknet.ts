@@ -4,9 +4,8 @@
  * Source: the make_*_layer and forward_*_layer functions of Darknet.
  */
 
-import type { Graph } from '../graph/graph.js';
-import type { Feature } from '../graph/graph-builder.js';
-import { GraphBuilder } from '../graph/graph-builder.js';
+import type { Feature, Graph } from '../graph/index.js';
+import { GraphBuilder } from '../graph/index.js';
 import type { BuildLayer, BuildState } from './build-state.js';
 import { checkKeys } from './check-keys.js';
 import type { DarknetSection } from './darknet-config.js';

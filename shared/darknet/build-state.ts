@@ -1,6 +1,6 @@
 /** What building a Darknet network keeps from layer to layer. */
 
-import type { Feature, GraphBuilder } from '../graph/graph-builder.js';
+import type { Feature, GraphBuilder } from '../graph/index.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption } from './darknet-config.js';
 import type { WeightSource } from './darknet-weights.js';

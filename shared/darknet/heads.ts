@@ -1,4 +1,4 @@
-import type { Feature } from '../graph/graph-builder.js';
+import type { Feature } from '../graph/index.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption, floatOption, intOption, listOption } from './darknet-config.js';
 

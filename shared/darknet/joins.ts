@@ -1,6 +1,6 @@
 /** Darknet layers that join earlier ones: route and shortcut. */
 
-import type { Feature } from '../graph/graph-builder.js';
+import type { Feature } from '../graph/index.js';
 import { activate } from './activations.js';
 import type { BuildState } from './build-state.js';
 import { featureAt } from './build-state.js';

@@ -1,6 +1,6 @@
 /** Darknet layers that move values without computing much: upsample, reorg, softmax. */
 
-import type { Feature, NodeSpec } from '../graph/graph-builder.js';
+import type { Feature, NodeSpec } from '../graph/index.js';
 import type { BuildState } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption, floatOption, intOption } from './darknet-config.js';

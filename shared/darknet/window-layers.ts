@@ -1,7 +1,7 @@
 /** Darknet layers with windows: convolutions and pools. */
-import type { Window } from '../graph/axis-rule.js';
-import { windowRowsOut } from '../graph/axis-rule.js';
-import type { Feature } from '../graph/graph-builder.js';
+
+import type { Feature, Window } from '../graph/index.js';
+import { windowRowsOut } from '../graph/index.js';
 import { activate } from './activations.js';
 import type { BuildState } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';

@@ -1,7 +1,8 @@
 /** TensorProto to and from the graph's constants. ONNX stores everything little-endian. */
+
 import { create } from '@bufbuild/protobuf';
-import type { Constant, DataType, Tensor } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount } from '../graph/graph.js';
+import type { Constant, DataType, Tensor } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementCount } from '../graph/index.js';
 import type { TensorProto } from './onnx_pb.js';
 import { StringStringEntryProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from './onnx_pb.js';
 

@@ -8,8 +8,9 @@
  * of it at import. External data is referenced, not read.
  * Source: github.com/onnx/onnx, onnx.proto and docs/IR.md.
  */
+
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { Attribute, Constant, DataType, Graph, Node, Tensor } from '../graph/graph.js';
+import type { Attribute, Constant, DataType, Graph, Node, Tensor } from '../graph/index.js';
 import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './onnx_pb.js';
 import {
   AttributeProtoSchema,

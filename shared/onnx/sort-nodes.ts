@@ -1,5 +1,5 @@
-import type { Node } from '../graph/graph.js';
-import { tensorsRead, tensorsWritten } from '../graph/graph.js';
+import type { Node } from '../graph/index.js';
+import { tensorsRead, tensorsWritten } from '../graph/index.js';
 
 /**
  * Topological order by Kahn's algorithm that takes, of the nodes that are ready, the one that stands first:

@@ -1,7 +1,8 @@
 /** Graph -> ONNX file. The inverse of `parse-onnx.ts`; weights stay where their constants say they are. */
+
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { Attribute, Graph, Node, Tensor } from '../graph/graph.js';
-import { tensorAt, tensorsRead } from '../graph/graph.js';
+import type { Attribute, Graph, Node, Tensor } from '../graph/index.js';
+import { tensorAt, tensorsRead } from '../graph/index.js';
 import type { AttributeProto, NodeProto, ValueInfoProto } from './onnx_pb.js';
 import {
   AttributeProtoSchema,

@@ -9,12 +9,11 @@
  * in many ways. And Softplus and Log round by where an element stands in a vector.
  * Source: onnxruntime/core/mlas/lib/sgemm.cpp and convolve.cpp.
  */
-import type { Graph, Node } from '../graph/graph.js';
-import { elementCount, tensorAt, tensorsRead } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
-import type { ShapeOf } from '../tile/shape-of.js';
-import { wholeShapes } from '../tile/tile-shape.js';
+
+import type { Graph, Node, NodeRange } from '../graph/index.js';
+import { boundaryOf, elementCount, tensorAt, tensorsRead } from '../graph/index.js';
+import type { ShapeOf } from '../tile/index.js';
+import { wholeShapes } from '../tile/index.js';
 
 const BLOCK = 128;
 const SLICE_UNIT = 16;

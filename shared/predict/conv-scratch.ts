@@ -1,5 +1,5 @@
-import type { Graph, Node } from '../graph/graph.js';
-import { elementCount, intsAttribute, tensorAt } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/index.js';
+import { elementCount, intsAttribute, tensorAt } from '../graph/index.js';
 import { isBlocked } from './run-settings.js';
 import type { RunStep } from './run-step.js';
 

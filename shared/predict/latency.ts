@@ -4,9 +4,10 @@
  * Not modelled: kernels that are chosen by size, and caches; so a device is measured at sizes like those of
  * real plans. An activation that ONNX Runtime computes with the convolution before it costs nothing.
  */
-import type { Graph, Node } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount, intAttribute, tensorAt } from '../graph/graph.js';
-import type { ShapeOf } from '../tile/shape-of.js';
+
+import type { Graph, Node } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementCount, intAttribute, tensorAt } from '../graph/index.js';
+import type { ShapeOf } from '../tile/index.js';
 import type { Work } from './device-profile.js';
 import { emptyWork } from './device-profile.js';
 import type { RunPeak } from './lifetimes.js';

@@ -8,7 +8,7 @@
  * Source: onnxruntime/core/framework/allocation_planner.cc (kReuse from MayInplace, kAlias).
  * Not modelled: reuse of dead buffers of the same symbolic shape, which can only make it smaller.
  */
-import type { Graph, Node } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/index.js';
 import { convScratchBytes } from './conv-scratch.js';
 import type { KernelSettings, RunStep } from './run-step.js';
 import type { Operation, SessionRun } from './session-run.js';

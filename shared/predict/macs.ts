@@ -1,7 +1,6 @@
-import type { Graph, Node } from '../graph/graph.js';
-import { elementCount, intAttribute, tensorAt } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import type { ShapeOf } from '../tile/shape-of.js';
+import type { Graph, Node, NodeRange } from '../graph/index.js';
+import { elementCount, intAttribute, tensorAt } from '../graph/index.js';
+import type { ShapeOf } from '../tile/index.js';
 
 /** Multiply-accumulates of one node; operators other than Conv, ConvTranspose, Gemm and MatMul count as none. */
 export function countMacs(graph: Graph, node: Node, shapeOf: ShapeOf): number {

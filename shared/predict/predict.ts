@@ -8,12 +8,11 @@
  * they stay mapped, at the blocked levels by way of models saved in that order (agent/engine/model-optimizer.ts);
  * where that can't be done they are copied, and counted here.
  */
-import type { Graph } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, tensorAt, tensorBytes, tensorsRead } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
-import type { Segment } from '../tile/segment.js';
-import { wholeShapes } from '../tile/tile-shape.js';
+
+import type { Graph, NodeRange } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, boundaryOf, tensorAt, tensorBytes, tensorsRead } from '../graph/index.js';
+import type { Segment } from '../tile/index.js';
+import { wholeShapes } from '../tile/index.js';
 import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile } from './device-profile.js';

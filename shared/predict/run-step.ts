@@ -1,4 +1,4 @@
-import type { ShapeOf } from '../tile/shape-of.js';
+import type { ShapeOf } from '../tile/index.js';
 import type { RunSettings } from './run-settings.js';
 
 /** What decides how a kernel runs. */

@@ -2,25 +2,19 @@
  * What one session runs, as the predictor sees it: kernel calls over numbered values, and the shapes the values
  * have in each kind of step. Whole segments, tiles and streams all come down to this.
  */
-import type { Graph, Node } from '../graph/graph.js';
+
+import type { Graph, Node, NodeRange } from '../graph/index.js';
 import {
   BYTES_PER_ELEMENT,
+  boundaryOf,
   elementCount,
   knownShape,
   tensorAt,
   tensorsRead,
   tensorsWritten,
-} from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
-import type { Segment, TiledSegment } from '../tile/segment.js';
-import type { ShapeOf } from '../tile/shape-of.js';
-import type { StreamLink } from '../tile/stream.js';
-import { PHASES } from '../tile/stream.js';
-import type { LinkLayout } from '../tile/stream-layout.js';
-import { layoutLink } from '../tile/stream-layout.js';
-import { shapeKey, tileShapes, tilesOfGrid, wholeShapes } from '../tile/tile-shape.js';
-import type { TileStream } from '../tile/tile-stream.js';
+} from '../graph/index.js';
+import type { LinkLayout, Segment, ShapeOf, StreamLink, TiledSegment, TileStream } from '../tile/index.js';
+import { layoutLink, PHASES, shapeKey, tileShapes, tilesOfGrid, wholeShapes } from '../tile/index.js';
 
 /** One kernel call. */
 export interface Operation {

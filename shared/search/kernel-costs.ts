@@ -2,16 +2,19 @@
  * What one node costs when its output has some number of rows: asked of the predictor once for each number, since
  * the search asks for the same again and again.
  */
-import type { Graph, Node } from '../graph/graph.js';
-import { knownShape, tensorAt } from '../graph/graph.js';
-import { convScratchBytes } from '../predict/conv-scratch.js';
-import type { Work } from '../predict/device-profile.js';
-import { latencyOf } from '../predict/device-profile.js';
-import { countOperationWork, isActivation } from '../predict/latency.js';
-import { runsInPlace } from '../predict/lifetimes.js';
-import { countMacs } from '../predict/macs.js';
-import type { KernelSettings } from '../predict/run-step.js';
-import { wholeShapes } from '../tile/tile-shape.js';
+
+import type { Graph, Node } from '../graph/index.js';
+import { knownShape, tensorAt } from '../graph/index.js';
+import type { KernelSettings, Work } from '../predict/index.js';
+import {
+  convScratchBytes,
+  countMacs,
+  countOperationWork,
+  isActivation,
+  latencyOf,
+  runsInPlace,
+} from '../predict/index.js';
+import { wholeShapes } from '../tile/index.js';
 
 export interface KernelCost {
   readonly ms: number;

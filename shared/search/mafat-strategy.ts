@@ -7,9 +7,10 @@
  * Greedy: the first plan that fits is taken, which is not always the fastest one.
  * Source: Farley and Gerstlauer, MAFAT, section IV (Algorithm 2).
  */
-import type { Graph, Node } from '../graph/graph.js';
-import { intsAttribute } from '../graph/graph.js';
-import { tilesOf } from '../tile/mode.js';
+
+import type { Graph, Node } from '../graph/index.js';
+import { intsAttribute } from '../graph/index.js';
+import { tilesOf } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
 
 const LARGEST_GRID = 5;

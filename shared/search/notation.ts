@@ -5,8 +5,9 @@
  *
  * Law: parsePlan(formatPlan(p)) = p.
  */
-import type { Mode } from '../tile/mode.js';
-import { formatMode, parseMode } from '../tile/mode.js';
+
+import type { Mode } from '../tile/index.js';
+import { formatMode, parseMode } from '../tile/index.js';
 
 export interface PlanNotation {
   readonly modes: readonly Mode[];

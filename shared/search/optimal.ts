@@ -17,12 +17,11 @@
  * at SESSIONS numbers; rows between links are counted as if both ends were at their worst. A plan that is found does
  * fit. The smallest plan is found to NEAR_BYTES over a quarter of the sizes of weights, tiles apart.
  */
-import type { Graph } from '../graph/graph.js';
-import { memoByGraph } from '../graph/memo.js';
-import { BUILT_IN_PROFILE } from '../predict/built-in-profile.js';
-import { costsFor } from '../predict/device-profile.js';
-import { fixedBytes, sessionShare } from '../predict/predict.js';
-import { WHOLE } from '../tile/mode.js';
+
+import type { Graph } from '../graph/index.js';
+import { memoByGraph } from '../graph/index.js';
+import { BUILT_IN_PROFILE, costsFor, fixedBytes, sessionShare } from '../predict/index.js';
+import { WHOLE } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';

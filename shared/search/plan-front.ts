@@ -5,7 +5,7 @@
  * that the plan for a larger one meets already are left out. So it isn't the whole front, but where it is dense the
  * next point is a few per cent of the memory away. As exact as the search (optimal.ts).
  */
-import type { Graph } from '../graph/graph.js';
+import type { Graph } from '../graph/index.js';
 import type { PlanNotation } from './notation.js';
 import { searchOf, WHOLE_PLAN } from './optimal.js';
 import type { Plan } from './plan.js';

@@ -8,7 +8,7 @@
  * The rows between two links are counted as if both ends were at their worst. A label counts as beaten if it isn't
  * better by more than TOLERANCE in anything.
  */
-import type { Graph } from '../graph/graph.js';
+import type { Graph } from '../graph/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Move, RangeTable } from './range-table.js';
 

@@ -2,18 +2,18 @@
  * A plan: segments in order, each with its geometry and what it is predicted to need. The same graph,
  * notation and settings always give the same plan.
  */
-import type { Graph } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import type { Work } from '../predict/device-profile.js';
-import { emptyWork, WORK_KINDS } from '../predict/device-profile.js';
-import { countWork } from '../predict/latency.js';
-import { predictStepPeaks } from '../predict/lifetimes.js';
-import type { PredictSettings, SegmentPrediction } from '../predict/predict.js';
-import { predictSegments } from '../predict/predict.js';
-import type { RunSettings } from '../predict/run-settings.js';
-import { sessionsOf } from '../predict/session-run.js';
-import type { Segment } from '../tile/segment.js';
-import { linkStreams, modesOf, planRange } from '../tile/segment.js';
+import type { Graph, NodeRange } from '../graph/index.js';
+import type { PredictSettings, RunSettings, SegmentPrediction, Work } from '../predict/index.js';
+import {
+  countWork,
+  emptyWork,
+  predictSegments,
+  predictStepPeaks,
+  sessionsOf,
+  WORK_KINDS,
+} from '../predict/index.js';
+import type { Segment } from '../tile/index.js';
+import { linkStreams, modesOf, planRange } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
 import { formatPlan } from './notation.js';
 

@@ -1,6 +1,7 @@
 /** Bytes around each range of nodes: maps that it reads, leaves behind, and weights; for all ends of a start at once. */
-import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes, tensorsRead, tensorsWritten } from '../graph/graph.js';
+
+import type { Graph } from '../graph/index.js';
+import { tensorAt, tensorBytes, tensorsRead, tensorsWritten } from '../graph/index.js';
 
 /** By the end of the range, from 0 to the number of nodes. */
 export interface MapsFrom {

@@ -2,27 +2,32 @@
  * Ways to run a range of layers, each with what the search needs to know of it and nothing more: another way to
  * run a convolution, or another mode, is one more entry in LEAN_ALTERNATIVES or SHORT_ALTERNATIVES.
  */
-import type { Graph } from '../graph/graph.js';
-import { tensorAt } from '../graph/graph.js';
-import { localityOf } from '../graph/locality.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import type { Work } from '../predict/device-profile.js';
-import { latencyOf } from '../predict/device-profile.js';
-import { countWork } from '../predict/latency.js';
-import { predictStepPeaks } from '../predict/lifetimes.js';
-import type { PredictSettings } from '../predict/predict.js';
-import { heldBytes, stepBytes, stepRatio } from '../predict/predict.js';
-import { sessionsOf } from '../predict/session-run.js';
-import type { Mode } from '../tile/mode.js';
-import { streamedTilesOf, tilesOf, WHOLE } from '../tile/mode.js';
-import type { StreamedTilesSegment, TiledSegment } from '../tile/segment.js';
-import { modesOf, planRange } from '../tile/segment.js';
-import { spaceOf } from '../tile/space.js';
-import type { Flow } from '../tile/stream.js';
-import { flowOf } from '../tile/stream.js';
-import { streamRuleOf } from '../tile/stream-rule.js';
-import type { AxisCut, AxisTile } from '../tile/tile-axis.js';
-import { countUnits, tileAxis } from '../tile/tile-axis.js';
+
+import type { Graph, NodeRange } from '../graph/index.js';
+import { localityOf, tensorAt } from '../graph/index.js';
+import type { PredictSettings, Work } from '../predict/index.js';
+import {
+  countWork,
+  heldBytes,
+  latencyOf,
+  predictStepPeaks,
+  sessionsOf,
+  stepBytes,
+  stepRatio,
+} from '../predict/index.js';
+import type { AxisCut, AxisTile, Flow, Mode, StreamedTilesSegment, TiledSegment } from '../tile/index.js';
+import {
+  countUnits,
+  flowOf,
+  modesOf,
+  planRange,
+  spaceOf,
+  streamedTilesOf,
+  streamRuleOf,
+  tileAxis,
+  tilesOf,
+  WHOLE,
+} from '../tile/index.js';
 import { KernelCosts } from './kernel-costs.js';
 import { RangeMaps } from './range-maps.js';
 import { LARGE_GRAPH } from './search-cuts.js';

@@ -1,7 +1,8 @@
 /** The moves from each cut to a later one: the options of the range between, and what that range needs around it. */
-import type { Graph } from '../graph/graph.js';
-import { elementCount, tensorAt } from '../graph/graph.js';
-import { sizeAlong } from '../tile/space.js';
+
+import type { Graph } from '../graph/index.js';
+import { elementCount, tensorAt } from '../graph/index.js';
+import { sizeAlong } from '../tile/index.js';
 import type { Alternative, OptionContext, RangeOption } from './range-option.js';
 import { rowBytes } from './range-option.js';
 import { searchCuts } from './search-cuts.js';

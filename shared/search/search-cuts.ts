@@ -5,8 +5,8 @@
  * kernel call; and in large graphs those that full maps cross of more than twice the bytes that cross within NEAR cuts
  * before and behind, such as in the middle of an inverted residual.
  */
-import type { Graph } from '../graph/graph.js';
-import { isActivation } from '../predict/latency.js';
+import type { Graph } from '../graph/index.js';
+import { isActivation } from '../predict/index.js';
 import type { RangeMaps } from './range-maps.js';
 
 /** Nodes from which on a graph is large. */

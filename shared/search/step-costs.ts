@@ -2,9 +2,9 @@
  * Latency and peak of one step of a session, over numbered values, by the rules of memory/latency.ts and
  * memory/lifetimes.ts. What is asked thousands of times stands in arrays.
  */
-import type { Work } from '../predict/device-profile.js';
-import { countFaults } from '../predict/latency.js';
-import type { RunPeak } from '../predict/lifetimes.js';
+
+import type { RunPeak, Work } from '../predict/index.js';
+import { countFaults } from '../predict/index.js';
 import type { KernelCosts } from './kernel-costs.js';
 
 /** One kernel call. */

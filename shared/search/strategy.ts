@@ -1,5 +1,5 @@
-import type { Graph } from '../graph/graph.js';
-import type { PredictSettings } from '../predict/predict.js';
+import type { Graph } from '../graph/index.js';
+import type { PredictSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';

@@ -6,9 +6,10 @@
  * them, over numbered values; those behind the graph's tensors are rows that the stream adds. 3. For each kind of
  * step add up latency, held bytes, and the peak of what is alive.
  */
-import type { Graph } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/graph.js';
-import type { Edge, Flow } from '../tile/stream.js';
+
+import type { Graph } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/index.js';
+import type { Edge, Flow } from '../tile/index.js';
 import type { Call, StepCosts, StepSizes } from './step-costs.js';
 import { callOf, emptySizes, sumBytes } from './step-costs.js';
 import { nextWindow, StreamSchedule, windowEnd } from './stream-schedule.js';

@@ -6,10 +6,9 @@
  *    backwards. Since all moves are multiples of the total stride, more strides shift them all in proportion.
  * 2. The first step is the least multiple of the step at which every operator has a row to give.
  */
-import type { AxisRule } from '../graph/axis-rule.js';
-import type { Graph } from '../graph/graph.js';
-import { sizeAlong } from '../tile/space.js';
-import type { Flow } from '../tile/stream.js';
+import type { AxisRule, Graph } from '../graph/index.js';
+import type { Flow } from '../tile/index.js';
+import { sizeAlong } from '../tile/index.js';
 
 export class StreamSchedule {
   /** Rows by tensor: new in the first, a middle and the last step; there before the last, and in the end. */

@@ -3,11 +3,10 @@
  * spans of the reference map are as long have the same shapes throughout. Its oracle is the predictor itself
  * (test/search/tile-needs.test.ts).
  */
-import type { Graph } from '../graph/graph.js';
-import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import type { Space } from '../tile/space.js';
-import type { AxisTile } from '../tile/tile-axis.js';
+
+import type { Graph, NodeRange } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/index.js';
+import type { AxisTile, Space } from '../tile/index.js';
 import type { Call, Calls, StepCosts } from './step-costs.js';
 import { callOf, emptySizes, sumBytes } from './step-costs.js';
 import type { StreamNeed } from './stream-needs.js';

@@ -1,6 +1,6 @@
-import type { Graph } from '../graph/graph.js';
-import { KERNELS, kernelsOf } from '../predict/device-profile.js';
-import type { RunSettings } from '../predict/run-settings.js';
+import type { Graph } from '../graph/index.js';
+import type { RunSettings } from '../predict/index.js';
+import { KERNELS, kernelsOf } from '../predict/index.js';
 import type { Plan } from './plan.js';
 import type { FrontPoint } from './plan-front.js';
 import { planFront, withoutDominated } from './plan-front.js';

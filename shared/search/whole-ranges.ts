@@ -3,18 +3,21 @@
  * the end stays alive just as one that is read behind the node, so the peaks of a longer run are those of all
  * shorter ones.
  */
-import type { Graph } from '../graph/graph.js';
-import { tensorAt, tensorBytes } from '../graph/graph.js';
-import { memoByGraph } from '../graph/memo.js';
-import type { NodeRange } from '../graph/segment-graph.js';
-import type { Work } from '../predict/device-profile.js';
-import { emptyWork, latencyOf, WORK_KINDS } from '../predict/device-profile.js';
-import { countFaults, countOperationWork } from '../predict/latency.js';
-import { predictRunPeaks } from '../predict/lifetimes.js';
-import type { PredictSettings } from '../predict/predict.js';
-import { stepRatio } from '../predict/predict.js';
-import { sessionsOf } from '../predict/session-run.js';
-import { wholeShapes } from '../tile/tile-shape.js';
+
+import type { Graph, NodeRange } from '../graph/index.js';
+import { memoByGraph, tensorAt, tensorBytes } from '../graph/index.js';
+import type { PredictSettings, Work } from '../predict/index.js';
+import {
+  countFaults,
+  countOperationWork,
+  emptyWork,
+  latencyOf,
+  predictRunPeaks,
+  sessionsOf,
+  stepRatio,
+  WORK_KINDS,
+} from '../predict/index.js';
+import { wholeShapes } from '../tile/index.js';
 import type { RangeMaps } from './range-maps.js';
 
 export interface WholeNeed {

@@ -4,7 +4,7 @@
  * Law: for every rule and every wanted interval w, exactRows(rule, readRows(rule, w)) contains w. Backwards
  * gives the halo; forwards proves what a tile computes right, independently of how the halo was chosen.
  */
-import type { AxisRule } from '../graph/axis-rule.js';
+import type { AxisRule } from '../graph/index.js';
 
 /** Rows [from, to) of a map; empty if from >= to. */
 export interface Interval {

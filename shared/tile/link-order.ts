@@ -4,8 +4,9 @@
  * A step runs when the one after it in the chain asks for its rows, so that between two links no more rows
  * wait than one step of either. Links without a reader run to their end at last.
  */
-import type { Graph } from '../graph/graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
+
+import type { Graph } from '../graph/index.js';
+import { boundaryOf } from '../graph/index.js';
 import type { Phase, StreamLink } from './stream.js';
 import { phasesOf } from './stream.js';
 

@@ -1,7 +1,7 @@
 /** A segment: a range of nodes and how it is run, with the geometry of its tiles. */
-import type { Graph, Node } from '../graph/graph.js';
-import { localityOf } from '../graph/locality.js';
-import type { NodeRange } from '../graph/segment-graph.js';
+
+import type { Graph, Node, NodeRange } from '../graph/index.js';
+import { localityOf } from '../graph/index.js';
 import type { LinkOrder } from './link-order.js';
 import { orderLinks } from './link-order.js';
 import type { Mode, ModeOf } from './mode.js';

@@ -9,13 +9,9 @@
  * Tensors that are not reached (a gate and what computes it) have no space in this frame: every tile gets
  * and computes them whole.
  */
-import type { AxisRule } from '../graph/axis-rule.js';
-import type { Graph, Node } from '../graph/graph.js';
-import { knownShape, tensorAt, tensorsWritten } from '../graph/graph.js';
-import type { SpatialRule } from '../graph/locality.js';
-import { localityOf } from '../graph/locality.js';
-import type { Boundary, NodeRange } from '../graph/segment-graph.js';
-import { boundaryOf } from '../graph/segment-graph.js';
+
+import type { AxisRule, Boundary, Graph, Node, NodeRange, SpatialRule } from '../graph/index.js';
+import { boundaryOf, knownShape, localityOf, tensorAt, tensorsWritten } from '../graph/index.js';
 
 export type Axis = 'rows' | 'cols';
 

@@ -2,10 +2,9 @@
  * A link of a stream as a graph of its own: what each operand is made of becomes Concat and Slice nodes, and
  * vertical padding, which is among the rows now, is taken off the operators.
  */
-import { constantNumbers } from '../graph/constant-values.js';
-import { TensorList } from '../graph/edit-graph.js';
-import type { Graph, Node, Tensor } from '../graph/graph.js';
-import { intsAttribute, knownShape, tensorAt } from '../graph/graph.js';
+
+import type { Graph, Node, Tensor } from '../graph/index.js';
+import { constantNumbers, intsAttribute, knownShape, TensorList, tensorAt } from '../graph/index.js';
 import type { ShapeOf } from './shape-of.js';
 import type { Phase, StreamLink } from './stream.js';
 import { mapPhases } from './stream.js';

@@ -5,7 +5,7 @@
  * Operands of one tensor that are made of the same rows share them. Values have numbers behind the tensors of
  * the graph.
  */
-import type { Graph } from '../graph/graph.js';
+import type { Graph } from '../graph/index.js';
 import type { Phase, RowsOf, StreamLink, StreamOperand } from './stream.js';
 import { mapPhases, PHASES } from './stream.js';
 

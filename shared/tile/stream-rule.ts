@@ -6,12 +6,17 @@
  * Pad, linear interpolation, average pools that don't count their padding or whose last window leaves it, and
  * maps that aren't float32.
  */
-import { constantNumbers } from '../graph/constant-values.js';
-import type { Graph, Node } from '../graph/graph.js';
-import { floatAttribute, intAttribute, intsAttribute, tensorAt } from '../graph/graph.js';
-import type { SpatialRule } from '../graph/locality.js';
-import { localityOf } from '../graph/locality.js';
-import { memoByNode } from '../graph/memo.js';
+
+import type { Graph, Node, SpatialRule } from '../graph/index.js';
+import {
+  constantNumbers,
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  localityOf,
+  memoByNode,
+  tensorAt,
+} from '../graph/index.js';
 
 export type StreamRule =
   | {

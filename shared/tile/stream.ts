@@ -13,11 +13,9 @@
  * Source: DESIGN.md, "How a streamed segment runs"; StreamNet (NeurIPS 2023) and Fused-Layer CNN accelerators
  * (Alwani et al., 2016) carry rows so for chains.
  */
-import type { AxisRule } from '../graph/axis-rule.js';
-import type { Graph } from '../graph/graph.js';
-import { tensorAt } from '../graph/graph.js';
-import { localityOf } from '../graph/locality.js';
-import type { NodeRange } from '../graph/segment-graph.js';
+
+import type { AxisRule, Graph, NodeRange } from '../graph/index.js';
+import { localityOf, tensorAt } from '../graph/index.js';
 import type { Space } from './space.js';
 import { sizeAlong, spaceOf } from './space.js';
 import { streamRuleOf } from './stream-rule.js';

@@ -12,8 +12,9 @@
  * Source: MAFAT, section III, and DeepThings, section 4 (fused tile partitioning), which assume odd kernels
  * with symmetric padding and stride 1 in convolutions; none of that is assumed here.
  */
-import type { Graph } from '../graph/graph.js';
-import { tensorAt } from '../graph/graph.js';
+
+import type { Graph } from '../graph/index.js';
+import { tensorAt } from '../graph/index.js';
 import type { Interval } from './interval.js';
 import { contains, EMPTY, exactRows, hull, intersect, isEmpty, readRows } from './interval.js';
 import type { Axis, Scale, Space } from './space.js';

@@ -1,5 +1,5 @@
-import type { Graph } from '../graph/graph.js';
-import { knownShape, tensorAt } from '../graph/graph.js';
+import type { Graph } from '../graph/index.js';
+import { knownShape, tensorAt } from '../graph/index.js';
 import type { ShapeOf } from './shape-of.js';
 import type { AxisTile, Grid, Tile } from './tile-axis.js';
 

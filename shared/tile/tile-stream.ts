@@ -6,8 +6,7 @@
  * computed at once or row by row. So both proofs hold as they are: that of the halo for each axis, and that of
  * the schedule for each shape of tile.
  */
-import type { Graph } from '../graph/graph.js';
-import type { NodeRange } from '../graph/segment-graph.js';
+import type { Graph, NodeRange } from '../graph/index.js';
 import type { Flow, StreamLink } from './stream.js';
 import { flowOf, streamBy } from './stream.js';
 import { layoutKey, layoutLink } from './stream-layout.js';

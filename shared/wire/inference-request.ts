@@ -3,9 +3,10 @@
  * JPEG, PNG or WebP image as a BYTES tensor in base64. Hostile until it has passed here; everything is bounded.
  * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
  */
+
 import { z } from 'zod';
-import type { DataType } from '../graph/graph.js';
-import { elementCount } from '../graph/graph.js';
+import type { DataType } from '../graph/index.js';
+import { elementCount } from '../graph/index.js';
 import { RequestError } from './request-error.js';
 
 /** Datatypes a network's image input may have. */

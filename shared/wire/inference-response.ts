@@ -1,5 +1,5 @@
 /** Answers in Open Inference Protocol JSON. Source: as in inference-request.ts. */
-import type { DataType } from '../graph/graph.js';
+import type { DataType } from '../graph/index.js';
 
 export interface ResponseTensor {
   readonly name: string;

@@ -9,7 +9,7 @@ import { readDevice, readMachine } from '../../agent/engine/machine.js';
 import type { Calibration } from '../../agent/planning/calibrate/calibrate.js';
 import { deviceProfile, readProfile } from '../../agent/planning/device-profiles.js';
 import { Store } from '../../agent/store/store.js';
-import { KERNELS, WORK_KINDS } from '../../shared/index.js';
+import { KERNELS, WORK_KINDS } from '../../shared/predict/index.js';
 import { runMafat, temporaryFolder } from '../fixtures.js';
 
 test('mafat calibrate measures all costs, prints them as JSON and keeps them for this device', (context) => {

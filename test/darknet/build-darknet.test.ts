@@ -1,13 +1,8 @@
 /** Darknet networks as a whole: sections, size, outputs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  buildDarknet,
-  parseDarknetConfig,
-  parseOnnx,
-  SyntheticWeights,
-  writeOnnx,
-} from '../../shared/index.js';
+import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../../shared/darknet/index.js';
+import { parseOnnx, writeOnnx } from '../../shared/onnx/index.js';
 import { config, inputShape, network, opsOf, outputShape } from './darknet-network.js';
 
 test('buildDarknet() gives the image the size of [net], or the one asked for', () => {

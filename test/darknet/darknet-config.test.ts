@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DarknetSection } from '../../shared/index.js';
-import {
-  describeSection,
-  floatOption,
-  intOption,
-  listOption,
-  parseDarknetConfig,
-} from '../../shared/index.js';
+import { describeSection, floatOption, intOption, listOption } from '../../shared/darknet/darknet-config.js';
+import type { DarknetSection } from '../../shared/darknet/index.js';
+import { parseDarknetConfig } from '../../shared/darknet/index.js';
 
 test('parseDarknetConfig() numbers layers from 0 after [net] and keeps the line of each key', () => {
   const [net, conv, pool] = parseDarknetConfig('[net]\nwidth=8\n\n[convolutional]\nsize=3\n[maxpool]\n');

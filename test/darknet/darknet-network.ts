@@ -1,7 +1,9 @@
 /** Darknet networks in a line a layer, and what to ask of their graphs. */
 import assert from 'node:assert/strict';
-import type { Attribute, DarknetNetwork, Graph, Node } from '../../shared/index.js';
-import { buildDarknet, parseDarknetConfig, SyntheticWeights, tensorAt } from '../../shared/index.js';
+import type { DarknetNetwork } from '../../shared/darknet/index.js';
+import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../../shared/darknet/index.js';
+import type { Attribute, Graph, Node } from '../../shared/graph/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
 
 /** `3x32x24` is channels, width and height; a layer is its section and its keys. */
 export function network(size: string, ...layers: readonly string[]): DarknetNetwork {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ConvolutionShape } from '../../shared/index.js';
-import { buildDarknet, DarknetWeightsFile, parseDarknetConfig } from '../../shared/index.js';
+import type { ConvolutionShape } from '../../shared/darknet/index.js';
+import { buildDarknet, DarknetWeightsFile, parseDarknetConfig } from '../../shared/darknet/index.js';
 
 const PLAIN: ConvolutionShape = { layer: 0, filters: 2, perFilter: 3, batchNormalize: false };
 

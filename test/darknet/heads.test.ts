@@ -1,7 +1,7 @@
 /** Darknet's detection heads: anchors and the shape of their map. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tensorAt } from '../../shared/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
 import { assertFails, network } from './darknet-network.js';
 
 test('buildDarknet() reads anchors of [region] in cells of its map', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { tensorAt } from '../../shared/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
 import type { PlainMap } from '../graph/run-map.js';
 import { noise, run } from '../graph/run-map.js';
 import { assertFails, attributesOf, network, opsOf, outputShape } from './darknet-network.js';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { HeadMap } from '../../agent/decode/darknet-head.js';
 import { decodeHead, softmax } from '../../agent/decode/darknet-head.js';
 import type { Candidate } from '../../agent/decode/detection.js';
-import type { DetectionHead } from '../../shared/index.js';
+import type { DetectionHead } from '../../shared/darknet/index.js';
 
 const YOLO: DetectionHead = {
   kind: 'yolo',

@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { verifyOutputs } from '../../agent/cli/verify-outputs.js';
 import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
-import type { Graph, Plan, PredictSettings } from '../../shared/index.js';
-import { buildPlan, float32Values, foldChannelAffine, foldPads, parsePlan } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { float32Values, foldChannelAffine, foldPads } from '../../shared/graph/index.js';
+import type { PredictSettings } from '../../shared/predict/index.js';
+import type { Plan } from '../../shared/search/index.js';
+import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 import { runInProcess } from '../run-in-process.js';
 

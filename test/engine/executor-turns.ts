@@ -10,8 +10,8 @@ import { createHash } from 'node:crypto';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor } from '../../agent/engine/executor-client.js';
 import type { OutputTensor, Program } from '../../agent/engine/wire/protocol.js';
-import type { RunSettings } from '../../shared/index.js';
-import { buildPlan, parsePlan } from '../../shared/index.js';
+import type { RunSettings } from '../../shared/predict/index.js';
+import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';
 
 const SOURCES = {

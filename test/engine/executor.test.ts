@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor, ExecutorError } from '../../agent/engine/executor-client.js';
 import type { Program } from '../../agent/engine/wire/protocol.js';
-import { buildPlan, parsePlan } from '../../shared/index.js';
+import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { smallPng } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ProgramRunner, packOutput } from '../../agent/engine/child/program-runner.js';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
 import { Executor } from '../../agent/engine/executor-client.js';
-import { buildPlan, parsePlan } from '../../shared/index.js';
+import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';
 
 test('Executor gives the same for the same input, whatever ran before', () => {

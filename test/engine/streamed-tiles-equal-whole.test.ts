@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, Level } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { Level } from '../../shared/predict/index.js';
 import { isGraph, randomGraph } from '../random-graph.js';
 import { assertExact, readyGraph } from './assert-exact.js';
 

@@ -1,8 +1,9 @@
 /** A network, plans of it and inputs to run on by turns. */
+
 import { readFileSync } from 'node:fs';
 import type { Executor } from '../../agent/engine/executor-client.js';
 import type { ImageSource, TensorSource } from '../../agent/engine/wire/protocol.js';
-import { mulberry32 } from '../../shared/index.js';
+import { mulberry32 } from '../../shared/darknet/index.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Window } from '../../shared/index.js';
-import { kernelExtent, windowRowsOut, windowRule } from '../../shared/index.js';
+import { kernelExtent, windowRule } from '../../shared/graph/axis-rule.js';
+import type { Window } from '../../shared/graph/index.js';
+import { windowRowsOut } from '../../shared/graph/index.js';
 
 test('kernelExtent() counts the rows between dilated taps', () => {
   assert.equal(kernelExtent({ kernel: 1, dilation: 5 }), 1);

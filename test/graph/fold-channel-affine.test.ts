@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, Node, NodeSpec } from '../../shared/index.js';
-import {
-  constantNumbers,
-  foldChannelAffine,
-  GraphBuilder,
-  mulberry32,
-  tensorAt,
-} from '../../shared/index.js';
+import { mulberry32 } from '../../shared/darknet/index.js';
+import type { Graph, Node, NodeSpec } from '../../shared/graph/index.js';
+import { constantNumbers, foldChannelAffine, GraphBuilder, tensorAt } from '../../shared/graph/index.js';
 import { graphOf } from '../notation.js';
 
 test('foldChannelAffine() folds BatchNormalization as float64 arithmetic does', () => {

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Graph, NodeSpec, TensorValue } from '../../shared/index.js';
+import type { Graph, NodeSpec, TensorValue } from '../../shared/graph/index.js';
 import {
   applyFolded,
   constantNumbers,
   foldShapes,
   GraphBuilder,
-  parseOnnx,
   selectFoldable,
   tensorAt,
-  writeOnnx,
-} from '../../shared/index.js';
+} from '../../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../../shared/onnx/index.js';
 
 test('foldShapes() replaces Shape and Size by constants', () => {
   const cases = [

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { AxisRule, NodeSpec, SpatialRule, Tensor } from '../../shared/index.js';
-import { GraphBuilder, localityOf, POINTWISE } from '../../shared/index.js';
+import { POINTWISE } from '../../shared/graph/axis-rule.js';
+import type { AxisRule, NodeSpec, SpatialRule, Tensor } from '../../shared/graph/index.js';
+import { GraphBuilder, localityOf } from '../../shared/graph/index.js';
 
 const MAP = [1, 4, 8, 8];
 const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, Node, NodeSpec } from '../../shared/index.js';
+import type { Graph, Node, NodeSpec } from '../../shared/graph/index.js';
 import {
   constantNumbers,
   GraphBuilder,
@@ -10,7 +10,7 @@ import {
   removeIdentities,
   tensorAt,
   windowRowsOut,
-} from '../../shared/index.js';
+} from '../../shared/graph/index.js';
 import { graphOf } from '../notation.js';
 
 test('makeGeometryExplicit() turns auto_pad into pads', () => {

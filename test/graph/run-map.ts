@@ -1,8 +1,10 @@
 /** Plain maps through a graph on ONNX Runtime, to compare with a naive loop over them. */
 import assert from 'node:assert/strict';
 import { Session } from '../../agent/engine/child/onnx-runtime.js';
-import type { Graph } from '../../shared/index.js';
-import { mulberry32, tensorAt, writeOnnx } from '../../shared/index.js';
+import { mulberry32 } from '../../shared/darknet/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
+import { writeOnnx } from '../../shared/onnx/index.js';
 import { inputShape } from '../darknet/darknet-network.js';
 
 /** Values of one map, channel by channel and row by row. */

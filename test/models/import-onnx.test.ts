@@ -10,8 +10,9 @@ import { importOnnx } from '../../agent/models/import-onnx.js';
 import { ModelStore } from '../../agent/models/model-store.js';
 import type { Network } from '../../agent/planning/open-model.js';
 import { openModel } from '../../agent/planning/open-model.js';
-import type { Graph, NodeSpec } from '../../shared/index.js';
-import { GraphBuilder, knownShape, parseOnnx, tensorAt, writeOnnx } from '../../shared/index.js';
+import type { Graph, NodeSpec } from '../../shared/graph/index.js';
+import { GraphBuilder, knownShape, tensorAt } from '../../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../../shared/onnx/index.js';
 import { temporaryFolder } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 

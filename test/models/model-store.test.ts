@@ -13,7 +13,8 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import type { NewModel } from '../../agent/models/model-store.js';
 import { DATA_FILE, ModelStore } from '../../agent/models/model-store.js';
-import { externalizeConstants, parseOnnx, writeOnnx } from '../../shared/index.js';
+import { externalizeConstants } from '../../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../../shared/onnx/index.js';
 import { temporaryFolder } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 

@@ -3,15 +3,9 @@ import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import type { Constant, Graph } from '../../shared/index.js';
-import {
-  constantNumbers,
-  externalizeConstants,
-  OPSET_RANGE,
-  parseOnnx,
-  tensorAt,
-  writeOnnx,
-} from '../../shared/index.js';
+import type { Constant, Graph } from '../../shared/graph/index.js';
+import { constantNumbers, externalizeConstants, tensorAt } from '../../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../../shared/onnx/index.js';
 import type {
   AttributeProtoSchema,
   GraphProtoSchema,
@@ -24,6 +18,7 @@ import {
   TensorProto_DataLocation,
   TensorProto_DataType,
 } from '../../shared/onnx/onnx_pb.js';
+import { OPSET_RANGE } from '../../shared/onnx/parse-onnx.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -8,8 +8,8 @@ import { readDevice } from '../../agent/engine/machine.js';
 import { corrected, deviceProfile, readProfile } from '../../agent/planning/device-profiles.js';
 import type { Measurement, StoredCosts } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';
-import type { CostEntry, Kernels, Work } from '../../shared/index.js';
-import { BUILT_IN_PROFILE, WORK_KINDS } from '../../shared/index.js';
+import type { CostEntry, Kernels, Work } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE, WORK_KINDS } from '../../shared/predict/index.js';
 import { temporaryFolder } from '../fixtures.js';
 
 const DEVICE = 'device';

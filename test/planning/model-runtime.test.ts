@@ -6,7 +6,7 @@ import { parseConfig } from '../../agent/config/load-config.js';
 import { ModelRuntime } from '../../agent/planning/model-runtime.js';
 import type { Network } from '../../agent/planning/open-model.js';
 import { Store } from '../../agent/store/store.js';
-import { externalizeConstants, tensorBytes } from '../../shared/index.js';
+import { externalizeConstants, tensorBytes } from '../../shared/graph/index.js';
 import { temporaryFolder } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';

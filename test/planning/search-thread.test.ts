@@ -5,8 +5,10 @@ import { setImmediate } from 'node:timers/promises';
 import { strategyNamed } from '../../agent/planning/open-model.js';
 import type { SearchJob } from '../../agent/planning/search-thread.js';
 import { searchInThread } from '../../agent/planning/search-thread.js';
-import type { DeviceProfile } from '../../shared/index.js';
-import { BUILT_IN_PROFILE, BudgetError, externalizeConstants, searchVariants } from '../../shared/index.js';
+import { externalizeConstants } from '../../shared/graph/index.js';
+import type { DeviceProfile } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE } from '../../shared/predict/index.js';
+import { BudgetError, searchVariants } from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 
 const { graph: GRAPH } = externalizeConstants(graphOf('3x96x96: c16k3p1 m2s2 c32k3p1 m2s2 c32k3p1'), 'data');

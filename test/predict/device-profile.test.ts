@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CostEntry, DeviceProfile, Kernels } from '../../shared/index.js';
+import type { CostEntry, DeviceProfile, Kernels } from '../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costEntryFor,
@@ -12,7 +12,7 @@ import {
   LEVELS,
   latencyOf,
   WORK_KINDS,
-} from '../../shared/index.js';
+} from '../../shared/predict/index.js';
 
 /** Entries that can be told apart by the cost of a step; out of order, as a store may give them. */
 const PROFILE: DeviceProfile = {

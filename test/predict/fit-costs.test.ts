@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { CostSample, Work } from '../../shared/index.js';
+import type { CostSample } from '../../shared/predict/fit-costs.js';
+import type { Work } from '../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costsFor,
@@ -9,7 +10,7 @@ import {
   fitCosts,
   latencyOf,
   WORK_KINDS,
-} from '../../shared/index.js';
+} from '../../shared/predict/index.js';
 
 type Kind = (typeof WORK_KINDS)[number];
 

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, SessionRun } from '../../shared/index.js';
-import {
-  predictRunPeak,
-  sessionsOf,
-  tensorAt,
-  tensorBytes,
-  tensorsRead,
-  wholeShapes,
-} from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { tensorAt, tensorBytes, tensorsRead } from '../../shared/graph/index.js';
+import { sessionsOf } from '../../shared/predict/index.js';
+import { predictRunPeak } from '../../shared/predict/lifetimes.js';
+import type { SessionRun } from '../../shared/predict/session-run.js';
+import { wholeShapes } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SegmentPrediction } from '../../shared/index.js';
-import { buildPlan, parsePlan, predictRunPeak, sessionsOf } from '../../shared/index.js';
+import type { SegmentPrediction } from '../../shared/predict/index.js';
+import { sessionsOf } from '../../shared/predict/index.js';
+import { predictRunPeak } from '../../shared/predict/lifetimes.js';
+import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 
 const WIDE = '3x128x256: c16k3p1 l m2s2 c32k3p1 l c32k3p1 l';

@@ -2,14 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFINITIONS } from '../../agent/models/definitions.js';
-import type { Graph } from '../../shared/index.js';
-import {
-  BudgetError,
-  buildDarknet,
-  mafatCandidates,
-  parseDarknetConfig,
-  searchPlan,
-} from '../../shared/index.js';
+import { buildDarknet, parseDarknetConfig } from '../../shared/darknet/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { BudgetError, mafatCandidates, searchPlan } from '../../shared/search/index.js';
 
 const SETTINGS = { threads: 2, level: 'extended', weights: 'evictable' } as const;
 

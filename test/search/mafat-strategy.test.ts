@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, SearchOptions } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { externalizeConstants } from '../../shared/graph/index.js';
+import type { SearchOptions } from '../../shared/search/index.js';
 import {
   BudgetError,
   budgetedBytes,
   buildPlan,
-  externalizeConstants,
-  formatPlan,
   mafatCandidates,
   searchPlan,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
+import { formatPlan } from '../../shared/search/notation.js';
 import { graphOf } from '../notation.js';
 
 const SETTINGS = { threads: 1, level: 'extended' } as const;

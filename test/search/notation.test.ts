@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Mode, PlanNotation } from '../../shared/index.js';
-import { formatPlan, parsePlan, streamedTilesOf, tilesOf, WHOLE } from '../../shared/index.js';
+import { parsePlan } from '../../shared/search/index.js';
+import type { PlanNotation } from '../../shared/search/notation.js';
+import { formatPlan } from '../../shared/search/notation.js';
+import type { Mode } from '../../shared/tile/index.js';
+import { streamedTilesOf, tilesOf, WHOLE } from '../../shared/tile/index.js';
 
 test('parsePlan() reads back what formatPlan() wrote', () => {
   fc.assert(fc.property(plans, (plan) => assert.deepEqual(parsePlan(formatPlan(plan)), plan)));

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, Plan, PlanNotation, SearchOptions } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { Plan, SearchOptions } from '../../shared/search/index.js';
 import {
   BudgetError,
   buildPlan,
   mafatCandidates,
   optimalCandidates,
-  parseMode,
   parsePlan,
   searchPlan,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
+import type { PlanNotation } from '../../shared/search/notation.js';
+import { parseMode } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

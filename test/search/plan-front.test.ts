@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, WeightsPolicy } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import type { WeightsPolicy } from '../../shared/search/index.js';
 import {
   budgetedBytes,
   buildPlan,
   optimalCandidates,
   parsePlan,
-  planFront,
   searchPlan,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
+import { planFront } from '../../shared/search/plan-front.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

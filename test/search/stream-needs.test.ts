@@ -2,23 +2,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, NodeRange, StreamLink } from '../../shared/index.js';
+import type { Graph, NodeRange } from '../../shared/graph/index.js';
 import {
   BUILT_IN_PROFILE,
   costsFor,
   countWork,
-  flowOf,
   heldBytes,
   latencyOf,
-  linkRun,
-  PHASES,
   predictStepPeaks,
   stepBytes,
-  streamBy,
-} from '../../shared/index.js';
+} from '../../shared/predict/index.js';
+import { linkRun } from '../../shared/predict/session-run.js';
 import { KernelCosts } from '../../shared/search/kernel-costs.js';
 import { StepCosts } from '../../shared/search/step-costs.js';
 import { StreamNeeds } from '../../shared/search/stream-needs.js';
+import type { StreamLink } from '../../shared/tile/index.js';
+import { flowOf, PHASES, streamBy } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -2,22 +2,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, NodeRange } from '../../shared/index.js';
+import type { Graph, NodeRange } from '../../shared/graph/index.js';
 import {
   BUILT_IN_PROFILE,
   costsFor,
   countWork,
   heldBytes,
   latencyOf,
-  planRange,
   predictStepPeaks,
   sessionsOf,
   stepBytes,
-  tilesOf,
-} from '../../shared/index.js';
+} from '../../shared/predict/index.js';
 import { KernelCosts } from '../../shared/search/kernel-costs.js';
 import { StepCosts } from '../../shared/search/step-costs.js';
 import { TileNeeds } from '../../shared/search/tile-needs.js';
+import { planRange, tilesOf } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import type { CostEntry, DeviceProfile, RunSettings, Strategy } from '../../shared/index.js';
+import { externalizeConstants } from '../../shared/graph/index.js';
+import type { CostEntry, DeviceProfile, RunSettings } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE, MALLOCS } from '../../shared/predict/index.js';
+import type { Strategy } from '../../shared/search/index.js';
 import {
-  BUILT_IN_PROFILE,
   BudgetError,
   budgetedBytes,
-  externalizeConstants,
-  MALLOCS,
   mafatCandidates,
   optimalCandidates,
   parsePlan,
   searchPlan,
   searchVariants,
-} from '../../shared/index.js';
+} from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 
 const POOLS = '3x128x128: c16k3p1 l m2s2 c32k3p1 l m2s2 c32k3p1 l c16k1';

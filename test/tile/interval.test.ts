@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { AxisRule, Interval } from '../../shared/index.js';
-import { contains, exactRows, isEmpty, readRows } from '../../shared/index.js';
+import type { AxisRule } from '../../shared/graph/index.js';
+import type { Interval } from '../../shared/tile/index.js';
+import { isEmpty } from '../../shared/tile/index.js';
+import { contains, exactRows, readRows } from '../../shared/tile/interval.js';
 
 test('readRows() gives the window of a convolution, clipped to the map', () => {
   const rule = { up: 1, stride: 2, pad: 1, extent: 3, mirror: 0 };

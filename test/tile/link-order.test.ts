@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, LinkOrder, LinkStep, StreamLink } from '../../shared/index.js';
-import { boundaryOf, orderLinks, phasesOf, sizeAlong, streamRange } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { boundaryOf } from '../../shared/graph/index.js';
+import type { LinkStep, StreamLink } from '../../shared/tile/index.js';
+import { phasesOf, sizeAlong } from '../../shared/tile/index.js';
+import type { LinkOrder } from '../../shared/tile/link-order.js';
+import { orderLinks } from '../../shared/tile/link-order.js';
+import { streamRange } from '../../shared/tile/stream.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Mode } from '../../shared/index.js';
-import { formatMode, parseMode, streamedTilesOf, tilesOf, WHOLE } from '../../shared/index.js';
+import type { Mode } from '../../shared/tile/index.js';
+import { formatMode, parseMode, streamedTilesOf, tilesOf, WHOLE } from '../../shared/tile/index.js';
 
 test('parseMode() reads back what formatMode() wrote', () => {
   const size = fc.integer({ min: 1, max: 64 });

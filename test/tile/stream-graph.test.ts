@@ -2,19 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Session } from '../../agent/engine/child/onnx-runtime.js';
-import type { Graph, LinkGraph, Phase, StreamLink } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
 import {
-  buildLinkGraph,
   compactGraph,
   constantNumbers,
   elementCount,
   intsAttribute,
   knownShape,
-  PHASES,
-  streamRange,
   tensorAt,
-  writeOnnx,
-} from '../../shared/index.js';
+} from '../../shared/graph/index.js';
+import { writeOnnx } from '../../shared/onnx/index.js';
+import type { Phase, StreamLink } from '../../shared/tile/index.js';
+import { buildLinkGraph, PHASES } from '../../shared/tile/index.js';
+import { streamRange } from '../../shared/tile/stream.js';
+import type { LinkGraph } from '../../shared/tile/stream-graph.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

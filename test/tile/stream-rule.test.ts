@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DataType, NodeSpec } from '../../shared/index.js';
-import { GraphBuilder, streamRuleOf } from '../../shared/index.js';
+import type { DataType, NodeSpec } from '../../shared/graph/index.js';
+import { GraphBuilder } from '../../shared/graph/index.js';
+import { streamRuleOf } from '../../shared/tile/index.js';
 
 const ROWS = 8;
 

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { AxisRule, Graph, NodeRange, Phase, Stream, StreamOperand } from '../../shared/index.js';
-import {
-  localityOf,
-  PHASES,
-  phasesOf,
-  sizeAlong,
-  streamRange,
-  streamRuleOf,
-  tensorAt,
-} from '../../shared/index.js';
+import type { AxisRule, Graph, NodeRange } from '../../shared/graph/index.js';
+import { localityOf, tensorAt } from '../../shared/graph/index.js';
+import type { Phase, Stream } from '../../shared/tile/index.js';
+import { PHASES, phasesOf, sizeAlong, streamRuleOf } from '../../shared/tile/index.js';
+import type { StreamOperand } from '../../shared/tile/stream.js';
+import { streamRange } from '../../shared/tile/stream.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

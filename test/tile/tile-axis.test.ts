@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, Space } from '../../shared/index.js';
-import { countUnits, sizeAlong, spaceOf, tensorAt, tileAxis } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
+import type { Space } from '../../shared/tile/index.js';
+import { countUnits, sizeAlong, spaceOf, tileAxis } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

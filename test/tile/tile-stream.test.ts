@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Graph, StreamedTilesSegment } from '../../shared/index.js';
-import { phasesOf, planRange, streamedTilesOf, tensorAt } from '../../shared/index.js';
+import type { Graph } from '../../shared/graph/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
+import type { StreamedTilesSegment } from '../../shared/tile/index.js';
+import { phasesOf, planRange, streamedTilesOf } from '../../shared/tile/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseInferenceRequest, RequestError } from '../../shared/index.js';
+import { parseInferenceRequest, RequestError } from '../../shared/wire/index.js';
 
 const IMAGE = { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8='] };
 

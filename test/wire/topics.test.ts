@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { inferTopic, isReplyTopic, isTopicLevel, modelOfInferTopic, nodeTopics } from '../../shared/index.js';
+import {
+  inferTopic,
+  isReplyTopic,
+  isTopicLevel,
+  modelOfInferTopic,
+  nodeTopics,
+} from '../../shared/wire/index.js';
 
 test('modelOfInferTopic() finds the model that inferTopic() names', () => {
   const level = fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }).filter(isTopicLevel);

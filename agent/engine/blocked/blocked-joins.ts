@@ -11,7 +11,8 @@
  *
  * A Reshape copies nothing. What a stream carries is in blocked order then: the session's inputs say so by their shape.
  */
-import type { Graph, Node, Tensor } from '../../../shared/index.js';
+
+import type { Graph, Node, Tensor } from '../../../shared/graph/index.js';
 import {
   constantNumbers,
   inlineConstant,
@@ -19,7 +20,7 @@ import {
   producers,
   TensorList,
   tensorAt,
-} from '../../../shared/index.js';
+} from '../../../shared/graph/index.js';
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 

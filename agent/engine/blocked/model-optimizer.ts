@@ -9,8 +9,9 @@
  *
  * Costs disk: the weights of each segment once more, see `optimized-store.ts` for the limits.
  */
+
 import { access, constants } from 'node:fs/promises';
-import { isBlocked } from '../../../shared/index.js';
+import { isBlocked } from '../../../shared/predict/index.js';
 import { Executor } from '../executor-client.js';
 import { readMachine } from '../machine.js';
 import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '../wire/protocol.js';

@@ -1,9 +1,12 @@
 /** Names an optimised model after all that its content depends on. */
+
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Constant, Graph, Level } from '../../../shared/index.js';
-import { parseOnnx, tensorAt } from '../../../shared/index.js';
+import type { Constant, Graph } from '../../../shared/graph/index.js';
+import { tensorAt } from '../../../shared/graph/index.js';
+import { parseOnnx } from '../../../shared/onnx/index.js';
+import type { Level } from '../../../shared/predict/index.js';
 import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
 
 /** Raised when optimised models are saved in another way. */

@@ -2,11 +2,14 @@
  * The only file that touches onnxruntime-node. Runs in the executor process: `create` and `run` block the
  * event loop. Facts and their sources: docs/ARCHITECTURE.md, "The runtime".
  */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { DataType, Level } from '../../../shared/index.js';
-import { compactGraph, parseOnnx, writeOnnx } from '../../../shared/index.js';
+import type { DataType } from '../../../shared/graph/index.js';
+import { compactGraph } from '../../../shared/graph/index.js';
+import { parseOnnx, writeOnnx } from '../../../shared/onnx/index.js';
+import type { Level } from '../../../shared/predict/index.js';
 import { BLOCKED_DOMAIN, joinInBlocks } from '../blocked/blocked-joins.js';
 import {
   DISABLED_OPTIMIZERS,

@@ -2,7 +2,7 @@
  * What a stream keeps between its steps: for each operand the rows that it will need again, copied out of the
  * session's outputs into buffers of our own.
  */
-import type { Phase } from '../../../shared/index.js';
+import type { Phase } from '../../../shared/tile/index.js';
 import type { CarrySpec } from '../wire/protocol.js';
 import { release } from '../wire/typed-array.js';
 import type { Session, TensorData } from './onnx-runtime.js';

@@ -1,4 +1,5 @@
-import { GraphBuilder, writeOnnx } from '../../../shared/index.js';
+import { GraphBuilder } from '../../../shared/graph/index.js';
+import { writeOnnx } from '../../../shared/onnx/index.js';
 import { BLOCKED_DOMAIN } from '../blocked/blocked-joins.js';
 
 /** A model of one node, y = Relu(x), to start ONNX Runtime with. */

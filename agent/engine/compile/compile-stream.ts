@@ -1,21 +1,17 @@
 /** A streamed segment -> the sessions of its links, and the steps of all of them in the order they run. */
+
+import type { Graph } from '../../../shared/graph/index.js';
+import { compactGraph, knownShape, tensorAt } from '../../../shared/graph/index.js';
+import { writeOnnx } from '../../../shared/onnx/index.js';
 import type {
-  Graph,
   Interval,
   LinkStep,
   MadeOperand,
   Phase,
   StreamedSegment,
   StreamLink,
-} from '../../../shared/index.js';
-import {
-  buildLinkGraph,
-  compactGraph,
-  knownShape,
-  sizeAlong,
-  tensorAt,
-  writeOnnx,
-} from '../../../shared/index.js';
+} from '../../../shared/tile/index.js';
+import { buildLinkGraph, sizeAlong } from '../../../shared/tile/index.js';
 import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from '../wire/protocol.js';
 import { endBehind, runLeavesInOrder } from './leaf-order.js';
 import type { NumberedMaps } from './map-binding.js';

@@ -2,8 +2,9 @@
  * A segment of streamed tiles -> its session, and the steps of one tile after the other. Tiles of
  * one shape come together, so that what they carry is allocated once.
  */
-import type { StreamedTilesSegment, Tile, TileStream } from '../../../shared/index.js';
-import { phasesOf } from '../../../shared/index.js';
+
+import type { StreamedTilesSegment, Tile, TileStream } from '../../../shared/tile/index.js';
+import { phasesOf } from '../../../shared/tile/index.js';
 import type { SegmentProgram, Step } from '../wire/protocol.js';
 import { carriesOf, compileLink } from './compile-stream.js';
 import type { NumberedMaps } from './map-binding.js';

@@ -2,15 +2,13 @@
  * Plan -> program. Numbers the maps that cross cuts, writes each segment as an ONNX model whose weights stay
  * in the stored model's data file, and turns tiles into regions to read and to write.
  */
-import type { Graph, Plan, Segment, TiledSegment, WholeSegment } from '../../../shared/index.js';
-import {
-  boundaryOf,
-  extractSegment,
-  knownShape,
-  tensorAt,
-  tilesOfGrid,
-  writeOnnx,
-} from '../../../shared/index.js';
+
+import type { Graph } from '../../../shared/graph/index.js';
+import { boundaryOf, extractSegment, knownShape, tensorAt } from '../../../shared/graph/index.js';
+import { writeOnnx } from '../../../shared/onnx/index.js';
+import type { Plan } from '../../../shared/search/index.js';
+import type { Segment, TiledSegment, WholeSegment } from '../../../shared/tile/index.js';
+import { tilesOfGrid } from '../../../shared/tile/index.js';
 import type { ImageInput, MapSpec, Program, SegmentProgram, SessionProgram, Step } from '../wire/protocol.js';
 import { compileStream } from './compile-stream.js';
 import { compileStreamedTiles } from './compile-streamed-tiles.js';

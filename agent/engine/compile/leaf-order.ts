@@ -6,8 +6,9 @@
  * rows are cut out, and each map waits for that. A step of a stream needs a third more memory so.
  * Source: onnxruntime/core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
  */
-import type { Graph, Node } from '../../../shared/index.js';
-import { TensorList, tensorAt } from '../../../shared/index.js';
+
+import type { Graph, Node } from '../../../shared/graph/index.js';
+import { TensorList, tensorAt } from '../../../shared/graph/index.js';
 
 /** Leaves in the order they stand in, each as soon as it can. */
 export function runLeavesInOrder(graph: Graph): Graph {

@@ -1,5 +1,5 @@
-import type { Graph } from '../../../shared/index.js';
-import { tensorAt } from '../../../shared/index.js';
+import type { Graph } from '../../../shared/graph/index.js';
+import { tensorAt } from '../../../shared/graph/index.js';
 import type { MapBinding } from '../wire/protocol.js';
 
 /** A graph whose tensors between sessions have numbers: their maps'. */

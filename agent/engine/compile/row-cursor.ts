@@ -1,4 +1,4 @@
-import type { Interval, Phase, Stream } from '../../../shared/index.js';
+import type { Interval, Phase, Stream } from '../../../shared/tile/index.js';
 
 /** Follows a stream through its steps: which rows of each tensor are new. */
 export class RowCursor {

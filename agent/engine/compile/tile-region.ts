@@ -1,6 +1,7 @@
 /** What a tile reads and writes of full maps. */
-import type { Interval, Tile } from '../../../shared/index.js';
-import { intersect, isEmpty } from '../../../shared/index.js';
+
+import type { Interval, Tile } from '../../../shared/tile/index.js';
+import { intersect, isEmpty } from '../../../shared/tile/index.js';
 import type { Region, TileWrite } from '../wire/protocol.js';
 
 export function region(rows: Interval, cols: Interval): Region {

@@ -3,7 +3,9 @@
  * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
  * answers each with the same id. Between steps it reports progress, which is also its sign of life.
  */
-import type { DataType, Level, Phase, RunSettings } from '../../../shared/index.js';
+import type { DataType } from '../../../shared/graph/index.js';
+import type { Level, RunSettings } from '../../../shared/predict/index.js';
+import type { Phase } from '../../../shared/tile/index.js';
 
 /** How an image becomes the network's input. */
 export interface ImageInput {

@@ -1,4 +1,4 @@
-import type { DataType } from '../../../shared/index.js';
+import type { DataType } from '../../../shared/graph/index.js';
 
 export type TypedArray =
   | Float32Array

@@ -3,23 +3,23 @@
  * with both kinds of kernels where there are two, with memory trimmed and retained; for each way to run, costs are fitted
  * to them (shared/memory/fit-costs.ts).
  */
+
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CostEntry, Kernels, Malloc, Plan, RunSettings, Work } from '../../../shared/index.js';
+import { externalizeConstants } from '../../../shared/graph/index.js';
+import type { CostEntry, Kernels, Malloc, RunSettings, Work } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
-  buildPlan,
   costEntryFor,
-  countPlanWork,
-  externalizeConstants,
   fitCosts,
   KERNELS,
   kernelsOf,
   latencyOf,
   MALLOCS,
-  parsePlan,
-} from '../../../shared/index.js';
+} from '../../../shared/predict/index.js';
+import type { Plan } from '../../../shared/search/index.js';
+import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
 import { compilePlan } from '../../engine/compile/compile.js';
 import { Executor } from '../../engine/executor-client.js';

@@ -3,8 +3,9 @@
  * that every kind of work weighs much in some of them. A whole one takes milliseconds on a fast machine and a
  * fraction of a second on a small board. Weights are noise: they don't matter to time.
  */
-import type { Feature, Graph } from '../../../shared/index.js';
-import { GraphBuilder, mulberry32 } from '../../../shared/index.js';
+import { mulberry32 } from '../../../shared/darknet/index.js';
+import type { Feature, Graph } from '../../../shared/graph/index.js';
+import { GraphBuilder } from '../../../shared/graph/index.js';
 
 export interface Probe {
   readonly name: string;

@@ -10,7 +10,7 @@
  * - It may publish inference requests, to any node below the base (section 2), and nothing else: the rest is said by
  *   nodes. Not retained, or the request would be run again at each start of the node.
  */
-import { isTopicLevel } from '../../../shared/index.js';
+import { isTopicLevel } from '../../../shared/wire/index.js';
 
 export interface Reader {
   readonly base: string;

@@ -2,8 +2,9 @@
  * Who a client of the embedded broker is, judged by its CONNECT alone. The agent proves itself by a password that
  * is made at each start and never leaves the process: a client id can be said by anybody.
  */
+
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { isTopicLevel } from '../../../shared/index.js';
+import { isTopicLevel } from '../../../shared/wire/index.js';
 import { mayPublish } from './broker-access.js';
 
 export interface Login {

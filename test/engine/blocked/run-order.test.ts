@@ -8,7 +8,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ModelOptimizer } from '../../../agent/engine/blocked/model-optimizer.js';
 import { readMachine } from '../../../agent/engine/machine.js';
 import type { CarrySpec, SessionProgram } from '../../../agent/engine/wire/protocol.js';
-import type { Level } from '../../../shared/index.js';
+import type { Level } from '../../../shared/predict/index.js';
 import { temporaryFolder } from '../../fixtures.js';
 import { programOf, sessionsOfProgram, storeGraph } from '../../stored-program.js';
 

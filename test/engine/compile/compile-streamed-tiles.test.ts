@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { compilePlan } from '../../../agent/engine/compile/compile.js';
 import type { MapSpec, Program, TileWrite } from '../../../agent/engine/wire/protocol.js';
-import { buildPlan, parsePlan } from '../../../shared/index.js';
+import { buildPlan, parsePlan } from '../../../shared/search/index.js';
 import { randomGraph } from '../../random-graph.js';
 import { imageInputOf } from '../../run-in-process.js';
 import { readyGraph } from '../assert-exact.js';

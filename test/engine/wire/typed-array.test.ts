@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { allocate, release, valuesOf } from '../../../agent/engine/wire/typed-array.js';
-import type { DataType } from '../../../shared/index.js';
+import type { DataType } from '../../../shared/graph/index.js';
 
 const DTYPES = ['float32', 'float64', 'float16', 'int8', 'uint8', 'bool', 'int16', 'int32', 'int64'] as const;
 

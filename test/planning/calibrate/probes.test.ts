@@ -1,21 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
-import type { Graph, Plan, RunSettings, Work } from '../../../shared/index.js';
+import type { Graph } from '../../../shared/graph/index.js';
+import type { RunSettings, Work } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
-  buildPlan,
   costsFor,
   countWork,
   emptyWork,
   LEVELS,
   latencyOf,
   MALLOCS,
-  parsePlan,
   predictStepPeaks,
   sessionsOf,
   WORK_KINDS,
-} from '../../../shared/index.js';
+} from '../../../shared/predict/index.js';
+import type { Plan } from '../../../shared/search/index.js';
+import { buildPlan, parsePlan } from '../../../shared/search/index.js';
 
 const SETTINGS: RunSettings = { level: 'extended', malloc: 'trimmed', threads: 1 };
 

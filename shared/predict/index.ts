@@ -1,0 +1,24 @@
+/** What a plan takes: working memory, mapped weights and latency, and whether it is equal bit for bit. */
+export { BUILT_IN_PROFILE } from './built-in-profile.js';
+export { convScratchBytes } from './conv-scratch.js';
+export type { CostEntry, DeviceProfile, Kernels, Work } from './device-profile.js';
+export {
+  costEntryFor,
+  costsFor,
+  emptyWork,
+  KERNELS,
+  kernelsOf,
+  latencyOf,
+  WORK_KINDS,
+} from './device-profile.js';
+export { fitCosts } from './fit-costs.js';
+export { countFaults, countOperationWork, countWork, isActivation } from './latency.js';
+export type { RunPeak } from './lifetimes.js';
+export { predictRunPeaks, predictStepPeaks, runsInPlace } from './lifetimes.js';
+export { countMacs, countRangeMacs } from './macs.js';
+export type { PredictSettings, SegmentPrediction } from './predict.js';
+export { fixedBytes, heldBytes, predictSegments, sessionShare, stepBytes, stepRatio } from './predict.js';
+export type { Level, Malloc, RunSettings } from './run-settings.js';
+export { isBlocked, LEVELS, MALLOCS } from './run-settings.js';
+export type { KernelSettings } from './run-step.js';
+export { sessionsOf } from './session-run.js';

@@ -1,0 +1,27 @@
+/** Exact geometry of tiles and streams: intervals, halos, schedules, and the proofs that a step has all rows it needs. */
+export type { Interval } from './interval.js';
+export { intersect, isEmpty } from './interval.js';
+export type { LinkStep } from './link-order.js';
+export type { Mode } from './mode.js';
+export { formatMode, parseMode, streamedTilesOf, tilesOf, WHOLE } from './mode.js';
+export type {
+  Segment,
+  StreamedSegment,
+  StreamedTilesSegment,
+  TiledSegment,
+  WholeSegment,
+} from './segment.js';
+export { linkStreams, modesOf, planRange } from './segment.js';
+export type { ShapeOf } from './shape-of.js';
+export type { Space } from './space.js';
+export { sizeAlong, spaceOf } from './space.js';
+export type { Edge, Flow, Phase, Stream, StreamLink } from './stream.js';
+export { flowOf, PHASES, phasesOf, streamBy } from './stream.js';
+export { buildLinkGraph } from './stream-graph.js';
+export type { LinkLayout, MadeOperand } from './stream-layout.js';
+export { layoutLink } from './stream-layout.js';
+export { streamRuleOf } from './stream-rule.js';
+export type { AxisCut, AxisTile, Tile } from './tile-axis.js';
+export { countUnits, tileAxis } from './tile-axis.js';
+export { shapeKey, tileShapes, tilesOfGrid, wholeShapes } from './tile-shape.js';
+export type { TileStream } from './tile-stream.js';

@@ -1,0 +1,8 @@
+/** What nodes and clients say to each other: topics, requests, answers and reports. The only room that loads zod. */
+export type { InferenceInput, InferenceRequest } from './inference-request.js';
+export { parseInferenceRequest } from './inference-request.js';
+export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';
+export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
+export type { CameraReport, NodeHealth, NodeInfo, PredictedMemory } from './node-report.js';
+export { RequestError } from './request-error.js';
+export { inferTopic, isReplyTopic, isTopicLevel, modelOfInferTopic, nodeTopics } from './topics.js';
