@@ -25,6 +25,7 @@ export type { Feature, NodeSpec } from './graph-builder.js';
 export { GraphBuilder } from './graph-builder.js';
 export type { SpatialRule } from './locality.js';
 export { localityOf } from './locality.js';
+export { elementAt, present, valueFor } from './lookup.js';
 export { memoByGraph, memoByNode } from './memo.js';
 export { dropCeilModes, foldPads, makeGeometryExplicit, removeIdentities } from './normalize.js';
 export type { Boundary, NodeRange } from './segment-graph.js';
