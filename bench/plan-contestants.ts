@@ -2,7 +2,7 @@
 
 import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
-import { Executor } from '../agent/engine/executor-client.js';
+import { ExecutorClient } from '../agent/engine/executor-client.js';
 import type { OutputTensor, Program } from '../agent/engine/wire/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network, PlanRequest } from '../agent/planning/open-model.js';
@@ -25,7 +25,7 @@ export function planContestant(network: Network, { party, plan }: PlanSetting): 
     const compiled = compilePlan(graph, plan, { folder, input });
     // Weights are saved in the machine's order before the first turn, as they are in service.
     const program = await new ModelOptimizer().optimize(compiled);
-    const executor = new Executor(malloc);
+    const executor = new ExecutorClient(malloc);
     await executor.start();
     return new ExecutorProcess(executor, { network, program });
   };
@@ -41,11 +41,11 @@ interface ExecutorJob {
 class ExecutorProcess implements ContestantProcess {
   readonly pid: number;
   readonly idleBytes: number;
-  readonly #executor: Executor;
+  readonly #executor: ExecutorClient;
   readonly #job: ExecutorJob;
   readonly #pixels: Uint8Array;
 
-  constructor(executor: Executor, job: ExecutorJob) {
+  constructor(executor: ExecutorClient, job: ExecutorJob) {
     const { width, height } = job.network.input;
     this.#pixels = Uint8Array.from(noiseInput([width, height, 3]), (value) => value * 255);
     this.pid = executor.pid;

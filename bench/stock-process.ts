@@ -10,7 +10,7 @@
 
 import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { writeTrivialModel } from '../agent/engine/child/trivial-model.js';
+import { TRIVIAL_MODEL } from '../agent/engine/child/trivial-model.js';
 import type { Level } from '../shared/predict/index.js';
 import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
 import { noiseInput } from './stock-input.js';
@@ -75,7 +75,7 @@ function say(answer: LineAnswer): void {
 }
 
 async function startRuntime(): Promise<void> {
-  const session = await InferenceSession.create(writeTrivialModel());
+  const session = await InferenceSession.create(TRIVIAL_MODEL);
   await session.run({ x: new Tensor('float32', new Float32Array(1), [1]) });
   await session.release();
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Sharp } from 'sharp';
 import sharp from 'sharp';
-import { Executor } from '../agent/engine/executor-client.js';
+import { ExecutorClient } from '../agent/engine/executor-client.js';
 import type { Tensor } from '../shared/graph/index.js';
 import { parseOnnx, writeOnnx } from '../shared/onnx/index.js';
 import { runMafat, SHARED_MODELS, skipWithoutShared, smallModel, temporaryFolder } from './fixtures.js';
@@ -170,7 +170,7 @@ function withExternalWeights(location: string): Uint8Array {
 
 /** Working memory of an executor that is asked to decode a file and refuses. */
 async function memoryToRefuse(path: string): Promise<number> {
-  const executor = new Executor();
+  const executor = new ExecutorClient();
   await executor.start();
   try {
     const meter = executor.createMeter();

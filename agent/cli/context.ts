@@ -1,5 +1,5 @@
 /** What commands share: the model store, an executor that is started only if something asks for it, and an end. */
-import { Executor } from '../engine/executor-client.js';
+import { ExecutorClient } from '../engine/executor-client.js';
 import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
 import type { AskExecutor } from '../models/specialize.js';
 import type { Progress } from './progress.js';
@@ -22,14 +22,14 @@ export async function withContext<T>(
 ): Promise<T> {
   const progress = startProgress(title);
   const { signal, ignore } = abortOnSignals();
-  let executor: Executor | undefined;
+  let executor: ExecutorClient | undefined;
   const releaseExecutor = async () => {
     await executor?.stop();
     executor = undefined;
   };
   const askExecutor = async () => {
     if (executor === undefined) {
-      executor = new Executor();
+      executor = new ExecutorClient();
       await executor.start();
     }
     return executor;

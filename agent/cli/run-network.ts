@@ -6,7 +6,7 @@ import type { DecodedImage } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
 import { compilePlan } from '../engine/compile/compile.js';
-import { Executor } from '../engine/executor-client.js';
+import { ExecutorClient } from '../engine/executor-client.js';
 import type { OutputTensor, Program, RunResult } from '../engine/wire/protocol.js';
 import type { Network } from '../planning/open-model.js';
 import type { Verification } from './verify-outputs.js';
@@ -50,8 +50,8 @@ interface Job {
   readonly isReference?: boolean;
 }
 
-async function withExecutor<T>(malloc: Malloc, work: (executor: Executor) => Promise<T>): Promise<T> {
-  const executor = new Executor(malloc);
+async function withExecutor<T>(malloc: Malloc, work: (executor: ExecutorClient) => Promise<T>): Promise<T> {
+  const executor = new ExecutorClient(malloc);
   try {
     await executor.start();
     return await work(executor);
@@ -60,7 +60,7 @@ async function withExecutor<T>(malloc: Malloc, work: (executor: Executor) => Pro
   }
 }
 
-async function measureRun(executor: Executor, { network, plan, options }: Job): Promise<NetworkRun> {
+async function measureRun(executor: ExecutorClient, { network, plan, options }: Job): Promise<NetworkRun> {
   const meter = executor.createMeter();
   meter.start();
   const latencyMs: number[] = [];
@@ -96,7 +96,10 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
   return threshold === undefined ? {} : { threshold };
 }
 
-async function loadPlan(executor: Executor, { network, plan, options, isReference }: Job): Promise<void> {
+async function loadPlan(
+  executor: ExecutorClient,
+  { network, plan, options, isReference }: Job,
+): Promise<void> {
   const { folder, input } = network;
   const compiled = compilePlan(network.graph, plan, { folder, input });
   const program = isReference === true ? compiled : await mapWeights(compiled, options);
@@ -117,7 +120,7 @@ interface ImageRun {
   readonly values: boolean;
 }
 
-function runImage(executor: Executor, { file, options, label, values }: ImageRun): Promise<RunResult> {
+function runImage(executor: ExecutorClient, { file, options, label, values }: ImageRun): Promise<RunResult> {
   options.onProgress?.(label);
   return executor.ask(
     { kind: 'run', image: { kind: 'file', path: file }, outputs: values ? 'values' : 'shapes' },
@@ -142,7 +145,10 @@ async function verifyRun(job: Job): Promise<Verification> {
   return worstOf(verified);
 }
 
-async function collectOutputs(executor: Executor, job: Job): Promise<readonly (readonly OutputTensor[])[]> {
+async function collectOutputs(
+  executor: ExecutorClient,
+  job: Job,
+): Promise<readonly (readonly OutputTensor[])[]> {
   await loadPlan(executor, job);
   const collected: (readonly OutputTensor[])[] = [];
   for (const file of job.options.images) {

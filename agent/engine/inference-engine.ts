@@ -13,7 +13,7 @@ import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
 import type { CompileOptions } from './compile/compile.js';
 import { compilePlan } from './compile/compile.js';
-import { Executor, ExecutorError } from './executor-client.js';
+import { ExecutorClient, ExecutorError } from './executor-client.js';
 import type { ImageSource, RunResult, TensorSource } from './wire/protocol.js';
 
 /** What the engine needs to run a model. */
@@ -81,7 +81,7 @@ export class InferenceEngine {
   readonly #options: EngineOptions;
   readonly #optimizer: ModelOptimizer;
   readonly #planned = new Map<string, Planned>();
-  #executor: Executor | undefined;
+  #executor: ExecutorClient | undefined;
   #loaded: Planned | undefined;
   /** Model that was loaded last, or is being loaded. */
   #loading: string | undefined;
@@ -113,7 +113,7 @@ export class InferenceEngine {
   }
 
   /** The executor itself, for questions about models. @throws {ExecutorError} if the engine isn't started. */
-  executor(): Executor {
+  executor(): ExecutorClient {
     if (this.#executor === undefined) throw new ExecutorError('Executor lost: the engine is not started');
     return this.#executor;
   }
@@ -234,7 +234,7 @@ export class InferenceEngine {
     await before?.stop();
     this.#loaded = undefined;
     this.#usedBytes = 0;
-    const executor = new Executor(malloc ?? before?.malloc);
+    const executor = new ExecutorClient(malloc ?? before?.malloc);
     await executor.start();
     this.#executor = executor;
     void executor.ended.then((reason) => this.#revive(executor, reason));
@@ -246,7 +246,7 @@ export class InferenceEngine {
   }
 
   /** One that ends while nothing runs is replaced before it is needed; if that fails, the next inference tries again. */
-  #revive(executor: Executor, reason: string): void {
+  #revive(executor: ExecutorClient, reason: string): void {
     const replace = async () => {
       if (!this.#stopped && this.#executor === executor) await this.#replaceExecutor(reason);
     };

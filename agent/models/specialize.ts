@@ -17,11 +17,11 @@ import {
   tensorsWritten,
 } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
-import type { Executor } from '../engine/executor-client.js';
+import type { ExecutorClient } from '../engine/executor-client.js';
 import type { InputSpec } from './manifest.js';
 
 /** Starts an executor when the first question needs one. */
-export type AskExecutor = () => Promise<Executor>;
+export type AskExecutor = () => Promise<ExecutorClient>;
 
 export interface SpecializeOptions {
   /** Folder of the graph's external data. */

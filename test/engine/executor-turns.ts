@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
-import { Executor } from '../../agent/engine/executor-client.js';
+import { ExecutorClient } from '../../agent/engine/executor-client.js';
 import type { OutputTensor, Program } from '../../agent/engine/wire/protocol.js';
 import type { RunSettings } from '../../shared/predict/index.js';
 import { buildPlan, parsePlan } from '../../shared/search/index.js';
@@ -29,7 +29,7 @@ const retained = await runMalloc('retained');
 assert.deepEqual(trimmed, retained, 'where memory comes from changes no value');
 
 async function runMalloc(malloc: RunSettings['malloc']): Promise<readonly (readonly OutputTensor[])[]> {
-  const executor = new Executor(malloc);
+  const executor = new ExecutorClient(malloc);
   try {
     await executor.start();
     assert.ok(isReleasing(executor));
@@ -53,7 +53,10 @@ interface Turns {
 }
 
 /** Outputs of each input. */
-async function runTurns(executor: Executor, turns: Turns): Promise<readonly (readonly OutputTensor[])[]> {
+async function runTurns(
+  executor: ExecutorClient,
+  turns: Turns,
+): Promise<readonly (readonly OutputTensor[])[]> {
   await executor.ask({ kind: 'load', program: programOf(turns) });
   const where = JSON.stringify(turns);
   const first = new Map<string, readonly OutputTensor[]>();

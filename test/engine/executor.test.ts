@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
-import { Executor, ExecutorError } from '../../agent/engine/executor-client.js';
+import { ExecutorClient, ExecutorError } from '../../agent/engine/executor-client.js';
 import type { Program } from '../../agent/engine/wire/protocol.js';
 import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { smallPng } from '../fixtures.js';
@@ -14,7 +14,7 @@ const SETTINGS = { threads: 1, level: 'extended' } as const;
 const noise = await smallPng({ width: 24, height: 20 });
 const image = { kind: 'bytes', name: 'noise', bytes: noise } as const;
 
-test('Executor answers runs with outputs and gives the same for the same image', async () => {
+test('ExecutorClient answers runs with outputs and gives the same for the same image', async () => {
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1 m2s2 c8k3p1', '2x2') });
     const first = await run(executor);
@@ -25,7 +25,7 @@ test('Executor answers runs with outputs and gives the same for the same image',
   });
 });
 
-test('Executor reports progress between steps', async () => {
+test('ExecutorClient reports progress between steps', async () => {
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: programOf('3x64x64: c32k7p3 c32k7p3', '8x8') });
     const seen: string[] = [];
@@ -36,7 +36,7 @@ test('Executor reports progress between steps', async () => {
   });
 });
 
-test('Executor runs on an input tensor as on the image it is made of, and refuses one of another shape', async () => {
+test('ExecutorClient runs on an input tensor as on the image it is made of, and refuses one of another shape', async () => {
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1 m2s2 c8k3p1', '2x2') });
     const values = Float32Array.from({ length: 3 * 32 * 32 }, (_, at) => Math.sin(at));
@@ -57,7 +57,7 @@ test('Executor runs on an input tensor as on the image it is made of, and refuse
   });
 });
 
-test('Executor refuses a run before a load and stays usable', async () => {
+test('ExecutorClient refuses a run before a load and stays usable', async () => {
   await withExecutor(async (executor) => {
     await assert.rejects(run(executor), /Cannot run: no program is loaded/);
     await executor.ask({ kind: 'load', program: programOf('3x16x16: c4k3p1', 'whole') });
@@ -65,7 +65,7 @@ test('Executor refuses a run before a load and stays usable', async () => {
   });
 });
 
-test('Executor passes on why a model cannot be loaded', async () => {
+test('ExecutorClient passes on why a model cannot be loaded', async () => {
   await withExecutor(async (executor) => {
     const program = programOf('3x16x16: c4k3p1', 'whole');
     const broken = program.segments.map((segment) => ({
@@ -79,8 +79,8 @@ test('Executor passes on why a model cannot be loaded', async () => {
   });
 });
 
-test('Executor is lost when its process is killed, and says so to all later requests', async () => {
-  const executor = new Executor();
+test('ExecutorClient is lost when its process is killed, and says so to all later requests', async () => {
+  const executor = new ExecutorClient();
   const before = children();
   await executor.start();
   const pid = children().find((child) => !before.includes(child)) ?? 0;
@@ -95,7 +95,7 @@ test('Executor is lost when its process is killed, and says so to all later requ
   await executor.stop();
 });
 
-test('Executor is killed when a request is aborted or passes its deadline', async () => {
+test('ExecutorClient is killed when a request is aborted or passes its deadline', async () => {
   const slow = programOf('3x128x128: c64k7p3 c64k7p3 c64k7p3', 'whole');
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: slow });
@@ -112,7 +112,7 @@ test('Executor is killed when a request is aborted or passes its deadline', asyn
   });
 });
 
-test('Executor finishes its run when the whole process group is asked to end', async () => {
+test('ExecutorClient finishes its run when the whole process group is asked to end', async () => {
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: programOf('3x32x32: c8k3p1', '2x2') });
     const running = run(executor);
@@ -123,9 +123,9 @@ test('Executor finishes its run when the whole process group is asked to end', a
   });
 });
 
-test('Executor.stop() ends the process and may be called again', async () => {
+test('ExecutorClient.stop() ends the process and may be called again', async () => {
   const before = children();
-  const executor = new Executor();
+  const executor = new ExecutorClient();
   await executor.start();
   await executor.stop();
   await executor.stop();
@@ -144,8 +144,8 @@ test('PeakMeter measures what a run takes above idle', async () => {
   });
 });
 
-async function withExecutor(work: (executor: Executor) => Promise<void>): Promise<void> {
-  const executor = new Executor();
+async function withExecutor(work: (executor: ExecutorClient) => Promise<void>): Promise<void> {
+  const executor = new ExecutorClient();
   try {
     await executor.start();
     await work(executor);
@@ -160,7 +160,7 @@ function programOf(notation: string, plan: string): Program {
   return compilePlan(graph, planned, { folder: '.', input: imageInputOf(graph), ...SETTINGS });
 }
 
-async function run(executor: Executor) {
+async function run(executor: ExecutorClient) {
   return executor.ask({ kind: 'run', image: image, outputs: 'values' });
 }
 

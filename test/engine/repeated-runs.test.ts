@@ -5,18 +5,18 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ProgramRunner, packOutput } from '../../agent/engine/child/program-runner.js';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
-import { Executor } from '../../agent/engine/executor-client.js';
+import { ExecutorClient } from '../../agent/engine/executor-client.js';
 import { buildPlan, parsePlan } from '../../shared/search/index.js';
 import { isReleasing, pixelsOf, TURNS_GRAPH, TURNS_INPUT, TURNS_PLANS, tensorOf } from './turns.js';
 
-test('Executor gives the same for the same input, whatever ran before', () => {
+test('ExecutorClient gives the same for the same input, whatever ran before', () => {
   const script = fileURLToPath(new URL('./executor-turns.js', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });
 
-test('Executor is started with what release() needs', async () => {
-  const executor = new Executor();
+test('ExecutorClient is started with what release() needs', async () => {
+  const executor = new ExecutorClient();
   try {
     await executor.start();
     assert.ok(isReleasing(executor));

@@ -1,7 +1,7 @@
 /** A network, plans of it and inputs to run on by turns. */
 
 import { readFileSync } from 'node:fs';
-import type { Executor } from '../../agent/engine/executor-client.js';
+import type { ExecutorClient } from '../../agent/engine/executor-client.js';
 import type { ImageSource, TensorSource } from '../../agent/engine/wire/protocol.js';
 import { mulberry32 } from '../../shared/darknet/index.js';
 import { graphOf } from '../notation.js';
@@ -44,7 +44,7 @@ export function tensorOf(seed: number): TensorSource {
 }
 
 /** Whether an executor's process can release memory: before Node 21 it takes a flag. */
-export function isReleasing({ pid }: Executor): boolean {
+export function isReleasing({ pid }: ExecutorClient): boolean {
   const [major = 0] = process.versions.node.split('.').map(Number);
   const isFlagged = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--harmony-rab-gsab-transfer');
   return major >= 21 || isFlagged;

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { Executor } from '../../agent/engine/executor-client.js';
+import { ExecutorClient } from '../../agent/engine/executor-client.js';
 import { importOnnx } from '../../agent/models/import-onnx.js';
 import { ModelStore } from '../../agent/models/model-store.js';
 import type { Network } from '../../agent/planning/open-model.js';
@@ -185,7 +185,7 @@ async function importFile(
   const file = join(folder, 'net.onnx');
   writeFileSync(file, bytes);
   const store = new ModelStore(join(folder, 'models'));
-  const runtime = new Executor();
+  const runtime = new ExecutorClient();
   await runtime.start();
   try {
     const executor = async () => runtime;

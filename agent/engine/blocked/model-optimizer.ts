@@ -12,7 +12,7 @@
 
 import { access, constants } from 'node:fs/promises';
 import { isBlocked } from '../../../shared/predict/index.js';
-import { Executor } from '../executor-client.js';
+import { ExecutorClient } from '../executor-client.js';
 import { readMachine } from '../machine.js';
 import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '../wire/protocol.js';
 import type { OptimizedKey } from './optimized-key.js';
@@ -83,7 +83,7 @@ class OptimizerRun {
   readonly #options: RunOptions;
   readonly #store: OptimizedStore;
   readonly #used = new Map<string, OptimizedKey>();
-  #executor: Executor | undefined;
+  #executor: ExecutorClient | undefined;
   #made = 0;
 
   constructor(program: Program, options: RunOptions) {
@@ -155,9 +155,9 @@ class OptimizerRun {
     );
   }
 
-  async #startExecutor(): Promise<Executor> {
+  async #startExecutor(): Promise<ExecutorClient> {
     if (this.#executor === undefined) {
-      this.#executor = new Executor();
+      this.#executor = new ExecutorClient();
       await this.#executor.start();
     }
     return this.#executor;

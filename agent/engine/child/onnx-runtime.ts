@@ -3,24 +3,18 @@
  * event loop. Facts and their sources: docs/ARCHITECTURE.md, "The runtime".
  */
 
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DataType } from '../../../shared/graph/index.js';
-import { compactGraph } from '../../../shared/graph/index.js';
-import { parseOnnx, writeOnnx } from '../../../shared/onnx/index.js';
 import type { Level } from '../../../shared/predict/index.js';
-import { BLOCKED_DOMAIN, joinInBlocks } from '../blocked/blocked-joins.js';
 import {
   DISABLED_OPTIMIZERS,
   MIN_MAPPED_BYTES,
   OPTIMIZED_DATA,
   OPTIMIZED_MODEL,
 } from '../blocked/optimizer-settings.js';
-import { runLeavesInOrder } from '../compile/leaf-order.js';
 import type { OptimizeRequest } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
-import { writeReorderModel } from './trivial-model.js';
 
 export interface TensorData {
   readonly dtype: DataType;
@@ -47,7 +41,7 @@ export interface TensorInfo {
   readonly shape: readonly number[] | null;
 }
 
-/** Errors are thrown, and need not be printed as well. */
+/** ONNX Runtime's highest log level: errors are thrown, so printing them would only repeat them. */
 const FATAL = 4;
 
 export class Session {
@@ -108,8 +102,11 @@ export class Session {
   }
 }
 
-/** A session's graph and reordered weights as files, not yet flushed. Takes about twice the weights meanwhile. */
-export async function saveOptimized({ model, folder, level, into }: OptimizeRequest): Promise<void> {
+/**
+ * Saves a session's graph and reordered weights as files, not yet flushed. Takes about twice the weights meanwhile.
+ * @throws {Error} with ONNX Runtime's reason.
+ */
+export async function saveSession({ model, folder, level, into }: OptimizeRequest): Promise<void> {
   const options = nativeOptions({ folder, level, threads: 1 });
   const saving = {
     optimized_model_external_initializers_file_name: OPTIMIZED_DATA,
@@ -123,30 +120,6 @@ export async function saveOptimized({ model, folder, level, into }: OptimizeRequ
     }),
   );
   await session.release();
-  await rewriteSaved(join(into, OPTIMIZED_MODEL));
-}
-
-/** So that streams join their rows in blocked order, and nodes run in the order they ran in here. */
-async function rewriteSaved(path: string): Promise<void> {
-  const saved = parseOnnx(await readFile(path));
-  const isBlocked = saved.nodes.some(({ domain }) => domain === BLOCKED_DOMAIN);
-  const joined = isBlocked ? joinInBlocks(saved, await blockOfChannels()) : saved;
-  const ordered = compactGraph(runLeavesInOrder(joined));
-  await writeFile(path, writeOnnx(ordered, { symbolicSpace: true }));
-}
-
-/** Channels in a block of this machine's blocked order: where the first channel's second pixel ends up. */
-async function blockOfChannels(): Promise<number> {
-  const shape = [1, 64, 1, 2] as const;
-  const session = await Session.create(writeReorderModel(shape), {
-    folder: '.',
-    level: 'disabled',
-    threads: 1,
-  });
-  const data = Float32Array.from({ length: 128 }, (_, at) => at);
-  const reordered = Object.values(await session.run({ x: { dtype: 'float32', shape, data } }));
-  await session.release();
-  return reordered.flatMap((tensor) => [...(tensor.data as Float32Array)]).indexOf(1);
 }
 
 function nativeOptions({ folder, level, threads, onePiece = false }: SessionOptions) {

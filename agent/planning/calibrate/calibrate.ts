@@ -22,7 +22,7 @@ import type { Plan } from '../../../shared/search/index.js';
 import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
 import { compilePlan } from '../../engine/compile/compile.js';
-import { Executor } from '../../engine/executor-client.js';
+import { ExecutorClient } from '../../engine/executor-client.js';
 import { DATA_FILE } from '../../models/model-store.js';
 import { rgbInputOf } from '../../models/rgb-input.js';
 import type { Probe } from './probes.js';
@@ -90,7 +90,7 @@ async function calibrateIn(folder: string, options: CalibrateOptions): Promise<C
   const all = MALLOCS.flatMap((malloc) => jobsOf(probes, malloc, options)).length;
   let idleBytes = 0;
   for (const malloc of MALLOCS) {
-    const executor = new Executor(malloc);
+    const executor = new ExecutorClient(malloc);
     try {
       await executor.start();
       if (malloc === 'trimmed') idleBytes = executor.idleBytes;
@@ -119,7 +119,11 @@ function jobsOf(
   );
 }
 
-async function measure(executor: Executor, { probe, plan }: Job, signal?: AbortSignal): Promise<Sample> {
+async function measure(
+  executor: ExecutorClient,
+  { probe, plan }: Job,
+  signal?: AbortSignal,
+): Promise<Sample> {
   const options = signal === undefined ? {} : { signal };
   const input = rgbInputOf(probe.graph);
   const compiled = compilePlan(probe.graph, plan, { folder: probe.folder, input });

@@ -19,9 +19,9 @@ import type { DecodedImage } from './image.js';
 import { decodeImage } from './image.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
-import { Session, saveOptimized } from './onnx-runtime.js';
+import { Session } from './onnx-runtime.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
-import { writeTrivialModel } from './trivial-model.js';
+import { TRIVIAL_MODEL } from './trivial-model.js';
 
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
@@ -29,7 +29,7 @@ const PROGRESS_MS = 100;
 /** Images and tensors come in messages, whose memory the collector alone can free: some 9 ms, each time this much came. */
 const COLLECT_BYTES = 3 * 2 ** 20;
 
-class Executor {
+class ExecutorProcess {
   #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
   #lastProgress = 0;
   /** Outputs of the last run. */
@@ -48,7 +48,7 @@ class Executor {
       case 'evaluate':
         return evaluateModel(request);
       case 'optimize':
-        await saveOptimized(request);
+        await (await import('./save-optimized.js')).saveOptimized(request);
         return null;
     }
   }
@@ -135,7 +135,7 @@ function send(message: ExecutorMessage): void {
   });
 }
 
-async function answer(executor: Executor, { id, request }: AgentMessage): Promise<void> {
+async function answer(executor: ExecutorProcess, { id, request }: AgentMessage): Promise<void> {
   try {
     send({ kind: 'answer', id, answer: await executor.handle(request) });
   } catch (error) {
@@ -150,10 +150,10 @@ async function start(): Promise<void> {
   process.on('disconnect', () => process.exit(0));
   // Ctrl-C and service managers signal the whole group; the agent ends this process when its work is done.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  const session = await Session.create(writeTrivialModel(), { folder: '.', level: 'disabled', threads: 1 });
+  const session = await Session.create(TRIVIAL_MODEL, { folder: '.', level: 'disabled', threads: 1 });
   await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
   await session.release();
-  const executor = new Executor();
+  const executor = new ExecutorProcess();
   let queue: Promise<void> = Promise.resolve();
   process.on('message', (message: AgentMessage) => {
     queue = queue.then(() => answer(executor, message));
