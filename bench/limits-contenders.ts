@@ -2,7 +2,7 @@
 
 import type { CommandContext } from '../agent/cli/context.js';
 import { median } from '../agent/cli/print.js';
-import { planNetwork, STRATEGIES } from '../agent/planning/open-model.js';
+import { planNetwork, STRATEGIES } from '../agent/planning/plan-network.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';
 import type { Contestant, Party } from './contestant.js';

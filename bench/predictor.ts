@@ -18,7 +18,7 @@ import { parseCount, parseMalloc, parseThreads } from '../agent/cli/parse-option
 import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
-import { planNetwork } from '../agent/planning/open-model.js';
+import { planNetwork } from '../agent/planning/plan-network.js';
 import type { DeviceProfile, Malloc, Work } from '../shared/predict/index.js';
 import { BUILT_IN_PROFILE, MALLOCS } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';

@@ -20,7 +20,7 @@ import { parseBytes, parseCount, parseThreads } from '../agent/cli/parse-options
 import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
-import { planNetwork } from '../agent/planning/open-model.js';
+import { planNetwork } from '../agent/planning/plan-network.js';
 import { BUILT_IN_PROFILE } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';

@@ -5,7 +5,8 @@ import { withContext } from '../agent/cli/context.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
 import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import { ModelStore } from '../agent/models/model-store.js';
-import { DEFAULT_STRATEGY, openModel, planNetwork } from '../agent/planning/open-model.js';
+import { openModel } from '../agent/planning/open-model.js';
+import { DEFAULT_STRATEGY, planNetwork } from '../agent/planning/plan-network.js';
 import type { PredictedMemory } from '../shared/wire/index.js';
 
 export const DEMO_MODEL = 'yolov2-start';

@@ -6,19 +6,20 @@
  * Up: a larger plan is ordered when the budget has been above the band for RISE_MS without a break, and for the
  * least it was in that time. So between two orders upwards there are RISE_MS, and each order down shrinks the
  * target by BAND_RATIO at least or goes to the smallest plan: their number is logarithmic.
- * Level: rises at once, falls one step after LEVEL_CALM_MS below it.
+ * Pressure: rises at once, falls one step after CALM_MS below it.
  *
  * What the caller does with an order: plan for `state.planned.targetBytes`, and pass the new plan's bytes as
  * `planBytes` when it is in force. An order stands while it is carried out, it isn't repeated with each sample;
  * it is repeated after RETRY_MS if by then there is no plan that fits. Another model or input size begins at
  * `INITIAL_PRESSURE`.
- *
- * Level 3 (out: the executor is replaced) isn't decided here yet. It has to be timed on what is measured, not on
- * `level`, which stays at 2 for a while after one bad sample.
  */
+import { elementAt } from '../../shared/graph/index.js';
 
-/** 0 ok; 1 tight: the plan in force exceeds the budget; 2 critical: even the smallest plan does. */
-export type PressureLevel = 0 | 1 | 2;
+/** `tight`: the plan in force exceeds the budget. `critical`: even the smallest plan does. */
+export type Pressure = 'ok' | 'tight' | 'critical';
+
+/** From the least pressure to the most. */
+const ORDER: readonly Pressure[] = ['ok', 'tight', 'critical'];
 
 /**
  * How far the budget may move without a new plan. Chosen, not measured: on a small board with 300 MB to spare
@@ -31,7 +32,7 @@ export const BAND_RATIO = 0.1;
 export const RISE_MS = 30_000;
 
 /** How long it must be better before the level falls: the longest time between samples, so one more agrees. */
-export const LEVEL_CALM_MS = 5_000;
+export const CALM_MS = 5_000;
 
 /** When an order that brought no plan that fits is given again: the predictor may have learnt since. */
 export const RETRY_MS = 10_000;
@@ -45,8 +46,8 @@ export interface PlannedFor {
 }
 
 export interface PressureState {
-  readonly level: PressureLevel;
-  /** Since when the level should be lower. */
+  readonly pressure: Pressure;
+  /** Since when the pressure should be lower. */
   readonly calmSinceMs: number | undefined;
   readonly planned: PlannedFor | undefined;
   /** Since when the budget has been above the band, and the least it was since. */
@@ -65,11 +66,10 @@ export interface PressureInputs {
 export interface PressureDecision {
   readonly state: PressureState;
   readonly action: 'keep' | 'replan';
-  readonly level: PressureLevel;
 }
 
 export const INITIAL_PRESSURE: PressureState = {
-  level: 0,
+  pressure: 'ok',
   calmSinceMs: undefined,
   planned: undefined,
   higher: undefined,
@@ -77,38 +77,33 @@ export const INITIAL_PRESSURE: PressureState = {
 
 /** One step: the same state and inputs give the same decision. */
 export function decide(state: PressureState, inputs: PressureInputs): PressureDecision {
-  const settled = settleLevel(state, inputs);
+  const settled = settlePressure(state, inputs);
   const higher = watchRise(state, inputs);
   const orderBytes = bytesToPlanFor({ ...state, higher }, inputs);
   if (orderBytes === undefined) {
-    return { state: { ...state, ...settled, higher }, action: 'keep', level: settled.level };
+    return { state: { ...state, ...settled, higher }, action: 'keep' };
   }
   const planned = planFor(orderBytes, inputs);
-  return { state: { ...settled, planned, higher: undefined }, action: 'replan', level: settled.level };
+  return { state: { ...settled, planned, higher: undefined }, action: 'replan' };
 }
 
-function settleLevel(
-  { level, calmSinceMs }: PressureState,
+function settlePressure(
+  { pressure, calmSinceMs }: PressureState,
   inputs: PressureInputs,
-): Pick<PressureState, 'level' | 'calmSinceMs'> {
-  const measured = measureLevel(inputs);
-  if (measured >= level) {
-    return { level: measured, calmSinceMs: undefined };
-  }
+): Pick<PressureState, 'pressure' | 'calmSinceMs'> {
+  const measured = ORDER.indexOf(measurePressure(inputs));
+  const held = ORDER.indexOf(pressure);
+  if (measured >= held) return { pressure: elementAt(ORDER, measured), calmSinceMs: undefined };
   const sinceMs = calmSinceMs ?? inputs.nowMs;
-  if (inputs.nowMs - sinceMs < LEVEL_CALM_MS) {
-    return { level, calmSinceMs: sinceMs };
-  }
-  // A step further down has to wait again.
-  const lower = level === 2 ? 1 : 0;
-  return { level: lower, calmSinceMs: measured < lower ? inputs.nowMs : undefined };
+  if (inputs.nowMs - sinceMs < CALM_MS) return { pressure, calmSinceMs: sinceMs };
+  // Another step down has to wait again.
+  const lower = held - 1;
+  return { pressure: elementAt(ORDER, lower), calmSinceMs: measured < lower ? inputs.nowMs : undefined };
 }
 
-function measureLevel({ budgetBytes, planBytes, smallestBytes }: PressureInputs): PressureLevel {
-  if (smallestBytes > budgetBytes) {
-    return 2;
-  }
-  return planBytes > budgetBytes ? 1 : 0;
+function measurePressure({ budgetBytes, planBytes, smallestBytes }: PressureInputs): Pressure {
+  if (smallestBytes > budgetBytes) return 'critical';
+  return planBytes > budgetBytes ? 'tight' : 'ok';
 }
 
 function watchRise(

@@ -6,8 +6,10 @@ import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shar
 import { describeSegments } from '../../shared/search/index.js';
 import type { Segment } from '../../shared/tile/index.js';
 import { deviceProfile } from '../planning/device-profiles.js';
-import type { Network, SettingsChoice } from '../planning/open-model.js';
-import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../planning/open-model.js';
+import type { Network } from '../planning/open-model.js';
+import { openModel } from '../planning/open-model.js';
+import type { SettingsChoice } from '../planning/plan-network.js';
+import { DEFAULT_STRATEGY, planNetwork, STRATEGIES } from '../planning/plan-network.js';
 import { withContext } from './context.js';
 import {
   parseBytes,

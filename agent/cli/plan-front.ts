@@ -4,8 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import type { DeviceProfile } from '../../shared/predict/index.js';
 import type { FrontPoint, WeightsPolicy } from '../../shared/search/index.js';
 import { frontOfVariants } from '../../shared/search/index.js';
-import type { Network, SettingsChoice } from '../planning/open-model.js';
-import { copying, variantsOf } from '../planning/open-model.js';
+import type { Network } from '../planning/open-model.js';
+import type { SettingsChoice } from '../planning/plan-network.js';
+import { copying, variantsOf } from '../planning/plan-network.js';
 import { drawChart } from './chart.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 

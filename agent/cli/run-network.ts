@@ -5,9 +5,9 @@ import { buildPlan } from '../../shared/search/index.js';
 import type { DecodedImage } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
-import { compilePlan } from '../engine/compile/compile.js';
 import { ExecutorClient } from '../engine/executor-client.js';
-import type { OutputTensor, Program, RunResult } from '../engine/wire/protocol.js';
+import { loadPlan } from '../engine/load-plan.js';
+import type { OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import type { Network } from '../planning/open-model.js';
 import type { Verification } from './verify-outputs.js';
 import { verifyOutputs, worstOf } from './verify-outputs.js';
@@ -66,7 +66,7 @@ async function measureRun(executor: ExecutorClient, { network, plan, options }: 
   const latencyMs: number[] = [];
   const images: (DecodedImage & { file: string })[] = [];
   try {
-    await loadPlan(executor, { network, plan, options });
+    await load(executor, { network, plan, options });
     for (let round = 0; round < options.repeat; round += 1) {
       for (const file of options.images) {
         const label = options.repeat === 1 ? file : `${file} (${round + 1}/${options.repeat})`;
@@ -96,21 +96,19 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
   return threshold === undefined ? {} : { threshold };
 }
 
-async function loadPlan(
-  executor: ExecutorClient,
-  { network, plan, options, isReference }: Job,
-): Promise<void> {
-  const { folder, input } = network;
-  const compiled = compilePlan(network.graph, plan, { folder, input });
-  const program = isReference === true ? compiled : await mapWeights(compiled, options);
-  options.onProgress?.('loading');
-  await executor.ask({ kind: 'load', program }, signalOf(options));
-}
-
-function mapWeights(program: Program, options: RunOptions): Promise<Program> {
+/** A reference is loaded as it is stored: what the others are compared with. */
+async function load(executor: ExecutorClient, { network, plan, options, isReference }: Job): Promise<void> {
   const optimizer = new ModelOptimizer({ onFailed: (reason) => options.onUnmapped?.(reason) });
-  const onSave = () => options.onProgress?.('saving weights in the order of this machine');
-  return optimizer.optimize(program, { ...signalOf(options), onSave });
+  await loadPlan(
+    executor,
+    { model: network, plan },
+    {
+      ...(isReference === true ? {} : { optimizer }),
+      ...signalOf(options),
+      onSave: () => options.onProgress?.('saving weights in the order of this machine'),
+      onLoad: () => options.onProgress?.('loading'),
+    },
+  );
 }
 
 interface ImageRun {
@@ -149,7 +147,7 @@ async function collectOutputs(
   executor: ExecutorClient,
   job: Job,
 ): Promise<readonly (readonly OutputTensor[])[]> {
-  await loadPlan(executor, job);
+  await load(executor, job);
   const collected: (readonly OutputTensor[])[] = [];
   for (const file of job.options.images) {
     const label = `verifying ${file} (${job.plan.notation})`;

@@ -1,3 +1,4 @@
+/** `mafat status`: what a running agent last said of itself on its retained topics. */
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
 import type { NodeHealth, NodeInfo } from '../../shared/wire/index.js';
@@ -8,7 +9,7 @@ import { formatBytes, formatMs, formatTable, printJson, printLine } from './prin
 
 export interface NodeStatus {
   readonly node: string;
-  /** online, stopped or offline. */
+  /** `online`, `stopped` or `offline`. */
   readonly status: string;
   readonly info: NodeInfo;
   readonly health: NodeHealth;
@@ -16,7 +17,7 @@ export interface NodeStatus {
 
 export function statusCommand(): Command {
   return withServerOptions(new Command('status'))
-    .description('show what a running agent does, from its retained topics')
+    .description('show plans, memory, cameras and processes of a running agent')
     .action(async (flags: ServerFlags) => {
       const topics = nodeTopics(flags.base, flags.node);
       const [status = '', info = '', health = ''] = await askAgent(flags, {
@@ -34,10 +35,8 @@ export function statusCommand(): Command {
     });
 }
 
-const LEVELS = ['ok', 'tight', 'critical', 'out'];
-
-/** A table for people; what was reported last, however long ago. */
-export function describeStatus({ node, status, info, health }: NodeStatus): string {
+/** A table for people, of the last report, however old it is. */
+function describeStatus({ node, status, info, health }: NodeStatus): string {
   const { budget, executor, models, cameras, processes } = health;
   const working = formatBytes(Math.max(0, executor.privateBytes - executor.idleBytes));
   return [
@@ -63,13 +62,13 @@ export function describeStatus({ node, status, info, health }: NodeStatus): stri
 }
 
 function modelRow(
-  { name, level, plan, measured }: NodeHealth['models'][number],
+  { name, pressure, plan, measured }: NodeHealth['models'][number],
   { models }: NodeInfo,
 ): readonly string[] {
   const predicted = models.find((model) => model.name === name)?.plan?.predicted;
   return [
     name,
-    LEVELS[level] ?? String(level),
+    pressure,
     plan ?? 'none',
     predicted === undefined ? '-' : formatBytes(predicted.workingBytes),
     measured === null ? '-' : formatBytes(measured.workingBytes),

@@ -1,33 +1,30 @@
 /**
  * One executor that serves several models, one inference at a time.
  *
- * A model is run by the plan it was given last; a new plan counts from the next inference on, the one that
- * runs ends under the old. Switching between models loads sessions anew: their weights stay in the page
- * cache. If the executor is lost it is replaced, and the inference is tried once more, so no frame is lost to
- * an executor that was killed.
+ * A model is run by the plan it was given last. A new plan counts from the next inference on; the running one ends
+ * under the old. Switching between models loads sessions anew, while their weights stay in the page cache. If the
+ * executor is lost it is replaced, and the inference is tried once more, so that no frame is lost with it.
  */
-import type { Graph } from '../../shared/graph/index.js';
 import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
-import type { CompileOptions } from './compile/compile.js';
-import { compilePlan } from './compile/compile.js';
 import { ExecutorClient, ExecutorError } from './executor-client.js';
+import type { LoadableModel } from './load-plan.js';
+import { loadPlan } from './load-plan.js';
+import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
+import { RequestQueue } from './request-queue.js';
 import type { ImageSource, RunResult, TensorSource } from './wire/protocol.js';
 
 /** What the engine needs to run a model. */
-export interface EngineModel {
+export interface EngineModel extends LoadableModel {
   readonly name: string;
-  readonly graph: Graph;
-  readonly folder: string;
-  readonly input: CompileOptions['input'];
   /** Called before its weights are mapped again. @throws {Error} if the files aren't what the graph was read from. */
   readonly checkFiles?: () => void;
 }
 
 export interface EngineOptions {
-  /** Inferences that may wait; more are refused. */
+  /** Inferences that may wait, the running one included; more are refused. */
   readonly maxWaiting: number;
   /** Told when an executor was lost and replaced. */
   readonly onReplaced: (reason: string) => void;
@@ -56,12 +53,6 @@ export interface ExecutorMemory {
   readonly idleBytes: number;
 }
 
-/** More work waits than may; try again later. */
-export class BusyError extends Error {
-  override readonly name = 'BusyError';
-  readonly code = 'BUSY';
-}
-
 export interface EngineRun extends RunResult {
   readonly plan: Plan;
 }
@@ -71,8 +62,8 @@ interface Planned {
   readonly plan: Plan;
 }
 
-/** One input, and whether the outputs' values are wanted. */
-export interface Work {
+/** One input of a model, and whether the values of its outputs are wanted or their shapes alone. */
+export interface EngineInput {
   readonly source: ImageSource | TensorSource;
   readonly outputs: 'values' | 'shapes';
 }
@@ -89,24 +80,25 @@ export class InferenceEngine {
   readonly #measuredAtMs = new WeakMap<Planned, number>();
   /** The most that any plan loaded since the executor's start needs. */
   #usedBytes = 0;
-  #waiting = 0;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue: RequestQueue;
   #stopped = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#queue = new RequestQueue({ maxWaiting: options.maxWaiting });
     this.#optimizer = new ModelOptimizer({ onFailed: (reason) => this.#reportUnmapped(reason) });
   }
 
   async start(): Promise<void> {
     this.#stopped = false;
+    this.#queue.open();
     await this.#startExecutor();
   }
 
-  /** Waits for the inference that runs; those behind it are refused. */
+  /** Waits for the inference that runs; those that wait are refused. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#queue.catch(() => undefined);
+    await this.#queue.close('the engine is stopping');
     await this.#executor?.stop();
     this.#executor = undefined;
     this.#loaded = undefined;
@@ -116,6 +108,11 @@ export class InferenceEngine {
   executor(): ExecutorClient {
     if (this.#executor === undefined) throw new ExecutorError('Executor lost: the engine is not started');
     return this.#executor;
+  }
+
+  /** @throws {ExecutorError} if the engine isn't started. */
+  get executorPid(): number {
+    return this.executor().pid;
   }
 
   /** Memory of the executor, and what of it was there before any model; in bytes. */
@@ -136,35 +133,25 @@ export class InferenceEngine {
     this.#planned.set(model.name, { model, plan });
   }
 
-  planOf(name: string): Plan | undefined {
-    return this.#planned.get(name)?.plan;
+  /** Jobs by kind: in the queue now, and what became of the others. */
+  get counts(): Readonly<Record<JobKind, JobCounts>> {
+    return this.#queue.counts;
   }
 
-  /** @throws {BusyError} if too many wait; {RangeError | SyntaxError} for an input that can't be used. */
-  async infer(name: string, work: Work): Promise<EngineRun> {
-    if (this.#stopped) throw new BusyError('Cannot infer: the engine is stopping');
-    if (this.#waiting >= this.#options.maxWaiting) {
-      throw new BusyError(
-        `Cannot infer: ${this.#waiting} inferences wait already, expected fewer than ${this.#options.maxWaiting}`,
-      );
-    }
-    this.#waiting += 1;
-    const turn = this.#queue.then(() => this.#inferNow(name, work));
-    this.#queue = turn.catch(() => undefined);
-    try {
-      return await turn;
-    } finally {
-      this.#waiting -= 1;
-    }
+  /**
+   * @throws {BusyError} if too many wait; {DeadlineError} if the deadline passes first; {ExecutorError} if two executors
+   * are lost in a row; {InputError} for an input that can't be used; {RangeError} if the model has no plan.
+   */
+  infer(name: string, input: EngineInput, job: JobOptions = { kind: 'request' }): Promise<EngineRun> {
+    return this.#queue.add(job, () => this.#inferNow(name, input));
   }
 
-  async #inferNow(name: string, work: Work): Promise<EngineRun> {
-    if (this.#stopped) throw new BusyError('Cannot infer: the engine is stopping');
+  async #inferNow(name: string, input: EngineInput): Promise<EngineRun> {
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
     const run = async () => {
       await this.#fitExecutor(planned);
-      return this.#measured(planned, () => this.#run(planned, work));
+      return this.#measured(planned, () => this.#run(planned, input));
     };
     try {
       return await run();
@@ -175,7 +162,7 @@ export class InferenceEngine {
     }
   }
 
-  async #run({ plan }: Planned, { source, outputs }: Work): Promise<EngineRun> {
+  async #run({ plan }: Planned, { source, outputs }: EngineInput): Promise<EngineRun> {
     const result = await this.executor().ask({ kind: 'run', image: source, outputs });
     return { ...result, plan };
   }
@@ -208,11 +195,8 @@ export class InferenceEngine {
     this.#loaded = undefined;
     const { model, plan } = planned;
     model.checkFiles?.();
-    const { folder, input } = model;
-    const compiled = compilePlan(model.graph, plan, { folder, input });
     this.#loading = model.name;
-    const program = await this.#optimizer.optimize(compiled);
-    await this.executor().ask({ kind: 'load', program });
+    await loadPlan(this.executor(), planned, { optimizer: this.#optimizer });
     this.#usedBytes = Math.max(this.#usedBytes, plan.predicted.workingBytes);
     this.#loaded = planned;
   }
@@ -245,11 +229,14 @@ export class InferenceEngine {
     this.#options.onReplaced(reason);
   }
 
-  /** One that ends while nothing runs is replaced before it is needed; if that fails, the next inference tries again. */
+  /**
+   * Replaces an executor that ended while nothing ran, before it is needed. If that fails, the next inference tries
+   * again.
+   */
   #revive(executor: ExecutorClient, reason: string): void {
     const replace = async () => {
       if (!this.#stopped && this.#executor === executor) await this.#replaceExecutor(reason);
     };
-    this.#queue = this.#queue.then(replace).catch(() => undefined);
+    this.#queue.add({ kind: 'upkeep' }, replace).catch(() => undefined);
   }
 }

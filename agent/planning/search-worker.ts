@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { BudgetError, searchVariants } from '../../shared/search/index.js';
-import { strategyNamed } from './open-model.js';
+import { strategyNamed } from './plan-network.js';
 import type { SearchAnswer, SearchJob } from './search-thread.js';
 
 function answer({ graph, strategy, ...options }: SearchJob): SearchAnswer {

@@ -5,4 +5,5 @@ export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inferen
 export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
 export type { CameraReport, NodeHealth, NodeInfo, PredictedMemory } from './node-report.js';
 export { RequestError } from './request-error.js';
-export { inferTopic, isReplyTopic, isTopicLevel, modelOfInferTopic, nodeTopics } from './topics.js';
+export type { NodeTopics } from './topics.js';
+export { inferTopic, isReplyTopic, isTopicLevel, nodeTopics } from './topics.js';

@@ -34,7 +34,7 @@ export interface NodeHealth {
   };
   readonly models: readonly {
     readonly name: string;
-    readonly level: number;
+    readonly pressure: string;
     readonly plan: string | null;
     /** The last run that was measured. */
     readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | null;

@@ -33,15 +33,6 @@ export function inferTopic(base: string, node: string, model: string): string {
   return `${base}/${node}/v2/models/${model}/infer`;
 }
 
-/** Model that an inference topic of this node names; undefined for any other topic. */
-export function modelOfInferTopic(base: string, node: string, topic: string): string | undefined {
-  const head = `${base}/${node}/v2/models/`;
-  const tail = '/infer';
-  if (!topic.startsWith(head) || !topic.endsWith(tail)) return undefined;
-  const model = topic.slice(head.length, -tail.length);
-  return isTopicLevel(model) ? model : undefined;
-}
-
 /** One level of a topic that can be published to: no separator, no wildcard, no control character. */
 export function isTopicLevel(text: string): boolean {
   return text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}\p{Noncharacter_Code_Point}]/u.test(text);

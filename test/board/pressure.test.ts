@@ -4,14 +4,16 @@ import fc from 'fast-check';
 import type { PressureDecision, PressureState } from '../../agent/board/pressure.js';
 import {
   BAND_RATIO,
+  CALM_MS,
   decide,
   INITIAL_PRESSURE,
-  LEVEL_CALM_MS,
   RETRY_MS,
   RISE_MS,
 } from '../../agent/board/pressure.js';
 
 /** A planner at once obeyed: its plan needs just what it was asked to stay within. */
+const ORDER = ['ok', 'tight', 'critical'];
+
 class Board {
   state: PressureState = INITIAL_PRESSURE;
   planBytes = 0;
@@ -42,34 +44,34 @@ class Board {
 
 test('decide() orders a first plan with the band to spare, then keeps it', () => {
   const board = new Board(10);
-  assert.equal(shown(board.step(100)), 'replan 0 for 90');
-  assert.equal(shown(board.step(100)), 'keep 0 for 90');
+  assert.equal(shown(board.step(100)), 'replan ok for 90');
+  assert.equal(shown(board.step(100)), 'keep ok for 90');
 });
 
 test('decide() orders a smaller plan at once when the plan exceeds the budget, and stays tight for a while', () => {
   const board = new Board(10);
   board.step(100);
-  assert.equal(shown(board.step(60)), 'replan 1 for 54');
-  assert.equal(shown(board.step(60)), 'keep 1 for 54');
-  assert.equal(shown(board.step(60, LEVEL_CALM_MS - 1)), 'keep 1 for 54');
-  assert.equal(shown(board.step(60, 1)), 'keep 0 for 54');
+  assert.equal(shown(board.step(60)), 'replan tight for 54');
+  assert.equal(shown(board.step(60)), 'keep tight for 54');
+  assert.equal(shown(board.step(60, CALM_MS - 1)), 'keep tight for 54');
+  assert.equal(shown(board.step(60, 1)), 'keep ok for 54');
 });
 
 test('decide() keeps a plan that fits, however far the budget is below what it was planned for', () => {
   const board = new Board(10);
   board.step(100);
   board.planBytes = 30;
-  assert.equal(shown(board.order(31)), 'keep 0 for 90');
+  assert.equal(shown(board.order(31)), 'keep ok for 90');
 });
 
 test('decide() is critical when not even the smallest plan fits, and recovers step by step', () => {
   const board = new Board(50);
   board.step(100);
-  assert.equal(shown(board.step(40)), 'replan 2 for 50');
-  assert.equal(shown(board.step(20, RETRY_MS)), 'keep 2 for 50', 'nothing smaller can be ordered');
-  assert.equal(shown(board.step(51)), 'keep 2 for 50');
-  assert.equal(shown(board.step(51, LEVEL_CALM_MS)), 'keep 1 for 50');
-  assert.equal(shown(board.step(51, LEVEL_CALM_MS)), 'keep 0 for 50');
+  assert.equal(shown(board.step(40)), 'replan critical for 50');
+  assert.equal(shown(board.step(20, RETRY_MS)), 'keep critical for 50', 'nothing smaller can be ordered');
+  assert.equal(shown(board.step(51)), 'keep critical for 50');
+  assert.equal(shown(board.step(51, CALM_MS)), 'keep tight for 50');
+  assert.equal(shown(board.step(51, CALM_MS)), 'keep ok for 50');
 });
 
 test('decide() keeps the smallest plan while the budget is within the band above it', () => {
@@ -85,9 +87,9 @@ test('decide() orders a larger plan only after the budget was higher for long, a
   const board = new Board(10);
   board.step(100);
   board.step(50);
-  assert.equal(shown(board.step(200)), 'keep 1 for 45');
-  assert.equal(shown(board.step(80, RISE_MS / 2)), 'keep 0 for 45');
-  assert.equal(shown(board.step(200, RISE_MS / 2)), 'replan 0 for 72');
+  assert.equal(shown(board.step(200)), 'keep tight for 45');
+  assert.equal(shown(board.step(80, RISE_MS / 2)), 'keep ok for 45');
+  assert.equal(shown(board.step(200, RISE_MS / 2)), 'replan ok for 72');
 });
 
 test('decide() begins to wait anew when the budget comes back into the band', () => {
@@ -103,11 +105,11 @@ test('decide() begins to wait anew when the budget comes back into the band', ()
 test('decide() lets an order stand while it is carried out, and repeats it when it brings nothing', () => {
   const board = new Board(10);
   board.step(100);
-  assert.equal(shown(board.order(60)), 'replan 1 for 54');
-  assert.equal(shown(board.order(60)), 'keep 1 for 54');
-  assert.equal(shown(board.order(50)), 'replan 1 for 45', 'the order no longer fits');
-  assert.equal(shown(board.order(80, RETRY_MS - 1)), 'keep 1 for 45');
-  assert.equal(shown(board.order(80, 1)), 'replan 1 for 45', 'repeated, not raised');
+  assert.equal(shown(board.order(60)), 'replan tight for 54');
+  assert.equal(shown(board.order(60)), 'keep tight for 54');
+  assert.equal(shown(board.order(50)), 'replan tight for 45', 'the order no longer fits');
+  assert.equal(shown(board.order(80, RETRY_MS - 1)), 'keep tight for 45');
+  assert.equal(shown(board.order(80, 1)), 'replan tight for 45', 'repeated, not raised');
 });
 
 test('decide() never flaps for a budget that oscillates inside the band', () => {
@@ -118,23 +120,23 @@ test('decide() never flaps for a budget that oscillates inside the band', () => 
       const board = new Board(budgetBytes / 2);
       board.step(budgetBytes);
       for (const [factor, afterMs] of wobbles) {
-        const { action, level } = board.step(budgetBytes * factor, afterMs);
-        assert.deepEqual([action, level], ['keep', 0]);
+        const { action, state } = board.step(budgetBytes * factor, afterMs);
+        assert.deepEqual([action, state.pressure], ['keep', 'ok']);
       }
     }),
   );
 });
 
-test('decide() leaves a plan that fits or the smallest, and no level below what is measured', () => {
+test('decide() leaves a plan that fits or the smallest, and no pressure below what is measured', () => {
   fc.assert(
     fc.property(budgets(), (steps) => {
       const board = new Board(40);
       for (const [budgetBytes, afterMs] of steps) {
         const before = board.planBytes;
-        const { level } = board.step(budgetBytes, afterMs);
+        const { pressure } = board.step(budgetBytes, afterMs).state;
         assert.ok(board.planBytes <= Math.max(budgetBytes, board.smallestBytes));
         const measured = board.smallestBytes > budgetBytes ? 2 : before > budgetBytes ? 1 : 0;
-        assert.ok(level >= measured);
+        assert.ok(ORDER.indexOf(pressure) >= measured);
       }
     }),
   );
@@ -163,20 +165,20 @@ test('decide() orders upwards RISE_MS apart, and downwards by the band at least'
   );
 });
 
-test('decide() lets the level fall one step at a time, LEVEL_CALM_MS apart', () => {
+test('decide() lets pressure fall one step at a time, CALM_MS apart', () => {
   fc.assert(
     fc.property(budgets(), (steps) => {
       const board = new Board(40);
-      let level = 0;
+      let held = 0;
       let changedMs = 0;
       for (const [budgetBytes, afterMs] of steps) {
-        const next = board.step(budgetBytes, afterMs).level;
-        if (next < level) {
-          assert.equal(next, level - 1);
-          assert.ok(board.nowMs - changedMs >= LEVEL_CALM_MS);
+        const next = ORDER.indexOf(board.step(budgetBytes, afterMs).state.pressure);
+        if (next < held) {
+          assert.equal(next, held - 1);
+          assert.ok(board.nowMs - changedMs >= CALM_MS);
         }
-        changedMs = next === level ? changedMs : board.nowMs;
-        level = next;
+        changedMs = next === held ? changedMs : board.nowMs;
+        held = next;
       }
     }),
     { numRuns: 500 },
@@ -187,7 +189,7 @@ function budgets(): fc.Arbitrary<[number, number][]> {
   return fc.array(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.nat(RISE_MS)), { maxLength: 60 });
 }
 
-/** Action, level and what the plan is ordered for. */
-function shown({ action, level, state }: PressureDecision): string {
-  return `${action} ${level} for ${state.planned?.targetBytes}`;
+/** Action, pressure and the bytes that the plan is ordered for. */
+function shown({ action, state }: PressureDecision): string {
+  return `${action} ${state.pressure} for ${state.planned?.targetBytes}`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { strategyNamed } from '../../agent/planning/open-model.js';
+import { strategyNamed } from '../../agent/planning/plan-network.js';
 import type { SearchJob } from '../../agent/planning/search-thread.js';
 import { searchInThread } from '../../agent/planning/search-thread.js';
 import { externalizeConstants } from '../../shared/graph/index.js';

@@ -21,8 +21,8 @@ import {
 import type { Plan } from '../../../shared/search/index.js';
 import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
-import { compilePlan } from '../../engine/compile/compile.js';
 import { ExecutorClient } from '../../engine/executor-client.js';
+import { loadPlan } from '../../engine/load-plan.js';
 import { DATA_FILE } from '../../models/model-store.js';
 import { rgbInputOf } from '../../models/rgb-input.js';
 import type { Probe } from './probes.js';
@@ -126,9 +126,8 @@ async function measure(
 ): Promise<Sample> {
   const options = signal === undefined ? {} : { signal };
   const input = rgbInputOf(probe.graph);
-  const compiled = compilePlan(probe.graph, plan, { folder: probe.folder, input });
-  const program = await new ModelOptimizer().optimize(compiled, options);
-  await executor.ask({ kind: 'load', program }, options);
+  const model = { graph: probe.graph, folder: probe.folder, input };
+  await loadPlan(executor, { model, plan }, { ...options, optimizer: new ModelOptimizer() });
   const { width, height } = input;
   const image = {
     kind: 'pixels',

@@ -33,6 +33,8 @@ export interface LinkMessage {
   readonly responseTopic?: string;
   /** MQTT 5 only. */
   readonly correlationData?: Uint8Array;
+  /** Milliseconds until the message expires; MQTT 5 only. */
+  readonly expiryMs?: number;
 }
 
 export interface LineEvents {
@@ -171,12 +173,13 @@ function clientOptions(options: LineOptions, protocolVersion: MqttVersion): ICli
 }
 
 function messageOf({ topic, payload, properties }: IPublishPacket): LinkMessage {
-  const { responseTopic, correlationData } = properties ?? {};
+  const { responseTopic, correlationData, messageExpiryInterval } = properties ?? {};
   return {
     topic,
     payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
     ...(responseTopic === undefined ? {} : { responseTopic }),
     ...(correlationData === undefined ? {} : { correlationData }),
+    ...(messageExpiryInterval === undefined ? {} : { expiryMs: messageExpiryInterval * 1000 }),
   };
 }
 

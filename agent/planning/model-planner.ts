@@ -1,5 +1,7 @@
-/** One model that the agent serves: its network, and the plan it runs by as the budget changes. */
-
+/**
+ * Keeps the plan of one served model inside the budget. `adapt` is its one entry: it looks at the budget, decides
+ * (pressure.ts) whether another plan is due, and takes that from the store or searches for it.
+ */
 import type { DeviceProfile } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, costEntryFor } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
@@ -10,30 +12,34 @@ import {
   PLANNER_VERSION,
   parsePlan,
 } from '../../shared/search/index.js';
-import type { PressureLevel, PressureState } from '../board/pressure.js';
+import type { Pressure, PressureState } from '../board/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from '../board/pressure.js';
 import type { ModelConfig } from '../config/config-schema.js';
-import type { EngineModel, MeasuredRun } from '../engine/inference-engine.js';
+import type { MeasuredRun } from '../engine/inference-engine.js';
 import type { PlanKey, Store, StoredPlan } from '../store/store.js';
-import type { Network, SettingsChoice } from './open-model.js';
-import { copying, strategyNamed, variantsOf } from './open-model.js';
+import type { Network } from './open-model.js';
+import type { SettingsChoice } from './plan-network.js';
+import { copying, strategyNamed, variantsOf } from './plan-network.js';
 import { searchInThread } from './search-thread.js';
-
-/** Where a plan came from. */
-export type PlanOrigin = 'stored' | 'searched';
 
 export interface PlanChange {
   readonly plan: Plan;
-  readonly origin: PlanOrigin;
-  readonly targetBytes: number;
+  /** Where the plan came from. */
+  readonly origin: 'stored' | 'searched';
 }
 
-export interface RuntimeOptions {
+export interface PlannerOptions {
   readonly store: Store;
   /** Costs of this device; built-in ones if absent. */
   readonly profile?: DeviceProfile;
   /** No other model is served: a change of the executor's memory settings is then rare. */
   readonly isAlone?: boolean;
+}
+
+/** A moment, by a clock that doesn't jump and by the wall clock that the store keeps. */
+export interface Moment {
+  readonly steadyMs: number;
+  readonly wallMs: number;
 }
 
 /** Settings that the configuration fixes. Models that take turns share an executor, and so its memory settings. */
@@ -49,7 +55,7 @@ function keyOf({ notation, settings }: Plan): string {
   return JSON.stringify([notation, settings]);
 }
 
-export class ModelRuntime {
+export class ModelPlanner {
   readonly network: Network;
   readonly config: ModelConfig;
   readonly #store: Store;
@@ -63,11 +69,11 @@ export class ModelRuntime {
   readonly #stop = new AbortController();
   /** 0 until it is known. */
   #smallestBytes = 0;
-  /** Plans asked for so far. */
+  /** Number of plans asked for so far. */
   #orders = 0;
 
   /** @throws {RangeError} if there is no such strategy. */
-  constructor(network: Network, config: ModelConfig, { store, profile, isAlone = true }: RuntimeOptions) {
+  constructor(network: Network, config: ModelConfig, { store, profile, isAlone = true }: PlannerOptions) {
     strategyNamed(config.strategy);
     this.network = network;
     this.config = config;
@@ -87,16 +93,22 @@ export class ModelRuntime {
     this.#stop.abort(new Error('Cannot plan: the agent stops'));
   }
 
-  get engineModel(): EngineModel {
-    return this.network;
+  get name(): string {
+    return this.config.name;
   }
 
+  /** The configuration's least confidence; undefined for the model's own. */
+  get threshold(): number | undefined {
+    return this.config.threshold ?? undefined;
+  }
+
+  /** Undefined until the first plan is found. */
   get plan(): Plan | undefined {
     return this.#plan;
   }
 
-  get level(): PressureLevel {
-    return this.#pressure.level;
+  get pressure(): Pressure {
+    return this.#pressure.pressure;
   }
 
   /** The last run that was measured. */
@@ -104,7 +116,29 @@ export class ModelRuntime {
     return this.#measured;
   }
 
-  /** Keeps what a run really needed beside what was predicted for its plan. */
+  /** Least budget that any plan of the strategy meets, in bytes. */
+  get smallestBytes(): number {
+    return this.#smallestBytes;
+  }
+
+  /**
+   * Looks at the budget and plans anew if that is due. Where no plan fits, the smallest one is taken.
+   * @returns the plan to change to; undefined if the one in force stays, or a later look has overtaken this one.
+   * @throws {Error} if the search fails.
+   */
+  async adapt(budgetBytes: number, { steadyMs, wallMs }: Moment): Promise<PlanChange | undefined> {
+    const targetBytes = this.#look(budgetBytes, steadyMs);
+    if (targetBytes === undefined) return undefined;
+    this.#orders += 1;
+    const order = this.#orders;
+    const change = this.#findStored(targetBytes) ?? (await this.#searchFor(targetBytes, wallMs));
+    if (order !== this.#orders) return undefined;
+    const isSame = this.#plan !== undefined && keyOf(change.plan) === keyOf(this.#plan);
+    this.#plan = change.plan;
+    return isSame ? undefined : change;
+  }
+
+  /** Keeps what a run needed together with what was predicted for its plan. */
   record(run: MeasuredRun, wallMs: number): void {
     this.#measured = run;
     const { model, plan, workingBytes: measuredBytes, latencyMs } = run;
@@ -118,11 +152,6 @@ export class ModelRuntime {
     );
   }
 
-  /** Least budget that any plan of the strategy meets, in bytes. */
-  get smallestBytes(): number {
-    return this.#smallestBytes;
-  }
-
   /** Weights couldn't be mapped after all: the next look at the budget orders a plan that counts their copies. */
   async countCopies(): Promise<void> {
     if (!this.#mapsWeights) return;
@@ -131,50 +160,17 @@ export class ModelRuntime {
     await this.#findSmallest();
   }
 
-  get #known() {
-    const profile = this.#profile === undefined ? {} : { profile: this.#profile };
-    return { ...copying(this.#mapsWeights), ...profile };
-  }
-
-  /** The plan that a stored one stands for. */
-  #rebuild({ notation, level, malloc, threads }: StoredPlan): Plan {
-    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, malloc, threads });
-  }
-
-  /** @throws {BudgetError} if none fits. */
-  #search(budgetBytes: number): Promise<Plan> {
-    const { strategy, weights } = this.config;
-    const { graph } = this.network;
-    const variants = variantsOf(this.#choice);
-    const job = { graph, variants, ...this.#known, strategy, weights, budgetBytes };
-    return searchInThread(job, this.#stop.signal);
-  }
-
-  /** One look at the budget. @returns how many bytes to plan for, if it is time for another plan. */
-  look(budgetBytes: number, steadyMs: number): number | undefined {
+  /** One look at the budget. @returns how many bytes to plan for, if another plan is due. */
+  #look(budgetBytes: number, nowMs: number): number | undefined {
     const planBytes = this.#plan === undefined ? 0 : budgetedBytes(this.#plan.predicted, this.config.weights);
     const { state, action } = decide(this.#pressure, {
       budgetBytes,
       planBytes,
       smallestBytes: this.#smallestBytes,
-      nowMs: steadyMs,
+      nowMs,
     });
     this.#pressure = state;
     return action === 'keep' ? undefined : state.planned?.targetBytes;
-  }
-
-  /**
-   * Plans for a number of bytes. @returns the plan to change to; undefined if it is the one in force, or an order that
-   * was given meanwhile has overtaken this one. Where none fits it is the smallest there is.
-   */
-  async planFor(targetBytes: number, wallMs: number): Promise<PlanChange | undefined> {
-    this.#orders += 1;
-    const order = this.#orders;
-    const change = this.#findStored(targetBytes) ?? (await this.#searchFor(targetBytes, wallMs));
-    if (order !== this.#orders) return undefined;
-    const isSame = this.#plan !== undefined && keyOf(change.plan) === keyOf(this.#plan);
-    this.#plan = change.plan;
-    return isSame ? undefined : change;
   }
 
   #findStored(targetBytes: number): PlanChange | undefined {
@@ -186,27 +182,26 @@ export class ModelRuntime {
     const plan = this.#rebuild(stored);
     // A plan of an older predictor may not keep what it promised.
     const fits = budgetedBytes(plan.predicted, this.config.weights) <= targetBytes;
-    return fits ? { plan, origin: 'stored', targetBytes } : undefined;
+    return fits ? { plan, origin: 'stored' } : undefined;
   }
 
   async #searchFor(targetBytes: number, wallMs: number): Promise<PlanChange> {
     try {
       const plan = await this.#search(targetBytes);
       this.#save(plan, targetBytes, wallMs);
-      return { plan, origin: 'searched', targetBytes };
+      return { plan, origin: 'searched' };
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;
       this.#keepSmallest(error);
-      return { plan: error.smallest, origin: 'searched', targetBytes };
+      return { plan: error.smallest, origin: 'searched' };
     }
   }
 
-  /** Finds what the smallest plan needs. Kept in the store as the plan of budget 0, so that a restart needs no search. */
+  /** Finds what the smallest plan needs. The store keeps it as the plan of budget 0, so that a restart needs no search. */
   async #findSmallest(): Promise<void> {
     const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
-    const { weights } = this.config;
     if (stored !== undefined) {
-      this.#smallestBytes = budgetedBytes(this.#rebuild(stored).predicted, weights);
+      this.#smallestBytes = budgetedBytes(this.#rebuild(stored).predicted, this.config.weights);
       return;
     }
     try {
@@ -222,13 +217,30 @@ export class ModelRuntime {
     this.#smallestBytes = smallestBytes;
   }
 
+  /** @throws {BudgetError} if none fits. */
+  #search(budgetBytes: number): Promise<Plan> {
+    const { strategy, weights } = this.config;
+    const { graph } = this.network;
+    const variants = variantsOf(this.#choice);
+    const job = { graph, variants, ...this.#known, strategy, weights, budgetBytes };
+    return searchInThread(job, this.#stop.signal);
+  }
+
+  /** The plan that a stored one stands for. */
+  #rebuild({ notation, level, malloc, threads }: StoredPlan): Plan {
+    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, malloc, threads });
+  }
+
   #save({ notation, settings, predicted }: Plan, budgetBytes: number, wallMs: number): void {
     const { workingBytes, weightsBytes } = predicted;
-    this.#store.savePlan(
-      this.#key,
-      { budgetBytes, notation, ...settings, workingBytes, weightsBytes },
-      wallMs,
-    );
+    const row = { budgetBytes, notation, ...settings, workingBytes, weightsBytes };
+    this.#store.savePlan(this.#key, row, wallMs);
+  }
+
+  /** What the predictor is told of this model and device. */
+  get #known() {
+    const profile = this.#profile === undefined ? {} : { profile: this.#profile };
+    return { ...copying(this.#mapsWeights), ...profile };
   }
 
   get #key(): PlanKey {

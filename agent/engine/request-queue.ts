@@ -1,0 +1,195 @@
+/**
+ * The queue of one executor: one job runs at a time, the others wait in order of priority, then of arrival.
+ *
+ * - A job that is still waiting when its deadline passes is answered so and never runs. One that runs is not stopped.
+ * - At most `maxWaiting` jobs are in the queue, the running one included; more are refused at once.
+ * - Upkeep (replacing an executor) is the engine's own work: it goes first and is never refused for want of room.
+ */
+
+export type JobKind = 'frame' | 'request' | 'upkeep';
+
+const KINDS = ['frame', 'request', 'upkeep'] as const satisfies readonly JobKind[];
+
+/** The queue is full or closed; the same job may be accepted later. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError';
+  readonly code = 'BUSY';
+}
+
+/** The job's deadline passed before its turn came. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+  readonly code = 'DEADLINE';
+}
+
+export interface JobOptions {
+  readonly kind: JobKind;
+  /** Higher goes first; 0 by default. */
+  readonly priority?: number;
+  /** Milliseconds from now until which the job must have begun. */
+  readonly deadlineMs?: number;
+  /** Takes the job out of the queue while it waits. */
+  readonly signal?: AbortSignal;
+}
+
+/** Jobs of one kind: those in the queue now, and what became of the others since the start. */
+export interface JobCounts {
+  readonly waiting: number;
+  readonly running: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly refused: number;
+  readonly expired: number;
+  readonly cancelled: number;
+}
+
+type Fate = 'done' | 'failed' | 'refused' | 'expired' | 'cancelled';
+
+interface Job {
+  readonly kind: JobKind;
+  readonly priority: number;
+  /** Runs the work and settles the caller's promise; never rejects. */
+  readonly run: () => Promise<Fate>;
+  readonly reject: (error: unknown) => void;
+  /** Releases timer and listener. */
+  readonly disarm: () => void;
+}
+
+const UPKEEP_PRIORITY = Number.POSITIVE_INFINITY;
+
+export class RequestQueue {
+  readonly #maxWaiting: number;
+  /** In the order in which they will run. */
+  readonly #waiting: Job[] = [];
+  #running: Job | undefined;
+  #closed: string | undefined;
+  readonly #fates: Record<JobKind, Record<Fate, number>>;
+  #onIdle: (() => void)[] = [];
+
+  constructor({ maxWaiting }: { readonly maxWaiting: number }) {
+    this.#maxWaiting = maxWaiting;
+    const none = () => ({ done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 });
+    this.#fates = { frame: none(), request: none(), upkeep: none() };
+  }
+
+  get counts(): Readonly<Record<JobKind, JobCounts>> {
+    const countsOf = (kind: JobKind): JobCounts => ({
+      waiting: this.#waiting.filter((job) => job.kind === kind).length,
+      running: this.#running?.kind === kind ? 1 : 0,
+      ...this.#fates[kind],
+    });
+    return Object.fromEntries(KINDS.map((kind) => [kind, countsOf(kind)])) as Record<JobKind, JobCounts>;
+  }
+
+  /**
+   * Runs the work when its turn comes.
+   * @throws {BusyError} if the queue is full or closed; {DeadlineError} if the deadline passes first; the signal's
+   * reason if it aborts first; and what the work throws.
+   */
+  async add<T>(options: JobOptions, work: () => Promise<T>): Promise<T> {
+    this.#admit(options);
+    return new Promise<T>((resolve, reject) => {
+      const job: Job = {
+        kind: options.kind,
+        priority: options.kind === 'upkeep' ? UPKEEP_PRIORITY : (options.priority ?? 0),
+        run: () => settle(work, { resolve, reject }),
+        reject,
+        disarm: this.#arm(options, () => job),
+      };
+      this.#insert(job);
+      void this.#runNext();
+    });
+  }
+
+  /** Opens a queue that was closed. */
+  open(): void {
+    this.#closed = undefined;
+  }
+
+  /** Refuses the jobs that wait and all later ones; resolves when the running one has ended. */
+  async close(reason: string): Promise<void> {
+    this.#closed = reason;
+    for (const job of [...this.#waiting])
+      this.#remove(job, 'cancelled', new BusyError(`Cannot run: ${reason}`));
+    await this.drain();
+  }
+
+  /** Resolves when nothing runs and nothing waits. */
+  async drain(): Promise<void> {
+    if (this.#running === undefined && this.#waiting.length === 0) return;
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #admit({ kind, signal }: JobOptions): void {
+    signal?.throwIfAborted();
+    const length = this.#waiting.length + (this.#running === undefined ? 0 : 1);
+    const reason =
+      this.#closed ??
+      (kind !== 'upkeep' && length >= this.#maxWaiting
+        ? `${length} jobs wait already, expected fewer than ${this.#maxWaiting}`
+        : undefined);
+    if (reason === undefined) return;
+    this.#fates[kind].refused += 1;
+    throw new BusyError(`Cannot run: ${reason}`);
+  }
+
+  /** Timer and listener that take the job out while it waits. @returns what releases them. */
+  #arm({ deadlineMs, signal }: JobOptions, job: () => Job): () => void {
+    const expire = () =>
+      this.#remove(job(), 'expired', new DeadlineError(`Cannot run: no turn within ${deadlineMs} ms`));
+    const cancel = () => this.#remove(job(), 'cancelled', signal?.reason);
+    const timer = deadlineMs === undefined ? undefined : setTimeout(expire, Math.max(0, deadlineMs));
+    signal?.addEventListener('abort', cancel, { once: true });
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cancel);
+    };
+  }
+
+  #insert(job: Job): void {
+    const behind = this.#waiting.findIndex(({ priority }) => priority < job.priority);
+    this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, job);
+  }
+
+  #remove(job: Job, fate: Fate, error: unknown): void {
+    const at = this.#waiting.indexOf(job);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    job.disarm();
+    this.#fates[job.kind][fate] += 1;
+    job.reject(error);
+    this.#reportIdle();
+  }
+
+  async #runNext(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const job = this.#waiting.shift();
+    if (job === undefined) return;
+    this.#running = job;
+    job.disarm();
+    this.#fates[job.kind][await job.run()] += 1;
+    this.#running = undefined;
+    void this.#runNext();
+    this.#reportIdle();
+  }
+
+  #reportIdle(): void {
+    if (this.#running !== undefined || this.#waiting.length > 0) return;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+}
+
+interface Caller<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+async function settle<T>(work: () => Promise<T>, { resolve, reject }: Caller<T>): Promise<Fate> {
+  try {
+    resolve(await work());
+    return 'done';
+  } catch (error) {
+    reject(error);
+    return 'failed';
+  }
+}

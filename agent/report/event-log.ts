@@ -1,0 +1,52 @@
+/** Writes the node's events to the log, and the rare ones to the store, as a feature. */
+import type { Logger } from 'pino';
+import type { EventHub } from '../events/event-hub.js';
+import type { NodeEvent } from '../events/node-event.js';
+
+export interface EventLogOptions {
+  readonly hub: EventHub;
+  readonly log: Logger;
+  readonly store: {
+    addEvent(event: { readonly kind: string; readonly detail: string }, nowMs: number): void;
+  };
+}
+
+export class EventLog {
+  readonly #options: EventLogOptions;
+  #end: () => void = () => undefined;
+
+  constructor(options: EventLogOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#end = this.#options.hub.subscribe('log', (event) => this.#take(event));
+  }
+
+  /** Waits for what was published before, then hears no more. */
+  async stop(): Promise<void> {
+    await this.#options.hub.drain();
+    this.#end();
+  }
+
+  #take(event: NodeEvent): void {
+    if (event.kind === 'detections') return;
+    const { kind, ...detail } = event;
+    const { log, store } = this.#options;
+    log[levelOf(event)](detail, TEXTS[kind]);
+    store.addEvent({ kind, detail: JSON.stringify(detail) }, Date.now());
+  }
+}
+
+type LoggedEvent = Exclude<NodeEvent, { kind: 'detections' }>;
+
+const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
+  'plan-changed': 'plan changed',
+  'executor-replaced': 'executor replaced',
+  pressure: 'memory pressure changed',
+};
+
+function levelOf(event: LoggedEvent): 'info' | 'warn' {
+  if (event.kind === 'pressure') return event.to === 'ok' ? 'info' : 'warn';
+  return event.kind === 'executor-replaced' ? 'warn' : 'info';
+}

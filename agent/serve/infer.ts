@@ -1,0 +1,197 @@
+/**
+ * One inference without a transport: a model and an input become findings or tensors, or a `RequestError` that names
+ * the field and the status. Every request and every camera frame goes through here, whatever carried it.
+ *
+ * Decided here and nowhere else: whether a model can serve now, which threshold counts, whether the answer would be
+ * too large, and which status a fault has.
+ */
+import type { DataType, Graph } from '../../shared/graph/index.js';
+import { elementCount, knownShape, tensorAt } from '../../shared/graph/index.js';
+import { RequestError } from '../../shared/wire/index.js';
+import type { DecodedImage } from '../decode/decode-outputs.js';
+import { decodeOutputs } from '../decode/decode-outputs.js';
+import { ExecutorError } from '../engine/executor-client.js';
+import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
+import type { JobOptions } from '../engine/request-queue.js';
+import { BusyError, DeadlineError } from '../engine/request-queue.js';
+import { InputError } from '../engine/wire/input-error.js';
+import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
+import type { InputSpec, Manifest } from '../models/manifest.js';
+
+/** What an inference has to know of a served model. */
+export interface ServedModel {
+  readonly network: { readonly manifest: Manifest; readonly input: InputSpec; readonly graph: Graph };
+  /** Undefined until the first plan is found. */
+  readonly plan: object | undefined;
+  readonly pressure: 'ok' | 'tight' | 'critical';
+  /** Least confidence where a request names none; undefined for the manifest's. */
+  readonly threshold: number | undefined;
+}
+
+/** Runs inputs; the engine does. */
+export interface Runner {
+  infer(name: string, input: EngineInput, job: JobOptions): Promise<EngineRun>;
+}
+
+export interface InferenceOptions {
+  readonly engine: Runner;
+  readonly models: { get(name: string): ServedModel | undefined; readonly names: readonly string[] };
+}
+
+export type InferInput =
+  | ImageSource
+  /** The network's input itself: raw little-endian values, row-major. */
+  | {
+      readonly kind: 'tensor';
+      readonly name: string;
+      readonly dtype: DataType;
+      readonly shape: readonly number[];
+      readonly bytes: Uint8Array;
+    };
+
+export interface InferRequest {
+  readonly model: string;
+  readonly input: InferInput;
+  /** Least confidence of a detection, 0 to 1. */
+  readonly threshold?: number;
+  /** Names of the tensors asked for; absent for what the model's decoder gives. */
+  readonly outputs?: readonly string[];
+  /** Queue, priority and deadline. */
+  readonly job: JobOptions;
+  /** What the transport can carry, and how many bytes a value takes at least. */
+  readonly answerLimit?: { readonly maxBytes: number; readonly bytesPerValue: number };
+}
+
+export interface InferResult {
+  /** Notation of the plan that ran. */
+  readonly plan: string;
+  readonly latencyMs: number;
+  /** Absent where tensors were asked for. */
+  readonly findings?: DecodedImage;
+  /** The tensors asked for, in that order; all outputs of a model without a decoder. */
+  readonly tensors?: readonly OutputTensor[];
+}
+
+/** The model can't serve now for want of memory; frames are left out, requests may come again. */
+export class UnavailableError extends RequestError {}
+
+/** Seconds after which a request may be worth another try. */
+const RETRY_S = 10;
+
+export class Inference {
+  readonly #options: InferenceOptions;
+
+  constructor(options: InferenceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {RequestError} and nothing else; {UnavailableError} where the model doesn't fit into memory now. */
+  async infer(request: InferRequest): Promise<InferResult> {
+    try {
+      const model = this.#findModel(request.model);
+      checkInput(request.input, model);
+      const wanted = wantedOutputs(request, model);
+      checkSize(wanted ?? [], request);
+      const run = await this.#options.engine.infer(
+        request.model,
+        { source: request.input, outputs: 'values' },
+        request.job,
+      );
+      return describeRun(run, { request, model, wanted });
+    } catch (error) {
+      throw asRequestError(error);
+    }
+  }
+
+  #findModel(name: string): ServedModel {
+    const { models } = this.#options;
+    const model = models.get(name);
+    if (model === undefined) {
+      const known = models.names.join(', ') || 'none';
+      throw new RequestError('model', `"${name}" isn't served here, expected ${known}`, 404);
+    }
+    if (model.pressure === 'critical' || model.plan === undefined) {
+      const text = `"${name}" doesn't fit into memory now; try again in ${RETRY_S} s`;
+      throw new UnavailableError('model', text, 503);
+    }
+    return model;
+  }
+}
+
+function checkInput(input: InferInput, { network }: ServedModel): void {
+  if (input.kind !== 'tensor' || input.name === network.input.name) return;
+  throw new RequestError('inputs[0].name', `"${input.name}", expected "${network.input.name}"`);
+}
+
+interface OutputShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** The tensors that go into the answer; undefined where the decoder's findings do. */
+function wantedOutputs(
+  { outputs }: InferRequest,
+  { network: { graph, manifest } }: ServedModel,
+): readonly OutputShape[] | undefined {
+  if (outputs === undefined && manifest.decoder.kind !== 'raw') return undefined;
+  const known = graph.outputs.map((index): OutputShape => {
+    const tensor = tensorAt(graph, index);
+    return { name: tensor.name, shape: knownShape(tensor) };
+  });
+  if (outputs === undefined) return known;
+  return outputs.map((name, at) => {
+    const output = known.find((candidate) => candidate.name === name);
+    if (output !== undefined) return output;
+    const names = known.map((candidate) => candidate.name).join(', ');
+    throw new RequestError(`outputs[${at}].name`, `"${name}", expected one of ${names}`);
+  });
+}
+
+/** An answer that can't be sent isn't computed. */
+function checkSize(wanted: readonly OutputShape[], { answerLimit }: InferRequest): void {
+  if (answerLimit === undefined) return;
+  const { maxBytes, bytesPerValue } = answerLimit;
+  const leastBytes = bytesPerValue * wanted.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (leastBytes <= maxBytes) return;
+  throw new RequestError('outputs', `${leastBytes} bytes or more, expected at most ${maxBytes}`, 413);
+}
+
+interface RunContext {
+  readonly request: InferRequest;
+  readonly model: ServedModel;
+  readonly wanted: readonly OutputShape[] | undefined;
+}
+
+function describeRun(run: EngineRun, { request, model, wanted }: RunContext): InferResult {
+  const { manifest, input } = model.network;
+  const threshold = request.threshold ?? model.threshold;
+  const common = { plan: run.plan.notation, latencyMs: run.latencyMs };
+  const findings =
+    request.outputs === undefined
+      ? {
+          findings: decodeOutputs(run, {
+            manifest,
+            input,
+            ...(threshold === undefined ? {} : { threshold }),
+          }),
+        }
+      : {};
+  const tensors =
+    wanted === undefined ? {} : { tensors: wanted.map(({ name }) => outputNamed(run.outputs, name)) };
+  return { ...common, ...findings, ...tensors };
+}
+
+function outputNamed(outputs: readonly OutputTensor[], name: string): OutputTensor {
+  const output = outputs.find((candidate) => candidate.name === name);
+  if (output !== undefined) return output;
+  throw new RangeError(`Cannot answer: the run gave no output "${name}"`);
+}
+
+function asRequestError(error: unknown): RequestError {
+  if (error instanceof RequestError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof InputError) return new RequestError('inputs[0]', text);
+  if (error instanceof DeadlineError) return new RequestError('deadline', text, 504);
+  const isPassing = error instanceof BusyError || error instanceof ExecutorError;
+  return new RequestError('model', text, isPassing ? 503 : 500);
+}

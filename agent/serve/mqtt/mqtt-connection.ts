@@ -1,0 +1,76 @@
+/**
+ * The node's connection to its broker, as a feature: keeps the link from start to stop, dispatches what comes in, and
+ * retains the node's status. The node says `online` when it is told to, `stopped` when it stops.
+ */
+import type { Logger } from 'pino';
+import type { DispatchOptions, Route } from './dispatch.js';
+import { Dispatcher } from './dispatch.js';
+import type { LinkOptions, PublishOptions } from './mqtt-link.js';
+import { MqttLink } from './mqtt-link.js';
+
+export interface ConnectionOptions extends Omit<LinkOptions, 'server' | 'will'> {
+  /** Address and credentials of the broker. Asked for at the start, since the embedded one has them only then. */
+  readonly access: () => { readonly url: string; readonly username?: string; readonly password?: string };
+  readonly statusTopic: string;
+  readonly log: Logger;
+}
+
+export class MqttConnection {
+  readonly #options: ConnectionOptions;
+  #dispatcher: Dispatcher | undefined;
+  #link: MqttLink | undefined;
+  #server = '';
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** The broker's address once the connection is started. */
+  get server(): string {
+    return this.#server;
+  }
+
+  /** Returns at once; the connection comes when the broker is there. */
+  start(): void {
+    const { access, statusTopic, log, ...options } = this.#options;
+    const { url, ...login } = access();
+    this.#server = url;
+    this.#link = new MqttLink(
+      { ...options, ...login, server: url, will: { topic: statusTopic, payload: 'offline' } },
+      {
+        onConnect: () => log.info({ server: url }, 'connected to the broker'),
+        onRefused: (topic, reason) => log.warn({ topic, reason }, 'publish or subscribe refused; dropped'),
+        onOffline: (reason, retryMs) =>
+          log.warn({ reason, retryMs, server: url }, 'no connection to the broker; trying again'),
+        onMessage: (message) => void this.#dispatcher?.dispatch(message),
+      },
+    );
+    this.#link.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#link?.stop({ topic: this.#options.statusTopic, payload: 'stopped' });
+    this.#link = undefined;
+  }
+
+  /** Subscribes to the routes' topics and says that the node is online. */
+  open(routes: readonly Route[], onDropped: DispatchOptions['onDropped']): void {
+    this.#dispatcher = new Dispatcher({ routes, onDropped });
+    this.retain(this.#options.statusTopic, 'online');
+    for (const filter of this.#dispatcher.filters) this.#link?.subscribe(filter);
+  }
+
+  /** Messages that still come are ignored. */
+  close(): void {
+    this.#dispatcher = undefined;
+  }
+
+  retain(topic: string, payload: string): void {
+    this.#link?.retain(topic, payload);
+  }
+
+  /** Lost where there is no connection. @throws {RangeError} if the broker doesn't take it. */
+  publish(topic: string, payload: string, options: PublishOptions = {}): void {
+    this.#link?.publish(topic, payload, options);
+  }
+}

@@ -1,0 +1,35 @@
+/** Requests over MQTT, as a feature: from its start on the node is online and answers. */
+import type { Logger } from 'pino';
+import type { NodeTopics } from '../../../shared/wire/index.js';
+import type { Inference } from '../infer.js';
+import type { MqttConnection } from './mqtt-connection.js';
+import { inferRoute } from './requests/infer.js';
+
+export interface RequestsOptions {
+  readonly connection: MqttConnection;
+  readonly inference: Inference;
+  readonly topics: NodeTopics;
+  readonly base: string;
+  readonly maxPayloadBytes: number;
+  readonly log: Logger;
+}
+
+export class MqttRequests {
+  readonly #options: RequestsOptions;
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { connection, inference, topics, base, maxPayloadBytes, log } = this.#options;
+    const publish: MqttConnection['publish'] = (...message) => connection.publish(...message);
+    const routes = [inferRoute({ inference, filter: topics.infer, base, maxPayloadBytes, publish })];
+    connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
+  }
+
+  /** Takes no more requests. Those that came before are answered by the time the engine has stopped. */
+  stop(): void {
+    this.#options.connection.close();
+  }
+}
