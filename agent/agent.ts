@@ -17,7 +17,7 @@ import { takeSnapshot } from './report/snapshot.js';
 import { BrokerFeature } from './serve/broker/broker-feature.js';
 import { Inference } from './serve/infer.js';
 import { MqttConnection } from './serve/mqtt/mqtt-connection.js';
-import { MqttRequests } from './serve/mqtt/mqtt-requests.js';
+import { MqttRequests } from './serve/mqtt/requests/mqtt-requests.js';
 import { Housekeeping } from './store/housekeeping.js';
 import { Store } from './store/store.js';
 

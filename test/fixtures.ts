@@ -10,7 +10,7 @@ import sharp from 'sharp';
 import { GraphBuilder } from '../shared/graph/index.js';
 import { writeOnnx } from '../shared/onnx/index.js';
 
-const project = fileURLToPath(new URL('../../', import.meta.url));
+export const project = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Test data that lies beside the project and isn't part of it. */
 export const SHARED_MODELS = join(project, '..', 'shared', 'models');

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
-import { readDevice, readMachine } from '../engine/machine.js';
+import { readDevice, readMachine } from '../board/machine.js';
 import type { Calibration } from '../planning/calibrate/calibrate.js';
 import { calibrate } from '../planning/calibrate/calibrate.js';
 import { defaultStorePath } from '../planning/device-profiles.js';

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { CostEntry, DeviceProfile } from '../../shared/predict/index.js';
 import { KERNELS, kernelsOf, WORK_KINDS } from '../../shared/predict/index.js';
-import { readDevice } from '../engine/machine.js';
+import { readDevice } from '../board/machine.js';
 import { defaultModelsFolder } from '../models/model-store.js';
 import type { Measurement, StoredCosts } from '../store/store.js';
 import { Store } from '../store/store.js';

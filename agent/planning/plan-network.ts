@@ -11,7 +11,7 @@ import {
   parsePlan,
   searchVariants,
 } from '../../shared/search/index.js';
-import { readMachine } from '../engine/machine.js';
+import { readMachine } from '../board/machine.js';
 import type { Network } from './open-model.js';
 
 export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([

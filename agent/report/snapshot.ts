@@ -3,10 +3,9 @@
  * nobody asks the parts themselves.
  */
 import pidusage from 'pidusage';
-import type { PredictedMemory } from '../../shared/wire/index.js';
+import type { CameraReport, PredictedMemory } from '../../shared/wire/index.js';
 import type { BoundBytes } from '../board/budget.js';
 import type { Pressure } from '../board/pressure.js';
-import type { CameraCounts } from '../camera/cameras.js';
 import type { ExecutorMemory } from '../engine/inference-engine.js';
 import type { JobCounts, JobKind } from '../engine/request-queue.js';
 import type { SubscriberCounts } from '../events/event-hub.js';
@@ -38,7 +37,7 @@ export interface NodeSnapshot {
   readonly budget: BoundBytes;
   readonly executor: ExecutorMemory;
   readonly models: readonly ModelSnapshot[];
-  readonly cameras: readonly CameraCounts[];
+  readonly cameras: readonly CameraReport[];
   readonly queue: Readonly<Record<JobKind, JobCounts>>;
   readonly events: readonly SubscriberCounts[];
   /** Empty where the system can't tell. */
@@ -55,7 +54,7 @@ export interface SnapshotSources {
     readonly executorPid: number;
   };
   readonly planners: { readonly all: readonly PlannerState[] };
-  readonly cameras: { readonly counts: readonly CameraCounts[] };
+  readonly cameras: { readonly counts: readonly CameraReport[] };
   readonly hub: { readonly counts: readonly SubscriberCounts[] };
 }
 

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readDevice, readMachine } from '../../agent/engine/machine.js';
+import { readDevice, readMachine } from '../../agent/board/machine.js';
 import type { Calibration } from '../../agent/planning/calibrate/calibrate.js';
 import { deviceProfile, readProfile } from '../../agent/planning/device-profiles.js';
 import { Store } from '../../agent/store/store.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readDevice } from '../../agent/engine/machine.js';
+import { readDevice } from '../../agent/board/machine.js';
 import { corrected, deviceProfile, readProfile } from '../../agent/planning/device-profiles.js';
 import type { Measurement, StoredCosts } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';

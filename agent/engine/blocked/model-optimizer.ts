@@ -12,8 +12,8 @@
 
 import { access, constants } from 'node:fs/promises';
 import { isBlocked } from '../../../shared/predict/index.js';
+import { readMachine } from '../../board/machine.js';
 import { ExecutorClient } from '../executor-client.js';
-import { readMachine } from '../machine.js';
 import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '../wire/protocol.js';
 import type { OptimizedKey } from './optimized-key.js';
 import { keyOf } from './optimized-key.js';

@@ -1,9 +1,9 @@
 /** Requests over MQTT, as a feature: from its start on the node is online and answers. */
 import type { Logger } from 'pino';
-import type { NodeTopics } from '../../../shared/wire/index.js';
-import type { Inference } from '../infer.js';
-import type { MqttConnection } from './mqtt-connection.js';
-import { inferRoute } from './requests/infer.js';
+import type { NodeTopics } from '../../../../shared/wire/index.js';
+import type { Inference } from '../../infer.js';
+import type { MqttConnection } from '../mqtt-connection.js';
+import { inferRoute } from './infer.js';
 
 export interface RequestsOptions {
   readonly connection: MqttConnection;
