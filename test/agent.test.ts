@@ -3,17 +3,20 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { NodeStatus } from '../agent/cli/status-command.js';
 import type { Detection } from '../agent/decode/detection.js';
-import type { NodeHealth } from '../shared/wire/index.js';
 import type { Answer } from './agent-client.js';
 import { encodedInput, INFER_TOPIC, openClient, requestOf } from './agent-client.js';
 import { assertSameDetections, detectionsOf } from './detections.js';
-import { detectorModels, drawnImage, runMafat } from './fixtures.js';
+import { detectorModels, drawnImage, runMafat, sharedFolder } from './fixtures.js';
 import { BROKERS, freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
 
 /** Of the synthetic detector the untiled plan needs more, and the smallest less. */
 const TIGHT = '5M';
+
+/** Another one than the model's own. */
+const THRESHOLD = '0.35';
 
 const PLANS = 'SELECT * FROM plans ORDER BY budget_bytes';
 
@@ -23,56 +26,54 @@ interface StoredPlan {
   readonly weights_bytes: number;
 }
 
+const images = await drawImages(sharedFolder());
+const untiled = detectUntiled(images);
+
 for (const broker of BROKERS) {
-  test(`mafat infer gives what mafat run gives untiled, through an agent over ${broker.name}`, {
-    skip: broker.skip,
-  }, async (context) => {
+  test(`mafat infer through an agent over ${broker.name}`, { skip: broker.skip }, async (context) => {
     const port = await freePort();
     const isEmbedded = broker.name.includes('embedded');
     const external = isEmbedded ? undefined : await broker.start(port);
+    context.after(() => external?.stop());
     const server = isEmbedded ? 'embedded' : (external?.url ?? '');
     const agent = startAgent(context, { port, server, budget: TIGHT });
-    const images = await drawImages(agent.folder);
-    const expected = detectUntiled(images);
     await agent.logged('connected to the broker');
-    for (const [at, image] of images.entries()) {
-      const { code, stdout, stderr } = agent.ask('infer', '--model', 'detector', '--image', image, '--json');
-      assert.equal(code, 0, stderr);
-      assertSameDetections(detectionsOf(JSON.parse(stdout) as Answer), expected[at] ?? []);
-    }
-    const status = JSON.parse(agent.ask('status', '--json').stdout) as { status: string; health: NodeHealth };
-    assert.equal(status.status, 'online');
-    assert.ok((status.health.cameras[0]?.processed ?? 0) > 0);
-    assert.notEqual(status.health.models[0]?.plan ?? 'whole', 'whole');
+    await context.test('gives what mafat run gives untiled, while a camera runs', () => showSame(agent));
+    await context.test('says why the agent refuses', () => showRefusals(agent));
     assert.equal(await agent.stop(), 0);
-    await external?.stop();
   });
+}
 
-  test(`mafat infer says why an agent over ${broker.name} refuses`, {
-    skip: broker.skip,
-  }, async (context) => {
-    const port = await freePort();
-    const isEmbedded = broker.name.includes('embedded');
-    const external = isEmbedded ? undefined : await broker.start(port);
-    const agent = startAgent(context, { port, server: isEmbedded ? 'embedded' : (external?.url ?? '') });
-    const [image = ''] = await drawImages(agent.folder);
-    const text = join(agent.folder, 'text.jpg');
-    writeFileSync(text, 'no image');
-    const large = join(agent.folder, 'large.jpg');
-    writeFileSync(large, Buffer.alloc(20 * 2 ** 20));
-    await agent.logged('connected to the broker');
-    for (const [model, file, expected] of [
-      ['nothing', image, /refused \(404\): model: "nothing" isn't served here, expected detector/],
-      ['detector', text, /refused \(400\): inputs\[0\]: Cannot read image/],
-      ['detector', large, /large.jpg makes a request of \d+ bytes, expected at most 2097152/],
-    ] as const) {
-      const { code, stdout, stderr } = agent.ask('infer', '--model', model, '--image', file);
-      assert.deepEqual([code, stdout], [1, '']);
-      assert.match(stderr, expected);
-    }
-    assert.equal(await agent.stop(), 0);
-    await external?.stop();
-  });
+type Agent = ReturnType<typeof startAgent>;
+
+function showSame(agent: Agent): void {
+  for (const [at, image] of images.entries()) {
+    const args = ['--model', 'detector', '--image', image, '--threshold', THRESHOLD, '--json'];
+    const { code, stdout, stderr } = agent.ask('infer', ...args);
+    assert.equal(code, 0, stderr);
+    assertSameDetections(detectionsOf(JSON.parse(stdout) as Answer), untiled[at] ?? []);
+  }
+  const { status, health } = JSON.parse(agent.ask('status', '--json').stdout) as NodeStatus;
+  assert.equal(status, 'online');
+  assert.ok((health.cameras[0]?.processed ?? 0) > 0);
+  assert.notEqual(health.models[0]?.plan ?? 'whole', 'whole');
+}
+
+function showRefusals(agent: Agent): void {
+  const [image = ''] = images;
+  const text = join(agent.folder, 'text.jpg');
+  writeFileSync(text, 'no image');
+  const large = join(agent.folder, 'large.jpg');
+  writeFileSync(large, Buffer.alloc(20 * 2 ** 20));
+  for (const [model, file, expected] of [
+    ['nothing', image, /refused \(404\): model: "nothing" isn't served here, expected detector/],
+    ['detector', text, /refused \(400\): inputs\[0\]: Cannot read image/],
+    ['detector', large, /large.jpg makes a request of \d+ bytes, expected at most 2097152/],
+  ] as const) {
+    const { code, stdout, stderr } = agent.ask('infer', '--model', model, '--image', file);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, expected);
+  }
 }
 
 test('mafat agent plans anew when its budget shrinks, and a restart takes the plan from the store', async (context) => {
@@ -144,10 +145,10 @@ function drawImages(folder: string): Promise<readonly string[]> {
   );
 }
 
-function detectUntiled(images: readonly string[]): readonly (readonly Detection[])[] {
-  const files = images.flatMap((image) => ['--image', image]);
-  const args = ['run', 'detector', ...files, '--plan', 'whole', '--json'];
-  const { code, stdout, stderr } = runMafat(detectorModels(), ...args);
+function detectUntiled(files: readonly string[]): readonly (readonly Detection[])[] {
+  const args = files.flatMap((file) => ['--image', file]);
+  args.push('--plan', 'whole', '--threshold', THRESHOLD, '--json');
+  const { code, stdout, stderr } = runMafat(detectorModels(), 'run', 'detector', ...args);
   assert.equal(code, 0, stderr);
   const run = JSON.parse(stdout) as { images: { detections: Detection[] }[] };
   const found = run.images.map(({ detections }) => detections);
