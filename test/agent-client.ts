@@ -1,16 +1,26 @@
 /** A client of a real agent, for tests. */
 import type { TestContext } from 'node:test';
+import type { LinkMessage } from '../agent/serve/mqtt/mqtt-link.js';
 import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
+import type { NodeHealth } from '../shared/wire/index.js';
+import { inferTopic, nodeTopics } from '../shared/wire/index.js';
 import { until } from './start-agent.js';
 
 const REPLY = 'mafat/clients/tester/answers';
-export const INFER_TOPIC = 'mafat/test/v2/models/yf/infer';
+const TOPICS = nodeTopics('mafat', 'test');
+export const INFER_TOPIC = inferTopic('mafat', 'test', 'detector');
 
 export interface Answer {
   readonly id?: string;
   readonly error?: string;
   readonly parameters?: { readonly status: number };
   readonly outputs?: readonly { readonly name: string; readonly data: readonly (number | string)[] }[];
+}
+
+/** What the agent says of a frame. */
+export interface FrameEvent {
+  readonly plan: string;
+  readonly detections: readonly object[];
 }
 
 /** One inference request with one input, answered at the client's own place unless told otherwise. */
@@ -25,8 +35,22 @@ export function requestOf(
   });
 }
 
+/** Input of a request that sends an encoded image. */
+export function encodedInput(image: Uint8Array): object {
+  const data = [Buffer.from(image).toString('base64')];
+  return { name: 'image', shape: [1], datatype: 'BYTES', data };
+}
+
 export async function openClient(context: TestContext, port: number) {
   const answers: Answer[] = [];
+  const events: FrameEvent[] = [];
+  let health: NodeHealth | undefined;
+  const take = ({ topic, payload }: LinkMessage) => {
+    const message: unknown = JSON.parse(Buffer.from(payload).toString());
+    if (topic === REPLY) answers.push(message as Answer);
+    else if (topic === TOPICS.events) events.push(message as FrameEvent);
+    else health = message as NodeHealth;
+  };
   const link = new MqttLink(
     {
       server: `mqtt://127.0.0.1:${port}`,
@@ -34,13 +58,9 @@ export async function openClient(context: TestContext, port: number) {
       keepaliveSeconds: 30,
       maxPayloadBytes: 2 ** 25,
     },
-    {
-      onConnect: () => undefined,
-      onOffline: () => undefined,
-      onMessage: ({ payload }) => answers.push(JSON.parse(Buffer.from(payload).toString()) as Answer),
-    },
+    { onConnect: () => undefined, onOffline: () => undefined, onMessage: take },
   );
-  link.subscribe(REPLY);
+  for (const topic of [REPLY, TOPICS.events, TOPICS.health]) link.subscribe(topic);
   link.start();
   context.after(() => link.stop());
   await until(() => link.connected);
@@ -51,5 +71,11 @@ export async function openClient(context: TestContext, port: number) {
     await until(() => answers.length > seen);
     return answers.at(-1) ?? {};
   };
-  return { link, answers, ask };
+  /** The next report that the agent makes. */
+  const nextHealth = async (): Promise<NodeHealth> => {
+    const before = health?.at;
+    await until(() => health !== undefined && health.at !== before);
+    return health as NodeHealth;
+  };
+  return { link, answers, events, ask, nextHealth };
 }

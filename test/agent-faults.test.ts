@@ -1,19 +1,20 @@
-/** Hostile and broken requests: each gets an error that names the field, or none at all; the agent stays up. */
+/** What goes wrong around an agent: broken requests, a lost executor, a broker that comes late or restarts. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { INFER_TOPIC, openClient, requestOf } from './agent-client.js';
-import { runMafat, skipWithoutShared, temporaryFolder } from './fixtures.js';
-import { freePort } from './serve/brokers.js';
+import { encodedInput, INFER_TOPIC, openClient, requestOf } from './agent-client.js';
+import { assertSameDetections, detectionsOf } from './detections.js';
+import { drawnImage, runMafat, temporaryFolder } from './fixtures.js';
+import { BROKERS, freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
+import { DETECTOR_SIZE } from './synthetic-detector.js';
 
-test('mafat agent answers broken requests with the field, and stays up', {
-  skip: skipWithoutShared,
-}, async (context) => {
+test('mafat agent answers broken requests with the field, and stays up', async (context) => {
   const port = await freePort();
   const agent = startAgent(context, { port, server: 'embedded' });
   await agent.logged('connected to the broker');
   const client = await openClient(context, port);
-  const tensor = { name: 'image', shape: [1, 3, 320, 320], datatype: 'FP32' };
+  const tensor = { name: 'image', shape: [1, 3, DETECTOR_SIZE, DETECTOR_SIZE], datatype: 'FP32' };
   const image = { name: 'image', shape: [1], datatype: 'BYTES' };
   const cases: readonly (readonly [string, RegExp, number])[] = [
     [
@@ -23,10 +24,10 @@ test('mafat agent answers broken requests with the field, and stays up', {
     ],
     [
       requestOf({ ...tensor, shape: [1, 3, 2, 2], data: new Array(12).fill(0) }),
-      /^inputs\[0\]: .*expected float32 \[1, 3, 320, 320\]/,
+      /^inputs\[0\]: .*expected float32 \[1, 3, 160, 160\]/,
       400,
     ],
-    [requestOf({ ...tensor, data: [1, 2, 3] }), /^inputs\[0\]\.data: 3 values, expected 307200/, 400],
+    [requestOf({ ...tensor, data: [1, 2, 3] }), /^inputs\[0\]\.data: 3 values, expected 76800/, 400],
     [requestOf({ ...tensor, datatype: 'FP8', data: [] }), /^inputs\[0\]\.datatype: "FP8"/, 400],
     [requestOf({ ...image, data: ['not base64!'] }), /^inputs\[0\]\.data\[0\]: not base64/, 400],
     [requestOf({ ...image, data: ['aGVsbG8='] }), /^inputs\[0\]: Cannot read image inputs\[0\]/, 400],
@@ -49,20 +50,69 @@ test('mafat agent answers broken requests with the field, and stays up', {
   await agent.logged('reply_to: mafat/test/status, expected mafat/clients/<client>/...');
   const again = await client.ask(requestOf({ ...image, shape: [2], data: ['aGVsbG8='] }));
   assert.match(again.error ?? '', /^inputs\[0\]\.shape/);
+  const sound = await client.ask(requestOf(encodedInput(await drawnImage(0))));
+  assert.ok(detectionsOf(sound).length > 0);
+  assert.equal(await agent.stop(), 0);
+});
+
+test('mafat agent answers as before after its executor was killed', async (context) => {
+  const port = await freePort();
+  const agent = startAgent(context, { port, server: 'embedded' });
+  await agent.logged('connected to the broker');
+  const client = await openClient(context, port);
+  const request = requestOf(encodedInput(await drawnImage(0)));
+  const before = await client.ask(request);
+  // The first plan may bring an executor of its own, and a report of the one before may be on its way.
+  await client.nextHealth();
+  const { processes } = await client.nextHealth();
+  const executor = processes.find(({ name }) => name === 'executor');
+  assert.ok(executor !== undefined);
+  process.kill(executor.pid, 'SIGKILL');
+  assertSameDetections(detectionsOf(await client.ask(request)), detectionsOf(before));
+  await agent.logged('executor replaced');
+  assert.equal(await agent.stop(), 0);
+});
+
+// The embedded broker has no late start: it is the agent's own.
+const mosquitto = BROKERS.find(({ name }) => name === 'Mosquitto');
+
+test('mafat agent runs without its broker, and answers when the broker starts and restarts', {
+  skip: mosquitto?.skip ?? 'no such broker',
+}, async (context) => {
+  const port = await freePort();
+  const agent = startAgent(context, { port, server: `mqtt://127.0.0.1:${port}`, fps: 10 });
+  const request = requestOf(encodedInput(await drawnImage(0)));
+  await agent.logged('no broker');
+  // The first run of a plan is measured: a frame of the camera.
+  await until(() => agent.rows('SELECT * FROM measurements').length > 0);
+  for (const start of [1, 2]) {
+    const broker = await mosquitto?.start(port);
+    context.after(() => broker?.stop());
+    await agent.logged('connected to the broker', start);
+    const client = await openClient(context, port);
+    assert.ok(detectionsOf(await client.ask(request)).length > 0);
+    await client.link.stop();
+    await broker?.stop();
+  }
   assert.equal(await agent.stop(), 0);
 });
 
 test('mafat agent refuses a configuration with all that is wrong with it', (context) => {
   const folder = temporaryFolder(context);
-  const { code, stderr } = runMafat(folder, 'agent', '--config', `${folder}/absent.yaml`);
-  assert.equal(code, 1);
-  assert.match(stderr, /absent.yaml: no such file/);
+  const absent = runMafat(folder, 'agent', '--config', `${folder}/absent.yaml`);
+  assert.equal(absent.code, 1);
+  assert.match(absent.stderr, /absent.yaml: no such file/);
+  writeFileSync(`${folder}/agent.yaml`, 'memory: { budget: lots }\nmodles: []\n');
+  const wrong = runMafat(folder, 'agent', '--config', `${folder}/agent.yaml`);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /agent.yaml:1.*memory.budget/);
+  assert.match(wrong.stderr, /agent.yaml:2.*modles.*models/);
 });
 
-test('mafat agent says which models there are when one is missing', {
-  skip: skipWithoutShared,
-}, async (context) => {
+test('mafat agent says which models there are when one is missing', async (context) => {
   const agent = startAgent(context, { port: await freePort(), server: 'embedded', model: 'absent' });
+  await agent.logged('Cannot load model "absent"');
+  await agent.logged('which has detector');
   await until(() => agent.child.exitCode !== null);
   assert.equal(agent.child.exitCode, 1);
 });

@@ -8,25 +8,28 @@ import sharp from 'sharp';
 import { ExecutorClient } from '../agent/engine/executor-client.js';
 import type { Tensor } from '../shared/graph/index.js';
 import { parseOnnx, writeOnnx } from '../shared/onnx/index.js';
-import { runMafat, SHARED_MODELS, skipWithoutShared, smallModel, temporaryFolder } from './fixtures.js';
+import { runMafat, smallModel, temporaryFolder } from './fixtures.js';
 import { imageInputOf } from './run-in-process.js';
+import { LAST_CONVOLUTION, writeDetector } from './synthetic-detector.js';
 
-test('import refuses weights that are a float short or over, naming the layer', {
-  skip: skipWithoutShared,
-}, (context) => {
+test('import refuses weights that are a float short or over, naming the layer', (context) => {
   const folder = temporaryFolder(context);
-  const config = join(SHARED_MODELS, 'yolo-fastest-1.1.cfg');
-  const weights = readFileSync(join(SHARED_MODELS, 'yolo-fastest-1.1.weights'));
+  const detector = writeDetector(folder);
+  const weights = readFileSync(detector.weights);
   const short = join(folder, 'short.weights');
   const over = join(folder, 'over.weights');
   writeFileSync(short, weights.subarray(0, weights.length - 4));
   writeFileSync(over, Buffer.concat([weights, Buffer.alloc(4)]));
   const models = join(folder, 'models');
+  const { layer, floats } = LAST_CONVOLUTION;
   assertRefused(
-    runMafat(models, 'model', 'import', config, short),
-    /layer 129 \[convolutional\]: 30854 floats left, expected 30855/,
+    runMafat(models, 'model', 'import', detector.config, short),
+    new RegExp(`layer ${layer} \\[convolutional\\]: ${floats - 1} floats left, expected ${floats}`),
   );
-  assertRefused(runMafat(models, 'model', 'import', config, over), /1 floats left over after layer 129/);
+  assertRefused(
+    runMafat(models, 'model', 'import', detector.config, over),
+    new RegExp(`1 floats left over after layer ${layer}`),
+  );
   assert.deepEqual(runMafat(models, 'model', 'list', '--json').stdout.trim(), '[]');
 });
 

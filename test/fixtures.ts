@@ -7,22 +7,50 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { drawFrame } from '../agent/camera/synthetic-camera.js';
 import { GraphBuilder } from '../shared/graph/index.js';
 import { writeOnnx } from '../shared/onnx/index.js';
+import { writeDetector } from './synthetic-detector.js';
 
 export const project = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Test data that lies beside the project and isn't part of it. */
+/** A trained detector and what it finds. It lies beside the project and isn't part of it. */
 export const SHARED_MODELS = join(project, '..', 'shared', 'models');
 
-/** For `test(name, { skip }, ...)`: false where the shared models are, else why the test is left out. */
-export const skipWithoutShared: string | false = existsSync(SHARED_MODELS) ? false : 'no ../shared/models';
+/** For `test(name, { skip }, ...)`: only a test of a trained network's labels may be left out. */
+export const skipWithoutShared: string | false = existsSync(SHARED_MODELS)
+  ? false
+  : 'no ../shared/models, whose trained detector it needs';
 
 /** A folder that goes away with the test. */
 export function temporaryFolder(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'mafat-test-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A folder that goes away with the process, for what its tests share. */
+export function sharedFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mafat-test-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+let detectorStore: string | undefined;
+
+/** Store with the synthetic detector as `detector`. It is imported once, and must not be changed. */
+export function detectorModels(): string {
+  detectorStore ??= importDetector();
+  return detectorStore;
+}
+
+function importDetector(): string {
+  const folder = sharedFolder();
+  const { config, weights, labels } = writeDetector(folder);
+  const models = join(folder, 'models');
+  const { code, stderr } = runMafat(models, 'model', 'import', config, weights, '--labels', labels);
+  if (code !== 0) throw new Error(`Cannot import the synthetic detector: ${stderr}`);
+  return models;
 }
 
 export interface CommandResult {
@@ -62,6 +90,14 @@ export function smallModel(): Uint8Array {
   );
   const relu = builder.addMap(1, { op: 'Relu', inputs: [conv.tensor] }, conv);
   return writeOnnx(builder.build('small', [relu.tensor]));
+}
+
+/** An image with shapes at other places for each number. */
+export function drawnImage(number: number, format: 'jpeg' | 'png' | 'webp' = 'png'): Promise<Buffer> {
+  const size = { width: 320, height: 240 };
+  return sharp(drawFrame(number, size), { raw: { ...size, channels: 3 } })
+    .toFormat(format)
+    .toBuffer();
 }
 
 /** A PNG image of noise. */

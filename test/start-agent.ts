@@ -1,34 +1,45 @@
-/** A real agent in a process of its own, for tests. Needs ../shared/models. */
+/** A real agent in a process of its own, for tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { runMafat, SHARED_MODELS, temporaryFolder } from './fixtures.js';
+import Database from 'better-sqlite3';
+import { detectorModels, runMafat, temporaryFolder } from './fixtures.js';
 
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 
 export interface AgentSetUp {
   readonly port: number;
   readonly server: string;
+  /** Folder of an agent that ran before, with its models and its state. */
   readonly folder?: string;
   readonly budget?: string;
+  /** Store that the models are copied from. */
+  readonly models?: string;
+  /** Model that is served. */
   readonly model?: string;
   /** Frames a second of the camera. */
   readonly fps?: number;
 }
 
-/** Starts an agent that serves Yolo-Fastest as `yf`, with a synthetic camera; ended with the test. */
+/** Starts an agent that serves a model, the synthetic detector by default, with a synthetic camera; ended with the test. */
 export function startAgent(
   context: TestContext,
-  { port, server, folder = temporaryFolder(context), budget = '64M', model = 'yf', fps = 2 }: AgentSetUp,
+  {
+    port,
+    server,
+    folder = temporaryFolder(context),
+    budget = '64M',
+    models: source = detectorModels(),
+    model = 'detector',
+    fps = 2,
+  }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
-  const file = (name: string) => join(SHARED_MODELS, name);
-  const weights = ['yolo-fastest-1.1.cfg', 'yolo-fastest-1.1.weights'].map(file);
-  runMafat(models, 'model', 'import', ...weights, '--labels', file('coco.names'), '--name', 'yf');
+  if (!existsSync(models)) cpSync(source, models, { recursive: true });
   const config = join(folder, 'agent.yaml');
   const writeConfig = (bytes: string) =>
     writeFileSync(
@@ -44,13 +55,15 @@ health: { interval: 1 }
   writeConfig(budget);
   const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
     env: { ...process.env, MAFAT_MODELS: models },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   context.after(() => child.kill('SIGKILL'));
   let log = '';
-  child.stdout.on('data', (chunk: Buffer) => {
+  const keep = (chunk: Buffer) => {
     log += chunk.toString();
-  });
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep).pipe(process.stderr, { end: false });
   const url = `mqtt://127.0.0.1:${port}`;
   return {
     child,
@@ -59,11 +72,23 @@ health: { interval: 1 }
       writeConfig(bytes);
       child.kill('SIGHUP');
     },
+    /** Waits until a text has come so many times, in the log or among errors. */
     logged: (text: string, times = 1) => until(() => log.split(text).length > times),
     ask: (command: string, ...args: readonly string[]) =>
       runMafat(models, command, '--server', url, '--node', 'test', ...args),
+    rows: <Row>(sql: string) => readRows<Row>(join(folder, 'agent.db'), sql),
     stop: () => stopAgent(child),
   };
+}
+
+/** Rows of an agent's database, whether it runs or has ended. */
+function readRows<Row>(file: string, sql: string): readonly Row[] {
+  const database = new Database(file, { readonly: true });
+  try {
+    return database.prepare<[], Row>(sql).all();
+  } finally {
+    database.close();
+  }
 }
 
 /** Exit code of an agent that is asked to end; it has 5 s. */

@@ -1,12 +1,15 @@
-/** A real trained detector gives the detections that Darknet gives, untiled and tiled. Needs ../shared/models. */
+/** A trained detector gives the detections that Darknet gives: untiled, tiled, in a budget, through an agent. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import type { Detection } from '../agent/decode/detection.js';
 import { intersectionOverUnion } from '../agent/decode/detection.js';
-import { runMafat, SHARED_MODELS, skipWithoutShared, temporaryFolder } from './fixtures.js';
+import type { Answer } from './agent-client.js';
+import { detectionsOf } from './detections.js';
+import { runMafat, SHARED_MODELS, sharedFolder, skipWithoutShared } from './fixtures.js';
+import { freePort } from './serve/brokers.js';
+import { startAgent } from './start-agent.js';
 
 const PHOTOS = ['dog', 'giraffe', 'horses', 'person'];
 const THRESHOLD = 0.4;
@@ -23,7 +26,7 @@ interface Expected {
 }
 
 test('Yolo-Fastest finds what Darknet finds', { skip: skipWithoutShared }, async (context) => {
-  const models = importDetector(context);
+  const models = trainedModels();
   const plans = [
     'whole',
     '2x2',
@@ -34,7 +37,7 @@ test('Yolo-Fastest finds what Darknet finds', { skip: skipWithoutShared }, async
   ];
   for (const plan of plans) {
     await context.test(plan, () => {
-      const images = PHOTOS.flatMap((name) => ['--image', join(SHARED_MODELS, 'images', `${name}.jpg`)]);
+      const images = PHOTOS.flatMap((name) => ['--image', photoOf(name)]);
       const args = ['yf', ...images, '--plan', plan, '--threshold', String(THRESHOLD), '--verify', '--json'];
       const { code, stdout, stderr } = runMafat(models, 'run', ...args);
       assert.equal(code, 0, stderr);
@@ -48,29 +51,48 @@ test('Yolo-Fastest finds what Darknet finds', { skip: skipWithoutShared }, async
   }
 });
 
-test('Yolo-Fastest within a budget keeps it', { skip: skipWithoutShared }, (context) => {
-  const models = importDetector(context);
-  const image = join(SHARED_MODELS, 'images', 'dog.jpg');
-  const { code, stdout, stderr } = runMafat(
-    models,
-    'run',
-    'yf',
-    '--image',
-    image,
-    '--budget',
-    '14M',
-    '--json',
-  );
+test('Yolo-Fastest within a budget keeps it, and finds the same', { skip: skipWithoutShared }, () => {
+  const models = trainedModels();
+  const args = ['--image', photoOf('dog'), '--budget', '14M', '--threshold', String(THRESHOLD), '--json'];
+  const { code, stdout, stderr } = runMafat(models, 'run', 'yf', ...args);
   assert.equal(code, 0, stderr);
-  const { plan, measured } = JSON.parse(stdout) as {
+  const { plan, measured, images } = JSON.parse(stdout) as {
     plan: { predicted: { weightsBytes: number } };
     measured: { workingBytes: number };
+    images: { detections: Detection[] }[];
   };
   assert.ok(measured.workingBytes + plan.predicted.weightsBytes < 14 * 2 ** 20);
+  assertDetections('dog', images[0]?.detections ?? []);
 });
 
-function importDetector(context: TestContext): string {
-  const models = temporaryFolder(context);
+test('Yolo-Fastest finds the same through an agent', { skip: skipWithoutShared }, async (context) => {
+  const agent = startAgent(context, {
+    port: await freePort(),
+    server: 'embedded',
+    budget: '14M',
+    models: trainedModels(),
+    model: 'yf',
+  });
+  await agent.logged('connected to the broker');
+  for (const photo of PHOTOS) {
+    const args = ['--model', 'yf', '--image', photoOf(photo), '--threshold', String(THRESHOLD), '--json'];
+    const { code, stdout, stderr } = agent.ask('infer', ...args);
+    assert.equal(code, 0, stderr);
+    assertDetections(photo, detectionsOf(JSON.parse(stdout) as Answer));
+  }
+  assert.equal(await agent.stop(), 0);
+});
+
+let store: string | undefined;
+
+/** Store with Yolo-Fastest as `yf`, imported once. */
+function trainedModels(): string {
+  store ??= importTrained();
+  return store;
+}
+
+function importTrained(): string {
+  const models = sharedFolder();
   const file = (name: string) => join(SHARED_MODELS, name);
   const args = [
     file('yolo-fastest-1.1.cfg'),
@@ -81,6 +103,10 @@ function importDetector(context: TestContext): string {
   const { code, stderr } = runMafat(models, 'model', 'import', ...args, '--name', 'yf');
   assert.equal(code, 0, stderr);
   return models;
+}
+
+function photoOf(name: string): string {
+  return join(SHARED_MODELS, 'images', `${name}.jpg`);
 }
 
 /** The same labels, and for each expected box another one of its label at the same place. */

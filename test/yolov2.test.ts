@@ -1,10 +1,9 @@
 /** The paper's network with synthetic weights: exact when tiled, in less than half the memory, within its budget. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import sharp from 'sharp';
-import { runMafat, temporaryFolder } from './fixtures.js';
+import { runMafat, sharedFolder, smallPng } from './fixtures.js';
 
 interface Run {
   readonly plan: {
@@ -15,8 +14,8 @@ interface Run {
   readonly verify?: { readonly exact: boolean; readonly maxAbsDiff: number };
 }
 
-test('YOLOv2 layers 0-15 tiled as in the paper take less than half the memory, exactly', async (context) => {
-  const { models, image } = await setUp(context, '--layers', '0-15', '--input', '608x608');
+test('YOLOv2 layers 0-15 tiled as in the paper take less than half the memory, exactly', async () => {
+  const { models, image } = await setUp('--layers', '0-15', '--input', '608x608');
   const whole = run(models, '--image', image, '--plan', 'whole', '--threads', '1');
   const tiled = run(models, '--image', image, '--plan', '5x5 | 8 | 2x2', '--threads', '1', '--verify');
   assert.deepEqual(tiled.verify?.exact, true);
@@ -26,38 +25,47 @@ test('YOLOv2 layers 0-15 tiled as in the paper take less than half the memory, e
   );
 });
 
-test('YOLOv2 layers 0-15 within 64 MB keep the budget as measured', async (context) => {
-  const { models, image } = await setUp(context, '--layers', '0-15', '--input', '608x608');
+test('YOLOv2 layers 0-15 within 64 MB keep the budget as measured', async () => {
+  const { models, image } = await setUp('--layers', '0-15', '--input', '608x608');
   const { plan, measured } = run(models, '--image', image, '--strategy', 'mafat', '--budget', '64M');
   assert.ok(plan.predicted.peakBytes <= 64 * 2 ** 20);
   assert.ok(measured.workingBytes + plan.predicted.weightsBytes <= 64 * 2 ** 20, JSON.stringify(measured));
 });
 
-test('YOLOv2 whole, with its reorg, is cut around it and stays exact', async (context) => {
-  const { models, image } = await setUp(context, '--input', '224x224');
+test('YOLOv2 whole, with its reorg, is cut around it and stays exact', async () => {
+  const { models, image } = await setUp('--input', '224x224');
   const { plan, verify } = run(models, '--image', image, '--plan', '2x2 | 12 | 3x3', '--verify');
   assert.match(plan.notation, /\| 27 \| whole \|/);
   assert.ok(verify?.exact, JSON.stringify(verify));
 });
 
-test('YOLOv2 runs at another input size than it was made for', async (context) => {
-  const { models, image } = await setUp(context, '--input', '224x224');
+test('YOLOv2 runs at another input size than it was made for', async () => {
+  const { models, image } = await setUp('--input', '224x224');
   const { verify } = run(models, '--image', image, '--plan', '2x2', '--input', '192x160', '--verify');
   assert.ok(verify?.exact, JSON.stringify(verify));
 });
 
-async function setUp(
-  context: TestContext,
-  ...options: readonly string[]
-): Promise<{ models: string; image: string }> {
-  const models = temporaryFolder(context);
+interface SetUp {
+  readonly models: string;
+  readonly image: string;
+}
+
+const setUps = new Map<string, Promise<SetUp>>();
+
+/** Making 50 million random weights takes seconds: tests share what they need alike. */
+function setUp(...options: readonly string[]): Promise<SetUp> {
+  const key = options.join(' ');
+  const made = setUps.get(key) ?? synthesize(options);
+  setUps.set(key, made);
+  return made;
+}
+
+async function synthesize(options: readonly string[]): Promise<SetUp> {
+  const models = sharedFolder();
   const { code, stderr } = runMafat(models, 'model', 'synth', 'yolov2', ...options, '--name', 'net');
   assert.equal(code, 0, stderr);
   const image = join(models, 'noise.png');
-  const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
-  await sharp({ create: { width: 640, height: 480, channels: 3, background: 'grey', noise } })
-    .png()
-    .toFile(image);
+  writeFileSync(image, await smallPng({ width: 640, height: 480 }));
   return { models, image };
 }
 
