@@ -20,7 +20,7 @@ export interface FeatureEntry {
 export class Features {
   readonly #entries: readonly FeatureEntry[];
   readonly #log: Logger;
-  /** In the order of their start. */
+  /** Features in the order of their start. */
   #started: FeatureEntry[] = [];
 
   constructor(entries: readonly FeatureEntry[], log: Logger) {

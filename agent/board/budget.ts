@@ -1,16 +1,16 @@
 /**
- * What the executor may hold above idle, from a reading of the board's memory:
+ * The budget: bytes that the executor may hold above idle, from a reading of the board's memory:
  *
  *   min(memory.max, min(MemAvailable - floor, limit - current + reclaimable of each group)
  *                     + the executor's RssAnon - its RssAnon when idle)
  *
- * What the executor holds already is its own to use again, hence the last term. Before it is started it holds 0,
- * which takes what its idle state will need off the budget, as it should. Swap counts as zero: pages in zram
- * are in memory still, and pages on an SD card make frames late.
+ * The executor can use again what it holds already, hence the last term. Before its start it holds 0, which takes its
+ * future idle memory off the budget, as it should. Swap counts as zero: pages in zram are still in memory, and pages
+ * on an SD card make frames late.
  */
 import type { CgroupMemory, MemoryReading } from './read-memory.js';
 
-/** The floor's share of MemTotal has to be above this: there earlyoom and systemd-oomd begin to kill. */
+/** Share of MemTotal below which earlyoom and systemd-oomd begin to kill; the floor has to be above it. */
 export const KILLERS_RATIO = 0.1;
 
 export type Bound = 'MemAvailable' | `cgroup ${string}` | 'config' | 'nothing known';
@@ -22,9 +22,9 @@ export interface BoundBytes {
 }
 
 export interface BudgetOptions {
-  /** The share of MemTotal that stays free for others, above KILLERS_RATIO. */
+  /** Share of MemTotal that stays free for others; above KILLERS_RATIO. */
   readonly floorRatio: number;
-  /** A budget from the config: never more than it. */
+  /** Upper bound from the configuration. */
   readonly fixedBytes?: number;
   /** The executor's RssAnon; 0 while there is none. */
   readonly executorBytes: number;
@@ -44,7 +44,7 @@ export function computeBudget(reading: MemoryReading, options: BudgetOptions): B
   return { bytes: Math.max(0, bytes), bound };
 }
 
-/** What can be allocated before the floor or a group's limit is met; negative beyond it, undefined if unknown. */
+/** Bytes that can be allocated until the floor or a group's limit is met; negative beyond it, undefined if unknown. */
 export function measureRoom(reading: MemoryReading, floorRatio: number): BoundBytes | undefined {
   const { board, cgroups } = reading;
   return tightest([
@@ -60,7 +60,7 @@ export function measureRoom(reading: MemoryReading, floorRatio: number): BoundBy
   ]);
 }
 
-/** At memory.high the kernel makes the group wait, which looks like a hang: it limits as memory.max does. */
+/** At memory.high the kernel throttles the group, which looks like a hang, so it limits as memory.max does. */
 function roomOf({ maxBytes, highBytes, currentBytes, reclaimableBytes }: CgroupMemory): number | undefined {
   const limitBytes = Math.min(maxBytes ?? Infinity, highBytes ?? Infinity);
   return limitBytes === Infinity ? undefined : limitBytes - currentBytes + reclaimableBytes;

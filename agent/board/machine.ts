@@ -1,4 +1,4 @@
-/** What optimised models and measured costs belong to: ONNX Runtime's version and the processor. */
+/** Names what optimised models and measured costs depend on: ONNX Runtime's version and the processor. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -47,7 +47,7 @@ function readProcessor(path: string): string | undefined {
   }
 }
 
-/** Of the package, without loading its library into the agent. */
+/** Version of the package; the library isn't loaded into the agent for it. */
 function runtimeVersion(): string {
   const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
   return version;

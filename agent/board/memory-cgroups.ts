@@ -8,7 +8,7 @@
  * 3. It and each group above it is read, up to the mount point.
  *
  * Hybrid systems have both versions mounted, and the memory controller in one of them: both are read, a group
- * without memory files is left out. So are groups above a container's root: nobody in it can see them.
+ * without memory files is left out. So are groups above a container's root, which can't be seen from within.
  * A v1 group with use_hierarchy=0 isn't charged for those below it; it is counted all the same, which gives
  * away memory but breaks no limit.
  * Source: kernel Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst; man proc_pid_mountinfo.
@@ -20,9 +20,9 @@ export interface CgroupMemory {
   readonly version: 1 | 2;
   /** As /proc/self/cgroup names it. */
   readonly path: string;
-  /** Above it the kernel kills; undefined if unlimited. */
+  /** Limit above which the kernel kills; undefined if there is none. */
   readonly maxBytes: number | undefined;
-  /** Above it the kernel throttles and reclaims; undefined if unlimited, and in v1. */
+  /** Limit above which the kernel throttles and reclaims; undefined if there is none, and in v1. */
   readonly highBytes: number | undefined;
   readonly currentBytes: number;
   /** File pages among `currentBytes`: the kernel drops them before it fails an allocation. */
@@ -134,7 +134,7 @@ function parseMembership(memberships: string, version: 1 | 2): string | undefine
 
 interface GroupPlace {
   readonly path: string;
-  /** Below the mount point. */
+  /** Path below the mount point. */
   readonly below: string;
 }
 

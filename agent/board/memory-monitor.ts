@@ -1,7 +1,7 @@
 /**
- * Samples the board's memory as often as it needs watching: at half the time in which what is left above the
- * floor would be gone, at the rate it is falling or at RESERVE_BYTES_PER_SECOND if that is more. The idea is
- * earlyoom's; the rate is lower, since here the floor is a reserve of its own and nothing is killed.
+ * Samples the board's memory as often as it needs watching. The next sample comes after half the time in which the room
+ * above the floor would be gone, at the rate at which it falls, or at RESERVE_BYTES_PER_SECOND if that is more. The idea
+ * is earlyoom's. The rate is lower, since the floor is a reserve here and nothing is killed.
  *
  * Not guaranteed: memory that is taken faster than that between two samples is seen late.
  */
@@ -9,8 +9,8 @@ import { measureRoom } from './budget.js';
 import type { MemoryReading } from './read-memory.js';
 
 /**
- * How fast memory is expected to go while nothing shows it. Chosen, not measured: about what a program that
- * loads its data from an SD card takes. With 640 MB of room it samples every 5 s, with 64 MB twice a second.
+ * Rate at which memory is expected to go while no sample shows it. Chosen, not measured: about the rate of a program
+ * that loads its data from an SD card. With 640 MB of room it samples every 5 s, with 64 MB twice a second.
  */
 const RESERVE_BYTES_PER_SECOND = 64 * 2 ** 20;
 

@@ -1,5 +1,5 @@
 /**
- * How tight memory is, and when to plan anew. Pure: time comes in, from a clock that doesn't jump.
+ * Decides how tight memory is, and when to plan anew. Pure: the time is an input, from a clock that doesn't jump.
  *
  * Down: a plan is ordered for BAND_RATIO less than the budget (`targetBytes`), so a budget that dips within the
  * band exceeds no plan. Once the plan in force exceeds the budget, a smaller one is ordered at once.
@@ -8,39 +8,38 @@
  * target by BAND_RATIO at least or goes to the smallest plan: their number is logarithmic.
  * Pressure: rises at once, falls one step after CALM_MS below it.
  *
- * What the caller does with an order: plan for `state.planned.targetBytes`, and pass the new plan's bytes as
- * `planBytes` when it is in force. An order stands while it is carried out, it isn't repeated with each sample;
- * it is repeated after RETRY_MS if by then there is no plan that fits. Another model or input size begins at
- * `INITIAL_PRESSURE`.
+ * The caller plans for `state.planned.targetBytes`, and passes the new plan's bytes as `planBytes` once it is in force.
+ * An order stands while it is carried out and isn't repeated with each sample. It is repeated after RETRY_MS if there
+ * is still no plan that fits. Another model or input size begins at `INITIAL_PRESSURE`.
  */
 import { elementAt } from '../../shared/graph/index.js';
 
 /** `tight`: the plan in force exceeds the budget. `critical`: even the smallest plan does. */
 export type Pressure = 'ok' | 'tight' | 'critical';
 
-/** From the least pressure to the most. */
+/** Pressures from the least to the most. */
 const ORDER: readonly Pressure[] = ['ok', 'tight', 'critical'];
 
 /**
- * How far the budget may move without a new plan. Chosen, not measured: on a small board with 300 MB to spare
- * cron, logs and logins come and go with some 10 MB, less than this; and what a plan gives away for it is a
- * tenth of its memory, while changing plans costs loading all segments anew, several frames' time.
+ * Share by which the budget may move without a new plan. Chosen, not measured. On a small board with 300 MB to spare
+ * cron, logs and logins come and go with some 10 MB, less than this. A plan gives a tenth of its memory away for it,
+ * while a change of plan loads all segments anew, which takes several frames' time.
  */
 export const BAND_RATIO = 0.1;
 
-/** How long the budget must be higher before a larger plan: as systemd-oomd's window for pressure. */
+/** Time for which the budget must be higher before a larger plan, as systemd-oomd's window for pressure. */
 export const RISE_MS = 30_000;
 
-/** How long it must be better before the level falls: the longest time between samples, so one more agrees. */
+/** Time for which memory must be better before pressure falls: the longest between samples, so that one more agrees. */
 export const CALM_MS = 5_000;
 
-/** When an order that brought no plan that fits is given again: the predictor may have learnt since. */
+/** Time after which an order that brought no fitting plan is given again; the predictor may have learnt since. */
 export const RETRY_MS = 10_000;
 
 /** The last order. */
 export interface PlannedFor {
   readonly budgetBytes: number;
-  /** What the plan may need: the budget less the band, but not below the smallest plan. */
+  /** Bytes that the plan may need: the budget less the band, but not below the smallest plan. */
   readonly targetBytes: number;
   readonly atMs: number;
 }
@@ -56,9 +55,9 @@ export interface PressureState {
 
 export interface PressureInputs {
   readonly budgetBytes: number;
-  /** What the plan in force needs; 0 while there is none. */
+  /** Bytes of the plan in force; 0 while there is none. */
   readonly planBytes: number;
-  /** What the smallest plan of this model needs. */
+  /** Bytes of the smallest plan of this model. */
   readonly smallestBytes: number;
   readonly nowMs: number;
 }
@@ -136,7 +135,7 @@ function bytesToPlanFor(
   return higher !== undefined && nowMs - higher.sinceMs >= RISE_MS ? higher.leastBytes : undefined;
 }
 
-/** Below the smallest plan nothing can be ordered, so that is what the next rise is measured from. */
+/** Nothing smaller than the smallest plan can be ordered, so the next rise is measured from there. */
 function planFor(bytes: number, { smallestBytes, nowMs }: PressureInputs): PlannedFor {
   const budgetBytes = Math.max(bytes, smallestBytes);
   const targetBytes = Math.max(Math.floor(budgetBytes * (1 - BAND_RATIO)), smallestBytes);

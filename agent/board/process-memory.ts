@@ -33,7 +33,7 @@ export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
 }
 
 export interface MeterOptions {
-  /** What the process had before. */
+  /** Private memory of the process before, in bytes. */
   readonly idleBytes: number;
   /** Where procfs is mounted; tests give a tree of their own. */
   readonly root?: string;
@@ -83,7 +83,7 @@ export class PeakMeter {
       this.#peakBytes = Math.max(this.#peakBytes, memory.rssAnonBytes + memory.swapBytes);
       return memory;
     } catch {
-      // The process has just ended; whoever waits for its answer reports that.
+      // The process has just ended, which the caller that waits for its answer reports.
       return undefined;
     }
   }

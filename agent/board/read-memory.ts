@@ -1,6 +1,6 @@
 /**
- * The board's memory as the kernel tells it. Each source is optional: stock Raspberry Pi OS has neither memory
- * cgroups nor PSI. One that is absent or malformed is undefined here, never an error.
+ * Reads the board's memory. Each source is optional: stock Raspberry Pi OS has neither memory cgroups nor PSI. A source
+ * that is absent or malformed is undefined here, never an error.
  * Source: kernel Documentation/filesystems/proc.rst (meminfo), accounting/psi.rst.
  */
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export interface BoardMemory {
   readonly totalBytes: number;
   /** The kernel's estimate of what can be allocated without swapping. */
   readonly availableBytes: number;
-  /** For people only: the budget counts swap as zero. */
+  /** Shown to people; the budget counts swap as zero. */
   readonly swapTotalBytes: number;
   readonly swapFreeBytes: number;
 }
@@ -36,7 +36,7 @@ export function readMemory(root = '/'): MemoryReading {
   };
 }
 
-/** Without MemTotal there is no floor, so one of the two alone is worth nothing. */
+/** Undefined unless both values are present: without MemTotal there is no floor. */
 function parseMeminfo(meminfo: string): BoardMemory | undefined {
   const bytesOf = (key: string) => {
     const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1];

@@ -1,7 +1,7 @@
 /** Files of procfs and sysfs, where absence is an answer. */
 import { readFileSync } from 'node:fs';
 
-/** The text of a file; undefined if it can't be read, for whatever reason: kernels differ in what they offer. */
+/** The text of a file; undefined if it can't be read, since kernels differ in the files that they offer. */
 export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -1,4 +1,4 @@
-/** The agent's side of an executor: starts it, asks it, measures it, ends it. */
+/** The agent's handle of an executor process: starts it, asks it, measures it, ends it. */
 
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
@@ -18,11 +18,11 @@ export class ExecutorError extends Error {
 }
 
 /**
- * glibc's settings, fixed when a process starts. `trimmed`: whatever has 128 KiB or more goes back to the system when
- * freed; huge pages, where the system has them, make that fewer faults. `retained`: what was got is kept, and there are
- * no faults. It has one arena and pages of the usual size: with two arenas and huge pages the same plans are no faster
- * and most take more, some by a third (docs/benchmarks.md). Without either glibc raises its thresholds as it goes
- * (159 MB against 80; research of 2026-11). Source: man mallopt; glibc manual, Memory Allocation Tunables.
+ * glibc's settings, fixed when a process starts. `trimmed`: blocks of 128 KiB and more go back to the system when they
+ * are freed; huge pages, where the system has them, make that fewer faults. `retained`: freed blocks are kept, and
+ * there are no faults. It has one arena and pages of the usual size, since with two arenas and huge pages the same
+ * plans are no faster and most take more (docs/benchmarks.md). Without these settings glibc raises its thresholds as
+ * it goes: 159 MB against 80. Source: man mallopt; glibc manual, Memory Allocation Tunables.
  */
 const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
   trimmed: {
@@ -38,7 +38,7 @@ const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, strin
   },
 };
 
-/** Since 1.29 ONNX Runtime reports to its maker, and leaves files in /tmp and ~/.cache, unless told not to. */
+/** Since 1.29 ONNX Runtime reports to its maker and leaves files in /tmp and ~/.cache; this switches it off. */
 const PRIVACY_ENVIRONMENT = { ORT_DISABLE_TELEMETRY: '1' };
 
 /**
@@ -53,16 +53,16 @@ const NODE_FLAGS = [
   ...TRANSFER_FLAGS,
 ];
 
-/** Longer than the slowest single step on the slowest board we know; ended executors are noticed at once. */
+/** Longer than the slowest step on the slowest known board; an executor that ends is noticed at once. */
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
 
-/** ONNX Runtime is loaded from a slow SD card in this time. */
+/** Time in which ONNX Runtime is loaded from a slow SD card. */
 const START_MS = 60_000;
 
-/** Above the agent's own, so that the kernel kills the executor first, which the agent survives. */
+/** Added to the agent's own score, so that the kernel kills the executor first, which the agent survives. */
 const OOM_SCORE_ADJ = { more: 300, most: 1000 } as const;
 
-/** Time to end by itself before it is killed. */
+/** Time in which the executor may end by itself before it is killed. */
 const STOP_MS = 2000;
 
 interface Pending {
@@ -72,7 +72,7 @@ interface Pending {
 }
 
 export interface AskOptions {
-  /** Restarted by every sign of life. */
+  /** Time without a sign of life after which the executor is killed; each sign restarts it. */
   readonly deadlineMs?: number;
   readonly onProgress?: (step: number, steps: number) => void;
   readonly signal?: AbortSignal;
@@ -135,12 +135,12 @@ export class ExecutorClient {
     this.#idleBytes = readProcessMemory(this.pid).rssAnonBytes;
   }
 
-  /** Resolves with why when the executor has ended, by itself or not. */
+  /** Resolves with the reason when the executor has ended, by itself or not. */
   get ended(): Promise<string> {
     return this.#whenEnded;
   }
 
-  /** Ends the executor: by itself if it is idle, by force if it isn't. */
+  /** Ends the executor; by force if it is busy. */
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -200,7 +200,7 @@ export class ExecutorClient {
 
   #receive(message: Exclude<ExecutorMessage, { kind: 'ready' }>): void {
     if (message.kind === 'progress') {
-      // One request runs, the others wait behind it: the sign of life is for all.
+      // One request runs and the others wait for it, so the sign of life counts for all.
       for (const { onProgress } of this.#pending.values()) onProgress(message.step, message.steps);
       return;
     }

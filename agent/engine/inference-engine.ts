@@ -19,18 +19,18 @@ import type { ImageSource, RunResult, TensorSource } from './wire/protocol.js';
 /** What the engine needs to run a model. */
 export interface EngineModel extends LoadableModel {
   readonly name: string;
-  /** Called before its weights are mapped again. @throws {Error} if the files aren't what the graph was read from. */
+  /** Called before weights are mapped again. @throws {Error} if the files changed since the graph was read. */
   readonly checkFiles?: () => void;
 }
 
 export interface EngineOptions {
   /** Inferences that may wait, the running one included; more are refused. */
   readonly maxWaiting: number;
-  /** Told when an executor was lost and replaced. */
+  /** Called when an executor was lost and replaced. */
   readonly onReplaced: (reason: string) => void;
-  /** Told of each run that was measured: the first of a plan, and one in MEASURE_MS. */
+  /** Called after each measured run: the first of a plan, then one in MEASURE_MS. */
   readonly onMeasured?: (measured: MeasuredRun) => void;
-  /** Told that weights of a model will be on the heap, and why; its plan may not count that. */
+  /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
   readonly onUnmapped?: (model: string, reason: string) => void;
 }
 
@@ -42,13 +42,13 @@ export interface MeasuredRun {
   readonly latencyMs: number;
 }
 
-/** Reading the executor's memory every few milliseconds is cheap, but not for nothing. */
+/** Time between two measured runs of a plan. Reading memory every few milliseconds costs little, but something. */
 const MEASURE_MS = 60_000;
 
 export interface ExecutorMemory {
-  /** Private and in memory: what it would give back. */
+  /** Private memory that is not swapped out; the executor's end would free it. */
   readonly residentBytes: number;
-  /** With what is swapped out. */
+  /** Private memory including swap. */
   readonly privateBytes: number;
   readonly idleBytes: number;
 }
@@ -74,11 +74,11 @@ export class InferenceEngine {
   readonly #planned = new Map<string, Planned>();
   #executor: ExecutorClient | undefined;
   #loaded: Planned | undefined;
-  /** Model that was loaded last, or is being loaded. */
+  /** Name of the model that is being loaded, or was loaded last. */
   #loading: string | undefined;
-  /** When a run by each plan was last measured. */
+  /** Time of the last measured run of each plan. */
   readonly #measuredAtMs = new WeakMap<Planned, number>();
-  /** The most that any plan loaded since the executor's start needs. */
+  /** Largest working memory of the plans loaded since the executor's start. */
   #usedBytes = 0;
   readonly #queue: RequestQueue;
   #stopped = false;
@@ -104,7 +104,7 @@ export class InferenceEngine {
     this.#loaded = undefined;
   }
 
-  /** The executor itself, for questions about models. @throws {ExecutorError} if the engine isn't started. */
+  /** The executor, for questions about models. @throws {ExecutorError} if the engine isn't started. */
   executor(): ExecutorClient {
     if (this.#executor === undefined) throw new ExecutorError('Executor lost: the engine is not started');
     return this.#executor;
@@ -115,7 +115,7 @@ export class InferenceEngine {
     return this.executor().pid;
   }
 
-  /** Memory of the executor, and what of it was there before any model; in bytes. */
+  /** Memory of the executor in bytes, and its idle part. */
   memory(): ExecutorMemory {
     const executor = this.executor();
     const { idleBytes } = executor;
@@ -123,7 +123,7 @@ export class InferenceEngine {
       const { rssAnonBytes: residentBytes, swapBytes } = readProcessMemory(executor.pid);
       return { residentBytes, privateBytes: residentBytes + swapBytes, idleBytes };
     } catch {
-      // It has just ended and is about to be replaced by an idle one.
+      // The executor has just ended and is about to be replaced by an idle one.
       return { residentBytes: idleBytes, privateBytes: idleBytes, idleBytes };
     }
   }
@@ -167,7 +167,7 @@ export class InferenceEngine {
     return { ...result, plan };
   }
 
-  /** Measures the run if that is due; loads first, since a new plan's sessions are part of its memory. */
+  /** Measures the run if that is due. It loads first, since a new plan's sessions are part of its memory. */
   async #measured(planned: Planned, run: () => Promise<EngineRun>): Promise<EngineRun> {
     const nowMs = performance.now();
     const isDue = nowMs - (this.#measuredAtMs.get(planned) ?? Number.NEGATIVE_INFINITY) >= MEASURE_MS;
@@ -201,7 +201,7 @@ export class InferenceEngine {
     this.#loaded = planned;
   }
 
-  /** How memory is freed is fixed when a process starts; and one that keeps what it got doesn't shrink with its plan. */
+  /** The kind of malloc is fixed when a process starts, and retained memory doesn't shrink with a smaller plan. */
   async #fitExecutor(planned: Planned): Promise<void> {
     const { malloc } = planned.plan.settings;
     const isSame = this.executor().malloc === malloc;

@@ -59,7 +59,7 @@ const UPKEEP_PRIORITY = Number.POSITIVE_INFINITY;
 
 export class RequestQueue {
   readonly #maxWaiting: number;
-  /** In the order in which they will run. */
+  /** Jobs in the order in which they will run. */
   readonly #waiting: Job[] = [];
   #running: Job | undefined;
   #closed: string | undefined;
@@ -147,8 +147,8 @@ export class RequestQueue {
   }
 
   #insert(job: Job): void {
-    const behind = this.#waiting.findIndex(({ priority }) => priority < job.priority);
-    this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, job);
+    const next = this.#waiting.findIndex(({ priority }) => priority < job.priority);
+    this.#waiting.splice(next < 0 ? this.#waiting.length : next, 0, job);
   }
 
   #remove(job: Job, fate: Fate, error: unknown): void {

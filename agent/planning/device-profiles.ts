@@ -1,9 +1,9 @@
 /**
  * Costs of this device, as `mafat calibrate` measured them and real runs have corrected them since.
  *
- * Correction: the median of measured over predicted latency, of the runs kept for a way to run (kernels and threads),
- * scales its costs; runs are kept with what the measured costs alone predict. It takes MIN_RUNS to count, and stays
- * within LIMITS: a board that was throttled or busy for a week must not spoil the profile.
+ * Correction: the costs of one kind of kernels and number of threads are scaled by the median of measured over
+ * predicted latency. Runs are kept with the prediction of the uncorrected costs. A correction takes MIN_RUNS runs and
+ * stays within LIMITS: a board that was throttled or busy for a week must not spoil the profile.
  */
 
 import { existsSync } from 'node:fs';
@@ -19,15 +19,15 @@ import { Store } from '../store/store.js';
 const MIN_RUNS = 5;
 const LIMITS = { least: 0.5, most: 2 } as const;
 
-/** Runs that are looked at: some hours, at one a minute. */
+/** Runs that are looked at: some hours of one run a minute. */
 const RUNS_KEPT = 500;
 
-/** The agent's database, where none is configured. */
+/** Path of the agent's database where none is configured. */
 export function defaultStorePath(folder = dirname(defaultModelsFolder())): string {
   return join(folder, 'agent.db');
 }
 
-/** What this device was measured to cost; undefined if it never was, or nobody can read it. */
+/** Measured costs of this device; undefined if there are none, or they can't be read. */
 export function deviceProfile(path = defaultStorePath()): DeviceProfile | undefined {
   if (!existsSync(path)) return undefined;
   const store = new Store(path);
@@ -42,7 +42,7 @@ export function deviceProfile(path = defaultStorePath()): DeviceProfile | undefi
   }
 }
 
-/** From an open store. */
+/** Measured costs of a device, from an open store. */
 export function readProfile(store: Store, device = readDevice()): DeviceProfile | undefined {
   const stored = store.costsOf(device);
   const entries = stored.flatMap(readEntry);
@@ -61,7 +61,7 @@ const Costs = z.strictObject(
   >,
 );
 
-/** None if it isn't what `mafat calibrate` of this version writes. */
+/** Empty if the row isn't of the form that `mafat calibrate` of this version writes. */
 function readEntry({ kernels, threads, costs }: StoredCosts): readonly CostEntry[] {
   const kind = KERNELS.find((known) => known === kernels);
   const values = Costs.safeParse(parseJson(costs)).data;

@@ -237,7 +237,7 @@ export class ModelPlanner {
     this.#store.savePlan(this.#key, row, wallMs);
   }
 
-  /** What the predictor is told of this model and device. */
+  /** Facts of this model and device for the predictor. */
   get #known() {
     const profile = this.#profile === undefined ? {} : { profile: this.#profile };
     return { ...copying(this.#mapsWeights), ...profile };

@@ -1,4 +1,4 @@
-/** From a stored model to a network that is ready to plan: a graph of fixed shapes, and its weights in a file. */
+/** Opens a stored model as a network that is ready to plan: a graph of fixed shapes, and its weights in a file. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Graph } from '../../shared/graph/index.js';
@@ -16,7 +16,7 @@ export interface Network {
   /** The manifest's input, at the size of this run. */
   readonly input: InputSpec;
   readonly graph: Graph;
-  /** Its weights can be mapped at every level. */
+  /** The weights can be mapped at every level. */
   readonly mapsWeights: boolean;
   /** @throws {Error} if the stored model was replaced since it was opened. */
   readonly checkFiles: () => void;
@@ -40,7 +40,7 @@ export async function openModel(
   return { name, folder, manifest, input, graph, mapsWeights, checkFiles: watchFiles(name, folder) };
 }
 
-/** The graph is in memory, its weights are mapped from a file: both have to be of the same import. */
+/** The graph is in memory and its weights are mapped from a file; both must be of the same import. */
 function watchFiles(name: string, folder: string): () => void {
   const stamp = () => {
     const { ino, size, mtimeMs } = statSync(join(folder, DATA_FILE));

@@ -1,4 +1,4 @@
-/** From a network and what is asked for to a plan: by hand, or by a search over all settings that are left open. */
+/** Plans a network: by a notation given by hand, or by a search over all settings that the request leaves open. */
 import { availableParallelism } from 'node:os';
 import type { Graph } from '../../shared/graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
@@ -23,11 +23,11 @@ export const DEFAULT_STRATEGY = 'optimal';
 /** Settings that are asked for; the planner chooses the others. */
 export type SettingsChoice = Partial<RunSettings>;
 
-/** All settings that a choice leaves open. Blocked kernels are worth a try only where ONNX Runtime has them. */
+/** All settings that a choice leaves open. Blocked kernels are tried only where ONNX Runtime has them. */
 export function variantsOf({ level, malloc, threads }: SettingsChoice): readonly RunSettings[] {
   const levels =
     level !== undefined ? [level] : readMachine() === undefined ? (['extended'] as const) : LEVELS_TRIED;
-  // The faster first: what it reaches narrows the other search.
+  // The faster kind goes first, since its result narrows the other search.
   const mallocs = malloc === undefined ? (['retained', 'trimmed'] as const) : [malloc];
   const counts = threads === undefined ? [...new Set([availableParallelism(), 1])] : [threads];
   return counts.flatMap((count) =>
@@ -35,7 +35,7 @@ export function variantsOf({ level, malloc, threads }: SettingsChoice): readonly
   );
 }
 
-/** Those below `extended` are never faster, and `layout` isn't either. */
+/** Levels worth a try; those below `extended` and `layout` are never faster. */
 const LEVELS_TRIED = ['all', 'extended'] as const;
 
 export interface PlanRequest extends SettingsChoice {
@@ -61,21 +61,21 @@ type PlanByHand = Omit<PredictSettings, keyof RunSettings> & {
   readonly variants: readonly RunSettings[];
 };
 
-/** The segments as given, with the settings that are left open as is fastest. */
+/** Takes the segments as given, and of the open settings those that are fastest. */
 function planByHand(graph: Graph, { notation, variants, ...known }: PlanByHand): Plan {
   const parsed = parsePlan(notation);
   const plans = variants.map((settings) => buildPlan(graph, parsed, { ...known, ...settings }));
   return plans.reduce((best, plan) => (isBetter(plan, best) ? plan : best));
 }
 
-/** @throws {RangeError} if there is none of this name. */
+/** @throws {RangeError} if there is no strategy of this name. */
 export function strategyNamed(name: string): Strategy {
   const strategy = STRATEGIES.get(name);
   if (strategy !== undefined) return strategy;
   throw new RangeError(`Cannot plan by strategy "${name}": expected ${[...STRATEGIES.keys()].join(', ')}`);
 }
 
-/** What the predictor is told: where weights can't be mapped, the level says whether they are copied. */
+/** Tells the predictor about copies of weights. Where weights can't be mapped, the level decides about copies. */
 export function copying(mapsWeights: boolean): Pick<PredictSettings, 'copiesWeights'> {
   return mapsWeights ? { copiesWeights: false } : {};
 }

@@ -1,5 +1,5 @@
 /**
- * Searches a plan without keeping the event loop: in a worker, which ends with its search, so that its heap isn't held
+ * Searches for a plan without blocking the event loop. The worker ends with its search, so that its heap isn't held
  * for the months in which nothing is searched.
  */
 
@@ -19,17 +19,17 @@ export interface SearchJob {
   readonly profile?: DeviceProfile;
 }
 
-/** The plan, or the smallest one where none fits. */
+/** The plan that was found, or the smallest one if none fits. */
 export interface SearchAnswer {
   readonly kind: 'plan' | 'smallest';
   readonly notation: string;
   readonly settings: RunSettings;
 }
 
-/** A search takes 40 MB for a network of 200 nodes; one that wants far more must not take the agent with it. */
+/** A search takes 40 MB for a network of 200 nodes. A search that wants far more fails instead of the agent. */
 const LIMITS = { maxOldGenerationSizeMb: 256 };
 
-/** @throws {BudgetError} if none fits; {Error} if the search failed, or the signal aborts. */
+/** @throws {BudgetError} if no plan fits; {Error} if the search failed, or the signal aborts. */
 export async function searchInThread(job: SearchJob, signal?: AbortSignal): Promise<Plan> {
   const { notation, settings, kind } = await ask(job, signal);
   const known: Omit<PredictSettings, keyof RunSettings> = {

@@ -1,4 +1,4 @@
-/** A search in a thread of its own: what it finds goes back as a notation and settings. search-thread.ts starts it. */
+/** A search in a thread of its own. Its result goes back as a notation and settings. search-thread.ts starts it. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { BudgetError, searchVariants } from '../../shared/search/index.js';

@@ -1,4 +1,4 @@
-/** How a node does, from its snapshot. docs/protocol.md, section 1. */
+/** Renders how a node does from its snapshot. docs/protocol.md, section 1. */
 import type { NodeHealth } from '../../shared/wire/index.js';
 import type { NodeSnapshot } from './snapshot.js';
 

@@ -1,4 +1,4 @@
-/** What a node is and offers, from its snapshot. docs/protocol.md, section 1. */
+/** Renders what a node is and offers from its snapshot. docs/protocol.md, section 1. */
 import type { NodeInfo } from '../../shared/wire/index.js';
 import { inferTopic } from '../../shared/wire/index.js';
 import type { NodeSnapshot } from './snapshot.js';

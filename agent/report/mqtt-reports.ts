@@ -1,5 +1,5 @@
 /**
- * What the node says of itself over MQTT, as a feature: detections as they come, info after each change of plan,
+ * Publishes the node's reports over MQTT, as a feature: detections as they come, info after each change of plan,
  * health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';

@@ -1,6 +1,6 @@
 /**
- * The node's whole state at one moment. Health, info and everything that shows the node are pure renderings of it;
- * nobody asks the parts themselves.
+ * The node's whole state at one moment. Health, info and everything else that shows the node are pure renderings of
+ * it.
  */
 import pidusage from 'pidusage';
 import type { CameraReport, PredictedMemory } from '../../shared/wire/index.js';

@@ -1,6 +1,6 @@
 /**
  * One inference without a transport: a model and an input become findings or tensors, or a `RequestError` that names
- * the field and the status. Every request and every camera frame goes through here, whatever carried it.
+ * the field and the status. Every request and every camera frame goes through here.
  *
  * Decided here and nowhere else: whether a model can serve now, which threshold counts, whether the answer would be
  * too large, and which status a fault has.
@@ -18,7 +18,7 @@ import { InputError } from '../engine/wire/input-error.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
 
-/** What an inference has to know of a served model. */
+/** The facts of a served model that an inference needs. */
 export interface ServedModel {
   readonly network: { readonly manifest: Manifest; readonly input: InputSpec; readonly graph: Graph };
   /** Undefined until the first plan is found. */
@@ -58,7 +58,7 @@ export interface InferRequest {
   readonly outputs?: readonly string[];
   /** Queue, priority and deadline. */
   readonly job: JobOptions;
-  /** What the transport can carry, and how many bytes a value takes at least. */
+  /** Bytes that the transport can carry, and the least that one value takes. */
   readonly answerLimit?: { readonly maxBytes: number; readonly bytesPerValue: number };
 }
 

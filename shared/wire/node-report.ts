@@ -1,4 +1,4 @@
-/** What a node says of itself, as JSON on its retained topics. docs/protocol.md, section 1. */
+/** A node's reports, JSON on its retained topics. docs/protocol.md, section 1. */
 
 export interface PredictedMemory {
   readonly workingBytes: number;
@@ -26,9 +26,9 @@ export interface NodeHealth {
   readonly at: string;
   readonly budget: { readonly bytes: number; readonly bound: string };
   readonly executor: {
-    /** Private and in memory. */
+    /** Private memory that is not swapped out. */
     readonly residentBytes: number;
-    /** With what is swapped out. */
+    /** Private memory including swap. */
     readonly privateBytes: number;
     readonly idleBytes: number;
   };
@@ -48,7 +48,7 @@ export interface NodeHealth {
   }[];
 }
 
-/** Frames by what became of them. */
+/** Numbers of frames by their fate. */
 export interface CameraReport {
   readonly name: string;
   readonly captured: number;

@@ -1,17 +1,17 @@
 /**
  * MQTT topics of a node. All lie under `<base>/<node>/`; answers go to topics under `<base>/clients/<client>/`
- * alone, which the broker's ACL gives to that client: whoever names another place would make the node
- * publish there.
+ * alone, which the broker's ACL gives to that client. A request that names another place is refused, since the node
+ * would publish there.
  */
 
 export interface NodeTopics {
   /** Retained, plain text: online, stopped, or offline by last will. */
   readonly status: string;
-  /** Retained JSON: what the node is and offers. */
+  /** Retained JSON: identity and models of the node. */
   readonly info: string;
-  /** Retained JSON: how it does. */
+  /** Retained JSON: budget, memory, cameras, processes. */
   readonly health: string;
-  /** JSON: detections. */
+  /** JSON: findings of one frame. */
   readonly events: string;
   /** Subscription for inference requests of all models. */
   readonly infer: string;
@@ -28,7 +28,7 @@ export function nodeTopics(base: string, node: string): NodeTopics {
   };
 }
 
-/** Where a client asks for an inference: the tail of the Open Inference Protocol's REST path. */
+/** Topic of inference requests: the tail is the Open Inference Protocol's REST path. */
 export function inferTopic(base: string, node: string, model: string): string {
   return `${base}/${node}/v2/models/${model}/infer`;
 }

@@ -1,8 +1,8 @@
 /**
- * One connection to a broker, from the attempt to its end. The only file that touches MQTT.js.
+ * One connection to a broker, from the attempt to its end. The only file that imports MQTT.js.
  *
  * MQTT.js' own reconnecting isn't used. It ends for good at the first refusal, and it sends a QoS 1 packet
- * again even where the broker cuts the line for just that packet. Here what is in flight is lost with its line.
+ * again even if the broker cut the line for just that packet. Here packets in flight are lost with their line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
@@ -17,7 +17,7 @@ export interface LineOptions {
   readonly keepaliveSeconds: number;
   /** Largest payload that is sent or read, in bytes. */
   readonly maxPayloadBytes: number;
-  /** Said for us, retained, when the line breaks. */
+  /** Message that the broker publishes for us, retained, when the line breaks. */
   readonly will?: Retained;
 }
 
@@ -42,7 +42,7 @@ export interface LineEvents {
   readonly onMessage: (message: LinkMessage) => void;
   /** The broker acknowledged a subscription or a QoS 1 publish, with a refusal. */
   readonly onRefused: (topic: string, reason: string) => void;
-  /** Once, however it came about. */
+  /** Called once, for every kind of end. */
   readonly onEnd: (end: LineEnd, reason: string) => void;
 }
 
@@ -56,16 +56,16 @@ export interface Publish {
 /** MQTT's own limit. */
 const MAX_PACKET_BYTES = 2 ** 28 - 1;
 
-/** Of a packet that is received: topic, properties and framing beside the payload. */
+/** Bytes of a received packet in addition to its payload: topic, properties and framing. */
 const OVERHEAD_BYTES = 4096;
 
-/** For the last word and the broker's goodbye together. */
+/** Time for the last message and the broker's acknowledgement together. */
 const CLOSE_MS = 1500;
 
 /** Return codes and reason codes of CONNACK, in MQTT 3.1.1 and 5. */
 const WRONG_VERSION: readonly unknown[] = [1, 132];
 
-/** Of a socket that the other side closed. */
+/** Error codes of a socket that the other side closed. */
 const HUNG_UP: readonly unknown[] = ['ECONNRESET', 'EPIPE'];
 
 export class MqttLine {
@@ -75,10 +75,10 @@ export class MqttLine {
   /** Announced by the broker; MQTT 3.1.1 has no such thing. */
   #maxPacketBytes = MAX_PACKET_BYTES;
   #openedAtMs: number | undefined;
-  /** The first one says why. */
+  /** First fault of the line; it says why the line ended. */
   #fault: Error | undefined;
 
-  /** Opens it: a line is one attempt. */
+  /** Opens the line, which is one attempt. */
   constructor(options: LineOptions, version: MqttVersion, events: LineEvents) {
     this.version = version;
     this.#events = events;
@@ -95,12 +95,12 @@ export class MqttLine {
     client.on('close', () => events.onEnd(this.#end(), describeFault(this.#fault)));
   }
 
-  /** Not by MQTT.js' word alone, which comes before the broker's limit is taken over. */
+  /** MQTT.js says `connected` before the broker's limit is taken over, so that alone isn't enough. */
   get isOpen(): boolean {
     return this.#openedAtMs !== undefined && this.#client.connected;
   }
 
-  /** Largest packet that the broker takes, as far as it is known. */
+  /** Largest packet that the broker is known to take. */
   get maxPacketBytes(): number {
     return this.isOpen ? this.#maxPacketBytes : MAX_PACKET_BYTES;
   }
@@ -111,7 +111,7 @@ export class MqttLine {
     );
   }
 
-  /** The caller has checked its size: the broker would cut the line. */
+  /** The caller has checked the size, since the broker would cut the line for a packet that is too large. */
   publish(topic: string, payload: string, { correlationData, ...options }: Publish): void {
     const properties =
       correlationData === undefined ? {} : { properties: { correlationData: Buffer.from(correlationData) } };
@@ -120,14 +120,14 @@ export class MqttLine {
     );
   }
 
-  /** Says a last word, retained, and closes; in CLOSE_MS, whether or not the broker still answers. */
+  /** Publishes a last message, retained, and closes within CLOSE_MS, even if the broker doesn't answer. */
   async close(last?: Retained): Promise<void> {
     if (this.isOpen) await within(CLOSE_MS, this.#sayGoodbye(last));
     // Not end(true), which does nothing while an end() still waits for the broker.
     this.#client.stream.destroy();
   }
 
-  /** A broker that refuses the last word gets its DISCONNECT all the same: without, it would say the will. */
+  /** A broker that refuses the last message gets a DISCONNECT all the same; without it, it would publish the will. */
   async #sayGoodbye(last: Retained | undefined): Promise<void> {
     const options = { qos: 1, retain: true } as const;
     if (last !== undefined)
@@ -136,7 +136,7 @@ export class MqttLine {
   }
 
   #acknowledge(topic: string, error: Error | null | undefined, ack: object | undefined): void {
-    // Without an acknowledgement it was the line that broke: that is onEnd's.
+    // Without an acknowledgement the line broke, which onEnd reports.
     if (error && ack !== undefined) this.#events.onRefused(topic, error.message);
   }
 
@@ -183,7 +183,7 @@ function messageOf({ topic, payload, properties }: IPublishPacket): LinkMessage 
   };
 }
 
-/** Waits for work to end, but not longer; leaves no timer behind. */
+/** Waits for work to end, at most so long; leaves no timer. */
 async function within(ms: number, work: Promise<void>): Promise<void> {
   const ended = new AbortController();
   const deadline = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined);
@@ -195,7 +195,7 @@ function reasonOf(code: number): string {
   return `the broker ended the connection: ${ReasonCodes[code as keyof typeof ReasonCodes] || code}`;
 }
 
-/** Of several addresses that can't be reached Node.js gives an error with a code but without a message. */
+/** Node.js gives an error without a message, but with a code, if several addresses can't be reached. */
 function describeFault(fault: Error | undefined): string {
   return fault === undefined ? 'the broker closed the connection' : fault.message || String(codeOf(fault));
 }

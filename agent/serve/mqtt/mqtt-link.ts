@@ -1,13 +1,12 @@
 /**
- * The agent's place at its broker, for as long as it runs: one line after another, MQTT 5 where the broker
- * speaks it, else 3.1.1.
+ * The agent's link to its broker for as long as it runs: one line after another, by MQTT 5 if the broker speaks it,
+ * else by 3.1.1.
  *
- * - It waits for a broker that isn't there and never gives up; retry-policy.ts says when it tries again.
- * - What is retained is published again on every connect: a broker may have lost it. Anything else is
- *   published once at most: nothing is queued while there is no line, and what is in flight ends with it.
- * - Every publish is checked against the limit that the broker announces. MQTT 3.1.1 has no announcement:
- *   there a packet that is too large costs the line, once; so keep small what is retained, which would cost
- *   it on every connect.
+ * - It waits for a broker that is absent and never gives up; retry-policy.ts says when it tries again.
+ * - Retained messages are published again on every connect, since a broker may have lost them. Other messages are
+ *   published once at most. Nothing is queued without a line, and messages in flight end with their line.
+ * - Every publish is checked against the limit that the broker announces. MQTT 3.1.1 has no announcement: a packet
+ *   that is too large costs the line. A retained one would cost it on every connect, so these must be small.
  */
 import type { LineOptions, LinkMessage, Publish, Retained } from './mqtt-line.js';
 import { MqttLine } from './mqtt-line.js';
@@ -19,28 +18,28 @@ export type { LineOptions as LinkOptions, LinkMessage };
 export interface LinkEvents {
   readonly onMessage: (message: LinkMessage) => void;
   readonly onConnect: () => void;
-  /** Once for each loss or failed attempt, with why and how long until the next. */
+  /** Called once for each loss or failed attempt, with the reason and the time until the next attempt. */
   readonly onOffline: (reason: string, retryMs: number) => void;
   /**
-   * What came to nothing while the line holds: something retained that the broker doesn't take, a message
-   * that could not be answered in full, a subscription or QoS 1 publish that the broker refused.
+   * Called when something fails while the line holds: a retained message that the broker doesn't take, a
+   * request whose correlation data is too long, a subscription or QoS 1 publish that the broker refused.
    */
   readonly onRefused?: (topic: string, reason: string) => void;
 }
 
 export interface PublishOptions {
   readonly qos?: 0 | 1;
-  /** Copied from the request, where the broker speaks MQTT 5. */
+  /** Correlation data of the request; sent only by MQTT 5. */
   readonly correlationData?: Uint8Array;
 }
 
-/** Of a message that is passed on: it is echoed beside the answer, and MQTT would let it be 64 KB. */
+/** Most correlation data that is accepted: it is echoed with the answer, and MQTT would allow 64 KB. */
 const MAX_CORRELATION_BYTES = 1024;
 
-/** Of a PUBLISH at most: fixed header 5, length of the topic 2, packet id 2, headers of the properties 6. */
+/** Framing of a PUBLISH: fixed header 5, length of the topic 2, packet id 2, headers of the properties 6. */
 const FRAMING_BYTES = 15;
 
-/** What a broker doesn't cut the line for; at most 65,535 bytes. */
+/** A topic for which no broker cuts the line; at most 65,535 bytes. */
 const TOPIC = /^[^\p{Cc}\p{Noncharacter_Code_Point}+#]{1,16383}$/u;
 
 export class MqttLink {
@@ -61,12 +60,12 @@ export class MqttLink {
     return this.#line?.isOpen === true;
   }
 
-  /** Returns at once; the first connection comes when the broker is there. */
+  /** Returns at once; the first connection is made when the broker is reachable. */
   start(): void {
     if (this.#line === undefined) this.#open();
   }
 
-  /** Says a last word, retained, and closes the line; takes 1.5 s at most. */
+  /** Publishes a last message, retained, and closes the line; takes 1.5 s at most. */
   async stop(last?: Retained): Promise<void> {
     const line = this.#line;
     this.#line = undefined;
@@ -80,8 +79,8 @@ export class MqttLink {
   }
 
   /**
-   * Publishes now and again on every connect, until another payload takes its place. One that can't be sent
-   * doesn't: `onRefused` is told, and what was retained before stays.
+   * Publishes now and on every connect, until another payload takes its place. A payload that can't be sent is
+   * reported to `onRefused`, and the one before it stays.
    */
   retain(topic: string, payload: string): void {
     if (this.#faultOf(topic, payload) === undefined) this.#retained.set(topic, payload);
@@ -90,7 +89,7 @@ export class MqttLink {
 
   /**
    * Publishes now; lost if there is no line, or if it breaks before the broker has it.
-   * @throws {RangeError} if it can't be sent to this broker: the caller may say something shorter instead.
+   * @throws {RangeError} if it can't be sent to this broker; the caller may send something shorter instead.
    */
   publish(topic: string, payload: string, { correlationData, qos = 0 }: PublishOptions = {}): void {
     const correlated = this.#line?.version === 5 && correlationData !== undefined ? { correlationData } : {};
@@ -99,7 +98,7 @@ export class MqttLink {
     this.#send(topic, payload, { qos, ...correlated });
   }
 
-  /** Reports instead of throwing: on connect it is called from within an event, one topic after another. */
+  /** Reports instead of throwing, since on connect it is called from within an event, one topic after another. */
   #repeat(topic: string, payload: string): void {
     const fault = this.#faultOf(topic, payload);
     if (fault === undefined) this.#send(topic, payload, { qos: 1, retain: true });
@@ -110,12 +109,12 @@ export class MqttLink {
     if (this.connected) this.#line?.publish(topic, payload, options);
   }
 
-  /** Why it can't be sent; without a line, to any broker. */
+  /** The reason why it can't be sent to this broker, or to any broker while there is no line. */
   #faultOf(topic: string, payload: string, { correlationData }: PublishOptions = {}): string | undefined {
     if (!TOPIC.test(topic)) return 'expected a topic without wildcards, control characters and noncharacters';
     const bytes = Buffer.byteLength(payload);
-    const besideBytes = Buffer.byteLength(topic) + (correlationData?.byteLength ?? 0) + FRAMING_BYTES;
-    const brokersBytes = (this.#line?.maxPacketBytes ?? Number.POSITIVE_INFINITY) - besideBytes;
+    const otherBytes = Buffer.byteLength(topic) + (correlationData?.byteLength ?? 0) + FRAMING_BYTES;
+    const brokersBytes = (this.#line?.maxPacketBytes ?? Number.POSITIVE_INFINITY) - otherBytes;
     const most = Math.min(this.#options.maxPayloadBytes, brokersBytes);
     return bytes > most ? `${bytes} bytes, expected at most ${most}` : undefined;
   }
@@ -146,7 +145,7 @@ export class MqttLink {
     this.#events.onConnect();
   }
 
-  /** Answered without its correlation data, a request would be as good as lost to who asked. */
+  /** A request is useless to its client if the answer lacks its correlation data, so it is refused at once. */
   #receive(message: LinkMessage): void {
     const bytes = message.correlationData?.byteLength ?? 0;
     const fault = `correlation data: ${bytes} bytes, expected at most ${MAX_CORRELATION_BYTES}`;

@@ -1,14 +1,14 @@
 /**
- * When the broker is tried again, and with which version of MQTT.
+ * Decides when the broker is tried again, and with which version of MQTT.
  *
- * - Pauses double from 1 s to 30 s. Each is jittered, the first too: after the broker's restart a fleet must
- *   not come back in step. They start over once a line has held for as long as the longest of them, not as
- *   soon as it is up: two nodes with one name would cut each other off every second.
- * - MQTT 5 is tried first. A broker that doesn't know it should refuse it by name (MQTT 3.1.1, section
- *   3.1.2.2), and 3.1.1 is tried at once. Some leave it unanswered, as a broker does that is just booting
- *   behind its proxy: two in a row are held against the version, and from then on the two alternate.
- * - What has worked is kept, for 3.1.1 lacks response topics: only after about eight minutes without an
- *   answer it may be another broker.
+ * - Pauses double from 1 s to 30 s. All are jittered, so that a fleet doesn't come back in step after the broker's
+ *   restart. They start over once a line has held for as long as the longest pause. If they started over at each
+ *   connect, two nodes with one name would cut each other off every second.
+ * - MQTT 5 is tried first. A broker that doesn't know it should refuse the version (MQTT 3.1.1, section 3.1.2.2),
+ *   and 3.1.1 is tried at once. Some brokers don't answer, and neither does one that is booting. After two
+ *   unanswered attempts in a row the versions alternate.
+ * - A version that has worked is kept, since 3.1.1 lacks response topics. Only after about eight minutes without an
+ *   answer may it be another broker.
  */
 
 /** As CONNECT has it: 4 is MQTT 3.1.1. */
@@ -34,7 +34,7 @@ export class RetryPolicy {
   #unanswered = 0;
   #patience: number = PATIENCE.untried;
 
-  /** For the next attempt. */
+  /** Version of the next attempt. */
   get version(): MqttVersion {
     return this.#version;
   }
