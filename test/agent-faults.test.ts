@@ -82,7 +82,7 @@ test('mafat agent runs without its broker, and answers when the broker starts an
   const port = await freePort();
   const agent = startAgent(context, { port, server: `mqtt://127.0.0.1:${port}`, fps: 10 });
   const request = requestOf(encodedInput(await drawnImage(0)));
-  await agent.logged('no broker');
+  await agent.logged('no connection to the broker');
   // The first run of a plan is measured: a frame of the camera.
   await until(() => agent.rows('SELECT * FROM measurements').length > 0);
   for (const start of [1, 2]) {

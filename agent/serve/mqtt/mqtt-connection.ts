@@ -1,6 +1,6 @@
 /**
- * The node's connection to its broker, as a feature: keeps the link from start to stop, dispatches what comes in, and
- * retains the node's status. The node says `online` when it is told to, `stopped` when it stops.
+ * The node's connection to its broker, as a feature: dispatches messages and retains the node's status. It connects when
+ * the node can serve, and stops after the engine, so that requests that run at the end are answered.
  */
 import type { Logger } from 'pino';
 import type { DispatchOptions, Route } from './dispatch.js';
@@ -30,7 +30,7 @@ export class MqttConnection {
     return this.#server;
   }
 
-  /** Returns at once; the connection comes when the broker is there. */
+  /** Prepares the link; `open` connects it. */
   start(): void {
     const { access, statusTopic, log, ...options } = this.#options;
     const { url, ...login } = access();
@@ -45,7 +45,6 @@ export class MqttConnection {
         onMessage: (message) => void this.#dispatcher?.dispatch(message),
       },
     );
-    this.#link.start();
   }
 
   async stop(): Promise<void> {
@@ -53,11 +52,12 @@ export class MqttConnection {
     this.#link = undefined;
   }
 
-  /** Subscribes to the routes' topics and says that the node is online. */
+  /** Connects, subscribes to the routes' topics and says that the node is online. Returns before it is connected. */
   open(routes: readonly Route[], onDropped: DispatchOptions['onDropped']): void {
     this.#dispatcher = new Dispatcher({ routes, onDropped });
     this.retain(this.#options.statusTopic, 'online');
     for (const filter of this.#dispatcher.filters) this.#link?.subscribe(filter);
+    this.#link?.start();
   }
 
   /** Messages that still come are ignored. */
