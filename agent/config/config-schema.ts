@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
+import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import {
   byteSize,
   choice,
@@ -27,16 +28,11 @@ const MAX_PAYLOAD = { least: 2 ** 10, most: 255 * 2 ** 20 } as const;
 /** Nothing runs in less; a number without a unit was meant to have one. */
 const LEAST_BUDGET = 2 ** 20;
 const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
-/** The model store's rule: agent/models/model-store.ts. */
-const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
 /** Levels without wildcards, blanks and control characters; a first `$` belongs to the broker. */
 const TOPIC = /^(?!\$)[^\s\p{Cc}/+#]+(\/[^\s\p{Cc}/+#]+)*$/u;
 
 const topicName = matching(TOPIC_NAME, '1 to 64 of the characters a-z, A-Z, 0-9, _ and -');
-const modelName = matching(
-  MODEL_NAME,
-  '1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit',
-);
+const modelName = matching(MODEL_NAME, MODEL_NAME_RULE);
 const path = z
   .string()
   .min(1)
