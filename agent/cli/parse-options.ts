@@ -9,7 +9,7 @@ import { parseByteSize } from '../config/byte-size.js';
 import { configSchema } from '../config/config-schema.js';
 
 /** A size, by the configuration's rule: `64M`, `1.5G`, `50000000`. */
-export function parseBytes(text: string): number {
+export function parseMemory(text: string): number {
   return asArgument(() => parseByteSize(text));
 }
 

@@ -10,9 +10,9 @@ import type { Network, SettingsChoice } from '../planning/open-model.js';
 import { DEFAULT_STRATEGY, openModel, planNetwork, STRATEGIES } from '../planning/open-model.js';
 import { withContext } from './context.js';
 import {
-  parseBytes,
   parseLevel,
   parseMalloc,
+  parseMemory,
   parseNotation,
   parseSize,
   parseThreads,
@@ -38,7 +38,7 @@ export interface PlanFlags {
 /** Options by which `plan` and `run` come to a plan. */
 export function withPlanOptions(command: Command): Command {
   return command
-    .option('--budget <bytes>', 'memory that may be used, such as 64M', parseBytes)
+    .option('--budget <bytes>', 'memory that may be used, such as 64M', parseMemory)
     .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"', parseNotation)
     .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
     .addOption(

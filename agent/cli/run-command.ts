@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { median } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
@@ -7,7 +8,7 @@ import { withContext } from './context.js';
 import { collect, parseCount, parseRatio } from './parse-options.js';
 import type { PlanFlags } from './plan-command.js';
 import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './plan-command.js';
-import { formatBytes, formatMs, formatTable, median, printJson, printLine } from './print.js';
+import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 import type { NetworkRun } from './run-network.js';
 import { runNetwork } from './run-network.js';
 

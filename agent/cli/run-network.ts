@@ -2,7 +2,7 @@
 import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan } from '../../shared/search/index.js';
-import type { DecodedImage } from '../decode/decode-outputs.js';
+import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
 import { compilePlan } from '../engine/compile/compile.js';
@@ -31,7 +31,7 @@ export interface NetworkRun {
     readonly latencyMs: readonly number[];
   };
   readonly verify?: Verification;
-  readonly images: readonly (DecodedImage & { readonly file: string })[];
+  readonly images: readonly (Findings & { readonly file: string })[];
 }
 
 export async function runNetwork(network: Network, plan: Plan, options: RunOptions): Promise<NetworkRun> {
@@ -64,7 +64,7 @@ async function measureRun(executor: Executor, { network, plan, options }: Job): 
   const meter = executor.createMeter();
   meter.start();
   const latencyMs: number[] = [];
-  const images: (DecodedImage & { file: string })[] = [];
+  const images: (Findings & { file: string })[] = [];
   try {
     await loadPlan(executor, { network, plan, options });
     for (let round = 0; round < options.repeat; round += 1) {

@@ -15,7 +15,7 @@ export interface ClassScore {
   readonly confidence: number;
 }
 
-export interface DecodedImage {
+export interface Findings {
   readonly detections: readonly Detection[];
   readonly classes?: readonly ClassScore[];
   readonly outputs?: readonly { readonly name: string; readonly shape: readonly number[] }[];
@@ -34,7 +34,7 @@ export function needsValues({ decoder }: Manifest): boolean {
   return decoder.kind !== 'raw';
 }
 
-export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): DecodedImage {
+export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): Findings {
   const { decoder, labels } = options.manifest;
   switch (decoder.kind) {
     case 'raw':

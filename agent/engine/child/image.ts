@@ -11,13 +11,13 @@ import { marginOf, shownSize } from '../wire/shown-size.js';
 import { release } from '../wire/typed-array.js';
 
 /** 2^26 pixels: above any camera that feeds a small board, and 1/4 of what sharp would accept. */
-export const MAX_PIXELS = 2 ** 26;
+const MAX_PIXELS = 2 ** 26;
 
 /** Progressive JPEGs and interlaced PNGs are decoded whole before the first row: 50 MB at this size. */
-export const MAX_INTERLACED_PIXELS = 2 ** 24;
+const MAX_INTERLACED_PIXELS = 2 ** 24;
 
 /** An image of one row or column has nothing to be resized from. */
-export const MIN_EDGE = 2;
+const MIN_EDGE = 2;
 
 const FORMATS = ['jpeg', 'png', 'webp'];
 

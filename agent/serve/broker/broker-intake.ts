@@ -9,7 +9,7 @@
 import type { Readable } from 'node:stream';
 
 /** Of everything but PUBLISH, and of anything before login. */
-export const MAX_CONTROL_BYTES = 2 ** 16;
+const MAX_CONTROL_BYTES = 2 ** 16;
 
 const PUBLISH = 3;
 
