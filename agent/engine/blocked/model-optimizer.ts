@@ -1,13 +1,13 @@
 /**
  * Keeps weights mapped at the levels where convolutions run in blocked layout.
  *
- * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A
- * session that was saved once at that level and is loaded as it is runs the same kernels on the same numbers,
- * and has its weights mapped. So each segment is saved once for each machine, by an executor of its own: what
- * that needs (about twice the weights) is over before the program is loaded. Wherever this can't be done
- * (no room, no permission, weights inside the model) the session is made as ever, and its weights are copied.
+ * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A model
+ * that was saved once at that level runs the same kernels on the same numbers, and has its weights mapped. So each
+ * segment is saved once for each machine. A separate executor saves it, so that the memory this takes (about twice
+ * the weights) is free again before the program is loaded. Where a segment can't be saved (no room, no permission,
+ * weights inside the model), its session is made without, and its weights are copied to the heap.
  *
- * Costs disk: the weights of each segment once more, see `optimized-store.ts` for the limits.
+ * The saved weights take as much disk again as those of the model; `optimized-store.ts` sets the limits.
  */
 
 import { access, constants } from 'node:fs/promises';
@@ -20,19 +20,19 @@ import { keyOf } from './optimized-key.js';
 import { OptimizedStore } from './optimized-store.js';
 
 export interface OptimizerOptions {
-  /** A name for ONNX Runtime's version and the processor; else this machine's. */
+  /** Name of ONNX Runtime's version and the processor. By default it is read from this machine. */
   readonly machine?: string;
-  /** Told why the weights of a session stay on the heap, or why old models weren't removed. */
+  /** Called with the reason why weights stay on the heap, or why old models weren't removed. */
   readonly onFailed?: (reason: string) => void;
 }
 
 export interface OptimizeOptions {
   readonly signal?: AbortSignal;
-  /** Called before a session is saved, which takes seconds. */
+  /** Called before a session is saved. Saving takes seconds. */
   readonly onSave?: () => void;
 }
 
-/** Whether weights of a stored model can be mapped at the blocked levels, as far as can be told before it is tried. */
+/** Whether weights of a stored model can probably be mapped at the blocked levels. Only saving it would tell. */
 export async function canMapWeights(folder: string): Promise<boolean> {
   // Without blocked kernels nothing is reordered.
   if (readMachine() === undefined) return true;
@@ -46,14 +46,14 @@ export async function canMapWeights(folder: string): Promise<boolean> {
 
 export class ModelOptimizer {
   readonly #options: OptimizerOptions;
-  /** Keys that couldn't be made; tried again by the next process only, since each try costs memory. */
+  /** Keys that couldn't be saved. They are tried again by the next process only, since each try costs memory. */
   readonly #refused = new Set<string>();
 
   constructor(options: OptimizerOptions = {}) {
     this.#options = options;
   }
 
-  /** The program with optimised models wherever there are any, or they can be made. @throws if the signal aborts. */
+  /** The program with an optimised model for each session that has one or can get one. @throws if the signal aborts. */
   async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
     const machine = this.#options.machine ?? readMachine();
     if (!isBlocked(program.settings.level) || machine === undefined) return program;
@@ -77,11 +77,12 @@ interface RunOptions extends OptimizeOptions {
   readonly onFailed: (error: unknown) => void;
 }
 
-/** One program's way through. */
+/** The optimisation of one program. */
 class OptimizerRun {
   readonly #program: Program;
   readonly #options: RunOptions;
   readonly #store: OptimizedStore;
+  /** Keys of the program's sessions, by name. */
   readonly #used = new Map<string, OptimizedKey>();
   #executor: Executor | undefined;
   #made = 0;
@@ -102,7 +103,7 @@ class OptimizerRun {
     return { ...this.#program, segments };
   }
 
-  /** What was made takes room from what is old. */
+  /** Removes old entries if new ones were made, so that the disk keeps its limits. */
   async end(): Promise<void> {
     await this.#stopExecutor();
     if (this.#made === 0) return;
@@ -163,7 +164,7 @@ class OptimizerRun {
     return this.#executor;
   }
 
-  /** It may be lost; the next segment may need less and is given a new one. */
+  /** Stops the executor, which may be lost. The next segment may need less memory and gets a new one. */
   async #stopExecutor(): Promise<void> {
     await this.#executor?.stop();
     this.#executor = undefined;
