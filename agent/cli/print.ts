@@ -1,4 +1,4 @@
-/** What goes to stdout: results, as a table for people or as JSON for programs. */
+/** Prints results to stdout: tables for people, JSON for programs. */
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -8,7 +8,7 @@ export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Columns as wide as their widest cell; numbers (cells that start with a digit) stand at the right. */
+/** A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are aligned right. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)));
@@ -26,7 +26,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .join('\n');
 }
 
-/** Mebibytes, as everywhere in mafat. */
+/** A size in mebibytes, the unit that mafat writes as MB everywhere. */
 export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MB`;
 }

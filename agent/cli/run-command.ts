@@ -1,3 +1,5 @@
+/** `mafat run`: runs a model on images by a plan, measures it, and verifies its outputs. */
+
 import { Command } from 'commander';
 import { median } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
@@ -24,9 +26,9 @@ const EXIT_NOT_EXACT = 4;
 
 export function runCommand(): Command {
   return withPlanOptions(new Command('run'))
-    .description('run a model on images within a budget, and measure it')
+    .description('run a model on images within a budget, and measure memory and latency')
     .argument('<model>')
-    .requiredOption('--image <file>', 'a JPEG, PNG or WebP image; may be repeated', collect)
+    .requiredOption('--image <file>', 'JPEG, PNG or WebP image; may be given more than once', collect)
     .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
     .option('--verify', 'compare the outputs with those of the untiled network')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
@@ -39,7 +41,9 @@ export function runCommand(): Command {
         const { repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
         const onUnmapped = (reason: string) =>
-          process.stderr.write(`mafat: weights are copied to the heap, beside the plan: ${reason}\n`);
+          process.stderr.write(
+            `mafat: weights are copied to the heap, which the plan does not count: ${reason}\n`,
+          );
         const onProgress = progress.show;
         const options = { repeat, images, verify, onProgress, onUnmapped, signal };
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };

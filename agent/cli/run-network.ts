@@ -1,4 +1,8 @@
-/** Runs a planned network on images in an executor of its own, measured; and verifies it against the untiled run. */
+/**
+ * Runs a planned network on images in a separate executor and measures it. To verify it, the plan and the untiled
+ * network run once more, each in a separate executor.
+ */
+import { elementAt } from '../../shared/graph/index.js';
 import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan } from '../../shared/search/index.js';
@@ -18,7 +22,7 @@ export interface RunOptions {
   readonly threshold?: number;
   readonly verify: boolean;
   readonly onProgress?: (text: string) => void;
-  /** Told why weights will be on the heap, which the plan doesn't count. */
+  /** Called with the reason why weights will be on the heap, which the plan doesn't count. */
   readonly onUnmapped?: (reason: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -27,7 +31,7 @@ export interface NetworkRun {
   readonly measured: {
     readonly idleBytes: number;
     readonly workingBytes: number;
-    /** Each image in turn, `repeat` times over. */
+    /** Latencies of all images in turn, `repeat` times over. */
     readonly latencyMs: readonly number[];
   };
   readonly verify?: Verification;
@@ -46,7 +50,7 @@ interface Job {
   readonly network: Network;
   readonly plan: Plan;
   readonly options: RunOptions;
-  /** Without models saved before: what the others are compared with. */
+  /** Whether this is the untiled run, which doesn't use models saved before. */
   readonly isReference?: boolean;
 }
 
@@ -106,7 +110,7 @@ async function loadPlan(executor: Executor, { network, plan, options, isReferenc
 
 function mapWeights(program: Program, options: RunOptions): Promise<Program> {
   const optimizer = new ModelOptimizer({ onFailed: (reason) => options.onUnmapped?.(reason) });
-  const onSave = () => options.onProgress?.('saving weights in the order of this machine');
+  const onSave = () => options.onProgress?.('saving weights in this machine’s layout');
   return optimizer.optimize(program, { ...signalOf(options), onSave });
 }
 
@@ -128,7 +132,7 @@ function runImage(executor: Executor, { file, options, label, values }: ImageRun
   );
 }
 
-/** One more run of the plan and one of the untiled network, each in an executor of its own; not measured. */
+/** Compares one more run of the plan with one of the untiled network. Neither is measured. */
 async function verifyRun(job: Job): Promise<Verification> {
   const { network, plan } = job;
   const { malloc } = plan.settings;
@@ -138,7 +142,9 @@ async function verifyRun(job: Job): Promise<Verification> {
     collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
   );
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
-  const verified = reference.map((expected, at) => verifyOutputs(outputs[at] ?? [], expected, { bitExact }));
+  const verified = reference.map((expected, at) =>
+    verifyOutputs(elementAt(outputs, at), expected, { bitExact }),
+  );
   return worstOf(verified);
 }
 
