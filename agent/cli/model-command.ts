@@ -126,16 +126,21 @@ function listCommand(): Command {
         Promise.all((await models.list()).map((name) => describeModel(models, name))),
       );
       if (flags.json) return printJson(models);
-      const rows = models.map(({ name, input, decoder, source, error }) =>
-        error === undefined
-          ? [name, `${input?.width}x${input?.height}`, decoder?.kind ?? '', source?.kind ?? '']
-          : [name, 'broken:', error.replace(/\n.*/s, '')],
-      );
+      const rows = models.map(modelRow);
       printLine(rows.length === 0 ? 'no models' : formatTable(['name', 'input', 'decoder', 'source'], rows));
     });
 }
 
-type ModelInfo = { readonly name: string; readonly error?: string } & Partial<Omit<Manifest, 'labels'>>;
+type ModelInfo =
+  | { readonly name: string; readonly error: string }
+  | ({ readonly name: string } & Omit<Manifest, 'labels'>);
+
+function modelRow(model: ModelInfo): readonly string[] {
+  const { name } = model;
+  if ('error' in model) return [name, 'broken:', model.error.replace(/\n.*/s, '')];
+  const { input, decoder, source } = model;
+  return [name, `${input.width}x${input.height}`, decoder.kind, source.kind];
+}
 
 /** A model for the list. One that can't be read is listed as broken, so that it doesn't hide the others. */
 async function describeModel(models: ModelStore, name: string): Promise<ModelInfo> {

@@ -8,7 +8,10 @@ export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are aligned right. */
+/**
+ * A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are aligned right.
+ * A row may be shorter than the header.
+ */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)));

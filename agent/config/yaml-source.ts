@@ -1,7 +1,7 @@
 /** Parses a YAML file to its values and the lines that they stand on. */
 import type { Document, YAMLError } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import { elementAt } from '../../shared/graph/index.js';
+import { elementAt, present } from '../../shared/graph/index.js';
 import type { Problem } from './describe-issue.js';
 import type { KeyPath } from './show-value.js';
 
@@ -51,7 +51,7 @@ function findLostAliases(document: Document.Parsed): readonly Fault[] {
     Alias: (_, alias) => {
       if (alias.resolve(document) !== undefined) return;
       faults.push({
-        offset: startOf(alias) ?? 0,
+        offset: present(startOf(alias), 'position of an alias'),
         message: '*name without &name; quote text that starts with *',
       });
     },

@@ -183,7 +183,7 @@ test('EmbeddedBroker cuts a reader that stops, and neither the agent nor the oth
   await until(() => reader.count() === 120);
   // The reader that stopped would be waited for 5 s.
   assert.ok(performance.now() - started < 5000);
-  assert.match(refused.join(), /: \d+ bytes that it hasn't read, expected at most 8388608$/);
+  assert.match(refused.join(), /: \d+ bytes are unread, expected at most 8388608$/);
 });
 
 test('EmbeddedBroker cuts who asks again and again for what is retained, and does not read it', async (t) => {
@@ -194,7 +194,7 @@ test('EmbeddedBroker cuts who asks again and again for what is retained, and doe
   raw.pause();
   raw.write(Buffer.concat(Array.from({ length: 60 }, () => subscribePacket('mafat/+/info'))));
   await until(() => refused.length > 0);
-  const [, unread] = /: (\d+) bytes that it hasn't read/.exec(refused.join()) ?? [];
+  const [, unread] = /: (\d+) bytes are unread/.exec(refused.join()) ?? [];
   assert.ok(Number(unread) < 9 * MB, refused.join());
 });
 
@@ -223,7 +223,7 @@ test('EmbeddedBroker.start() names the key of the configuration when its port is
   const second = new EmbeddedBroker({ host: '127.0.0.1', port, base: 'mafat' });
   await assert.rejects(second.start(), {
     name: 'RangeError',
-    message: new RegExp(`mqtt\\.listen\\.port is ${port}, which another program has on 127\\.0\\.0\\.1`),
+    message: new RegExp(`mqtt\\.listen\\.port is ${port}, which another program uses on 127\\.0\\.0\\.1`),
   });
   await second.stop();
 });
