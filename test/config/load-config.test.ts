@@ -152,7 +152,7 @@ test('parseConfig() takes values at the edge of what is allowed', () => {
   for (const text of texts) assert.deepEqual(acceptedOr(text), [], text);
 });
 
-test('parseConfig() refuses duplicate keys beside all else', () => {
+test('parseConfig() refuses duplicate keys along with all else', () => {
   assert.deepEqual(problemsOf('memory:\n  floor: 0.2\n  floor: 5\nnode: a\nmemory: {}\n'), [
     '5: memory: is given more than once, expected once',
   ]);

@@ -38,7 +38,7 @@ test('streamed tiles equal the whole run', async (context) => {
   }
 });
 
-test('streamed tiles stand beside other modes, and between barriers', async () => {
+test('streamed tiles work next to other modes, and between barriers', async () => {
   const cases = [
     ['3x64x40: c8k3p1 m2s2 c8k3p1 c8k3p1', '1x2:stream4 | 2 | 2x2', '1x2:stream4 | 2 | 2x2'],
     ['3x64x40: c8k3p1 m2s2 c8k3p1 c8k3p1', 'stream4 | 2 | 2x1:stream1', 'stream4 | 2 | 2x1:stream1'],
