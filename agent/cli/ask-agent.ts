@@ -1,4 +1,7 @@
-/** The part that `infer` and `status` share: options that say where the agent is, and an exchange with it over MQTT. */
+/**
+ * The part that `infer` and `status` share: options that say where the agent is, and an exchange with it over
+ * MQTT.
+ */
 
 import type { Command } from 'commander';
 import type { LinkMessage } from '../serve/mqtt/mqtt-link.js';
@@ -22,7 +25,10 @@ export function withServerOptions(command: Command): Command {
     .option('--json', 'print the answer as JSON');
 }
 
-/** Least limit of a received message in bytes. Answers carry outputs, and retained topics have no limit of their own. */
+/**
+ * Least limit of a received message in bytes. Answers carry outputs, and retained topics have no limit of
+ * their own.
+ */
 const MAX_ANSWER_BYTES = 2 ** 24;
 
 export interface Exchange {

@@ -38,8 +38,8 @@ const COLORS = ['#666666', '#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00'
 const LEGEND_LINE = 16;
 
 /**
- * An SVG of all panels. Axes are logarithmic, because memory and latency are compared by ratios. Series of one name
- * share a colour.
+ * An SVG of all panels. Axes are logarithmic, because memory and latency are compared by ratios. Series of
+ * one name share a colour.
  */
 export function drawChart(panels: readonly Panel[]): string {
   const names = [...new Set(panels.flatMap(({ series }) => series.map(({ name }) => name)))];

@@ -1,6 +1,6 @@
 /**
- * Parses values of command-line options. Each function throws InvalidArgumentError, which commander prints with the
- * option's name.
+ * Parses values of command-line options. Each function throws InvalidArgumentError, which commander prints
+ * with the option's name.
  */
 
 import { InvalidArgumentError } from 'commander';

@@ -9,8 +9,8 @@ export function printLine(text = ''): void {
 }
 
 /**
- * A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are aligned right.
- * A row may be shorter than the header.
+ * A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are
+ * aligned right. A row may be shorter than the header.
  */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];

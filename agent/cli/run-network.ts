@@ -1,6 +1,6 @@
 /**
- * Runs a planned network on images in a separate executor and measures it. To verify it, the plan and the untiled
- * network run once more, each in a separate executor.
+ * Runs a planned network on images in a separate executor and measures it. To verify it, the plan and the
+ * untiled network run once more, each in a separate executor.
  */
 import { elementAt } from '../../shared/graph/index.js';
 import type { Malloc } from '../../shared/predict/index.js';

@@ -23,7 +23,10 @@ export function orDefault<T, D>(schema: z.ZodType<T>, fallback: D): z.ZodType<T 
   return z.preprocess((value) => value ?? undefined, optional);
 }
 
-/** A map with these keys only. The message of an unknown key lists the known ones, since zod has no other field for them. */
+/**
+ * A map with these keys only. The message of an unknown key lists the known ones, since zod has no other
+ * field for them.
+ */
 export function map<S extends z.ZodRawShape>(shape: S) {
   return z.strictObject(shape, {
     error: ({ code }) => (code === 'unrecognized_keys' ? Object.keys(shape).join(' ') : 'a map of keys'),

@@ -173,7 +173,10 @@ type Frozen<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Frozen<T[K]> }
     : T;
 
-/** The configuration. Sizes are in bytes and durations in seconds, as in the file. null leaves a value to the agent. */
+/**
+ * The configuration. Sizes are in bytes and durations in seconds, as in the file. null leaves a value to the
+ * agent.
+ */
 export type Config = Frozen<z.output<typeof configSchema>>;
 export type ModelConfig = Config['models'][number];
 export type CameraConfig = Config['cameras'][number];

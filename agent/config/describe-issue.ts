@@ -9,7 +9,10 @@ export interface Problem {
   readonly message: string;
 }
 
-/** The problems of an issue. Its message names the value expected (config-rule.ts). @param root the document checked. */
+/**
+ * The problems of an issue. Its message names the value expected (config-rule.ts).
+ * @param root the document checked.
+ */
 export function describeIssue(issue: z.core.$ZodIssue, root: unknown): readonly Problem[] {
   const { path, message } = issue;
   if (issue.code === 'unrecognized_keys') {

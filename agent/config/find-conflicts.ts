@@ -1,6 +1,6 @@
 /**
- * Finds conflicts between values. It reads the unchecked values of the file, so that conflicts are reported together
- * with faults of single values. Values of a wrong type are left to the schema.
+ * Finds conflicts between values. It reads the unchecked values of the file, so that conflicts are reported
+ * together with faults of single values. Values of a wrong type are left to the schema.
  */
 import { elementAt } from '../../shared/graph/index.js';
 import { DEFAULT_INTERVALS } from './config-schema.js';

@@ -2,7 +2,10 @@
 
 import { elementAt } from '../../shared/graph/index.js';
 
-/** Letters of a word that are compared. A longer word is no misspelling, and takes time: the product of both lengths. */
+/**
+ * Letters of a word that are compared. A longer word is no misspelling, and takes time: the product of both
+ * lengths.
+ */
 const MAX_LENGTH = 64;
 
 /** The first known key with the fewest letters to change; undefined if none is known. */

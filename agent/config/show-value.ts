@@ -1,6 +1,7 @@
 /**
- * Shows paths and values of a configuration in errors, without passwords. The value of the key `password` is hidden.
- * So is any text that could hold one by mistake: `password:secret` without the blank, or a URL with `user:secret@`.
+ * Shows paths and values of a configuration in errors, without passwords. The value of the key `password` is
+ * hidden. So is any text that could hold one by mistake: `password:secret` without the blank, or a URL with
+ * `user:secret@`.
  */
 
 /** Keys and list indices from the top of the file. */

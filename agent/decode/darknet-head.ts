@@ -14,8 +14,8 @@ export interface HeadMap {
 }
 
 /**
- * Candidates whose confidence is above a threshold. Each anchor of each cell has x, y, width, height, objectness
- * and a score for each class. Confidence is objectness times class probability.
+ * Candidates whose confidence is above a threshold. Each anchor of each cell has x, y, width, height,
+ * objectness and a score for each class. Confidence is objectness times class probability.
  */
 export function decodeHead(head: DetectionHead, map: HeadMap, threshold: number): readonly Candidate[] {
   const candidates: Candidate[] = [];

@@ -1,7 +1,4 @@
-/**
- * Greedy non-maximum suppression, class by class.
- * Source: Darknet's box.c, do_nms_sort.
- */
+/** Greedy non-maximum suppression, class by class. Source: Darknet's box.c, do_nms_sort. */
 import type { Candidate } from './detection.js';
 import { intersectionOverUnion } from './detection.js';
 
@@ -9,8 +6,8 @@ import { intersectionOverUnion } from './detection.js';
 const MAX_PER_CLASS = 1000;
 
 /**
- * Keeps the most confident box of each class, and drops the boxes of its class that overlap it by more than `iou`;
- * then the next one that is left. @returns the boxes kept, most confident first.
+ * Keeps the most confident box of a class and drops the boxes that overlap it by more than `iou`. Then the
+ * next box that is left is kept, and so on. @returns the boxes kept of all classes, most confident first.
  */
 export function suppressOverlaps(candidates: readonly Candidate[], iou: number): readonly Candidate[] {
   const classes = new Map<number, Candidate[]>();

@@ -6,7 +6,8 @@
  * 3. The folder is renamed. If its place is taken, the old folder is moved to a hidden name first.
  *
  * A crash leaves a hidden folder, never a half one in place. The next write sweeps what earlier crashes left.
- * An old folder whose successor never came is put back then. Two writers of one name don't wait for each other.
+ * An old folder whose successor never came is put back then. Two writers of one name don't wait for each
+ * other.
  */
 import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +33,11 @@ export class DurableFolders {
     this.#parent = parent;
   }
 
-  /** Makes a folder. @returns what `write` returned. @throws what `write` throws; the old folder stays then. */
+  /**
+   * Makes a folder.
+   * @returns what `write` returned.
+   * @throws what `write` throws; the old folder stays then.
+   */
   async write<T>(name: string, { write, isAsGood = async () => false }: NewFolder<T>): Promise<T> {
     // Leftovers go first, because they may be what fills the disk.
     await this.sweep();

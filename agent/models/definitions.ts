@@ -6,7 +6,10 @@
 
 const CONVOLUTION = 'stride=1\npad=1';
 
-/** Layers from notation: `512x3` is a batch-normalised leaky convolution of 512 filters of size 3, `pool` halves the map. */
+/**
+ * Layers from notation: `512x3` is a batch-normalised leaky convolution of 512 filters of size 3, `pool`
+ * halves the map.
+ */
 function expand(notation: string): string {
   return notation.trim().split(/\s+/).map(expandLayer).join('\n');
 }

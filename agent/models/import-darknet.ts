@@ -41,7 +41,10 @@ export interface SynthOptions {
   readonly layers?: { readonly from: number; readonly to: number };
 }
 
-/** Does `model synth`: stores a Darknet definition with random weights. @throws {RangeError} if it hasn't such layers. */
+/**
+ * Does `model synth`: stores a Darknet definition with random weights.
+ * @throws {RangeError} if it hasn't such layers.
+ */
 export async function synthesizeDarknet(
   config: { readonly name: string; readonly text: string },
   { seed, layers }: SynthOptions,

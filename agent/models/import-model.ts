@@ -32,7 +32,8 @@ export interface ImportedNetwork {
 }
 
 /**
- * Stores a network. ONNX Runtime infers all its shapes first, which also shows that the network can be loaded.
+ * Stores a network. ONNX Runtime infers all its shapes first, which also shows that the network can be
+ * loaded.
  *
  * @throws {RangeError | SyntaxError} if it can't be loaded. Nothing is stored then.
  */

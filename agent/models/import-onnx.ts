@@ -18,7 +18,10 @@ import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
 import { foldConstants } from './specialize.js';
 
-/** Does `model import FILE.onnx`. @throws {SyntaxError | RangeError} naming the part that can't be imported. */
+/**
+ * Does `model import FILE.onnx`.
+ * @throws {SyntaxError | RangeError} naming the part that can't be imported.
+ */
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
   const bytes = await readInputFile(file);

@@ -1,6 +1,6 @@
 /**
- * The versions of the database, oldest first. A released migration is never changed; a new one is added at the end.
- * `PRAGMA user_version` counts the migrations that a file has had.
+ * The versions of the database, oldest first. A released migration is never changed; a new one is added at
+ * the end. `PRAGMA user_version` counts the migrations that a file has had.
  */
 export const MIGRATIONS: readonly string[] = [
   `

@@ -2,11 +2,11 @@
  * Keeps plans, measurements, events and costs over restarts, in one SQLite file. The only file that touches
  * better-sqlite3. Calls are synchronous and short, and no frame waits for them.
  *
- * A read or write that fails while the agent runs (disk full, card removed) is reported and given up. It costs a
- * search or a row of statistics, not the service.
+ * A read or write that fails while the agent runs (disk full, card removed) is reported and given up. It
+ * costs a search or a row of statistics, not the service.
  *
- * The journal is WAL with `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Callers write
- * few measurements, to spare SD cards.
+ * The journal is WAL with `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Callers
+ * write few measurements, to spare SD cards.
  */
 
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
@@ -194,7 +194,10 @@ export class Store {
     return rows ?? [];
   }
 
-  /** Replaces all costs of a device. @throws {Error} if they can't be kept, since measuring them took a minute. */
+  /**
+   * Replaces all costs of a device.
+   * @throws {Error} if they can't be kept, since measuring them took a minute.
+   */
   saveCosts(device: string, costs: readonly StoredCosts[]): void {
     const saved = this.#try('save costs', (database) => {
       const insert = database.prepare(

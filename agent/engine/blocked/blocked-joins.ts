@@ -1,10 +1,10 @@
 /**
  * Rewrites a saved model so that streams join their rows in the order of blocked convolutions.
  *
- * ONNX Runtime runs convolutions in blocked order (NCHWc: blocks of eight or sixteen channels, channels of a block
- * innermost). It has no Concat and Slice of rows in that order. So it reorders each map to plain order before a
- * join, and to blocked order again after it. For operators that only move rows a blocked map of [1, C, H, W] is a
- * plain map of [1, C/b, H, W*b]. Therefore the reorders can be replaced:
+ * ONNX Runtime runs convolutions in blocked order (NCHWc: blocks of eight or sixteen channels, channels of a
+ * block innermost). It has no Concat and Slice of rows in that order. So it reorders each map to plain order
+ * before a join, and to blocked order again after it. For operators that only move rows a blocked map of [1,
+ * C, H, W] is a plain map of [1, C/b, H, W*b]. Therefore the reorders can be replaced:
  *
  *     ReorderOutput -> Concat -> Slice, ReorderInput -> Conv
  *     Reshape       -> Concat -> Slice, Reshape      -> Conv
@@ -12,8 +12,8 @@
  * A Reshape copies nothing. The carried rows of a stream are in blocked order then, and the shapes of the
  * session's inputs say so.
  *
- * A join stays as it is if its channels don't fill whole blocks, if another node reads the carried rows, or if a
- * node reads the joined rows in plain order.
+ * A join stays as it is in three cases: its channels don't fill whole blocks, another node reads the carried
+ * rows, or a node reads the joined rows in plain order.
  */
 
 import type { Graph, Node, Tensor } from '../../../shared/graph/index.js';

@@ -1,11 +1,12 @@
 /**
  * Keeps weights mapped at the levels where convolutions run in blocked layout.
  *
- * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A model
- * that was saved once at that level runs the same kernels on the same numbers, and has its weights mapped. So each
- * segment is saved once for each machine. A separate executor saves it, so that the memory this takes (about twice
- * the weights) is free again before the program is loaded. Where a segment can't be saved (no room, no permission,
- * weights inside the model), its session is made without, and its weights are copied to the heap.
+ * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A
+ * model that was saved once at that level runs the same kernels on the same numbers, and has its weights
+ * mapped. So each segment is saved once for each machine. A separate executor saves it, so that the memory
+ * this takes (about twice the weights) is free again before the program is loaded. A segment can't be saved
+ * without room or permission, or if its weights are inside the model. Then its weights are copied to the
+ * heap.
  *
  * The saved weights take as much disk again as those of the model; `optimized-store.ts` sets the limits.
  */
@@ -53,7 +54,10 @@ export class ModelOptimizer {
     this.#options = options;
   }
 
-  /** The program with an optimised model for each session that has one or can get one. @throws if the signal aborts. */
+  /**
+   * The program with an optimised model for each session that has one or can get one.
+   * @throws if the signal aborts.
+   */
   async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
     const machine = this.#options.machine ?? readMachine();
     if (!isBlocked(program.settings.level) || machine === undefined) return program;

@@ -30,10 +30,11 @@ export interface OptimizedKey {
 }
 
 /**
- * The key of a segment's model; undefined if no convolution has external weights, since nothing is copied then.
+ * The key of a segment's model; undefined if no convolution has external weights, since nothing is copied
+ * then.
  *
- * The weights enter the key by file, size, time and inode. Reading them all at each load would take seconds from
- * an SD card. Stored models are replaced by renaming and never written in place, so that a change shows.
+ * The weights enter the key by file, size, time and inode. Reading them all at each load would take seconds
+ * from an SD card. Stored models are replaced by renaming and never written in place, so that a change shows.
  */
 export async function keyOf(source: ModelSource, machine: string): Promise<OptimizedKey | undefined> {
   const weights = externalWeights(parseOnnx(source.model));

@@ -1,5 +1,6 @@
 /**
- * The optimised models of one stored model, in `<model folder>/optimized/<key>/`. They are removed with the model.
+ * The optimised models of one stored model, in `<model folder>/optimized/<key>/`. They are removed with the
+ * model.
  *
  * Of two processes that make the same entry the second drops its own and uses the first one's.
  */

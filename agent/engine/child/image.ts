@@ -1,9 +1,9 @@
 /**
  * Decodes images and brings them to the network's input size. The only file that touches sharp (libvips).
  *
- * It runs in the executor process, because encoded images come from cameras and strangers. The header is checked
- * before anything is decoded, and decoding is streamed into the resize. So memory is bounded whatever the file
- * claims.
+ * It runs in the executor process, because encoded images come from cameras and strangers. The header is
+ * checked before anything is decoded, and decoding is streamed into the resize. So memory is bounded whatever
+ * the file claims.
  */
 import type { Sharp } from 'sharp';
 import sharp from 'sharp';
@@ -117,7 +117,10 @@ interface RawImage extends Size {
   readonly channels: 1 | 3;
 }
 
-/** Ratio of pixels given to pixels shown above which an image is shrunk first. 1080p for 608x608 (5.6) is below it. */
+/**
+ * Ratio of pixels given to pixels shown above which an image is shrunk first. 1080p for 608x608 (5.6) is
+ * below it.
+ */
 const LARGE_AREA = 6;
 
 interface Shrink {
@@ -127,8 +130,8 @@ interface Shrink {
 }
 
 /**
- * Decodes an image. A large one is shrunk by whole factors while it is decoded, a strip at a time. Sampling needs
- * all its pixels at once, which may be more than any budget.
+ * Decodes an image. A large one is shrunk by whole factors while it is decoded, a strip at a time. Sampling
+ * needs all its pixels at once, which may be more than any budget.
  */
 async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink): Promise<RawImage> {
   const factorOf = (length: number, target: number) => Math.max(1, Math.floor(length / target));
@@ -143,10 +146,12 @@ async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink):
 /**
  * Samples the image so that its corner pixels become the corner pixels of the result, as Darknet does.
  *
- * The interpolator is libvips' vsqbs, a quadratic B-spline whose smoothing keeps point sampling from aliasing.
- * Measured on the four photographs with known detections, as largest error of a confidence / highest confidence of
- * an unexpected detection, at threshold 0.4: vsqbs 0.033 / 0.33, bilinear 0.013 / 0.41. With sharp's own
- * antialiased resize: cubic 0.097 / 0.36, linear 0.110 / 0.30, lanczos3 0.088 / 0.41.
+ * The interpolator is libvips' vsqbs, a quadratic B-spline whose smoothing keeps point sampling from
+ * aliasing. It was measured on the four photographs with known detections, at threshold 0.4. The figures are
+ * the largest error of a confidence / the highest confidence of an unexpected detection:
+ *
+ * - vsqbs 0.033 / 0.33, bilinear 0.013 / 0.41
+ * - sharp's own antialiased resize: cubic 0.097 / 0.36, linear 0.110 / 0.30, lanczos3 0.088 / 0.41
  */
 async function sampleImage(image: RawImage, { width, height }: Size): Promise<RawImage> {
   const [left, top, right, bottom] = [BORDER, BORDER, BORDER, BORDER];

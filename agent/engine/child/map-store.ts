@@ -62,8 +62,8 @@ export class TensorMap implements TileSource {
   }
 
   /**
-   * Calls back with each part of a region that is contiguous in memory. Whole rows come together, up to the end
-   * of a ring. `start` is the index of the part's first element, `at` its first row within the region.
+   * Calls back with each part of a region that is contiguous in memory. Whole rows come together, up to the
+   * end of a ring. `start` is the index of the part's first element, `at` its first row within the region.
    */
   #eachRun(
     { rowFrom, rowTo, colFrom, colTo }: Region,

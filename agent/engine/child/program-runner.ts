@@ -2,9 +2,10 @@
  * Runs a program, segment after segment and step after step. Each step reads tiles of the maps before it and
  * writes tiles of the maps after it. All decisions were made by `compile.ts`.
  *
- * Memory: the buffers and output maps of a segment stand while it runs and serve all its steps. A map stands until
- * its last reader has run. Outputs of a run are fresh V8 buffers and are copied to their maps. A buffer is released
- * as soon as it isn't needed: the collector would come late, and calling it costs a tenth of the time.
+ * Memory: the buffers and output maps of a segment stand while it runs and serve all its steps. A map stands
+ * until its last reader has run. Outputs of a run are fresh V8 buffers and are copied to their maps. A buffer
+ * is released as soon as it isn't needed: the collector would come late, and calling it costs a tenth of the
+ * time.
  */
 import { setImmediate } from 'node:timers/promises';
 import { elementAt, present } from '../../../shared/graph/lookup.js';
@@ -191,7 +192,10 @@ export class ProgramRunner {
   }
 }
 
-/** A session of the optimised model. If its files were removed since it was found, the model itself takes its place. */
+/**
+ * A session of the optimised model. If its files were removed since it was found, the model itself takes its
+ * place.
+ */
 async function createSession(
   { model, optimized }: SessionProgram,
   { program, repeats }: { readonly program: Program; readonly repeats: boolean },

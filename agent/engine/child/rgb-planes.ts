@@ -1,8 +1,9 @@
 /**
  * Turns interleaved RGB bytes into planes of floats, by tables of 256 values.
  *
- * Four pixels are three words of four bytes. A loop over words takes 1.0 ms for 608x608, a loop over bytes 2.6 ms
- * (V8 11.3, x86-64). The inner loops use assertions, since checked reads would cost more than the conversion.
+ * Four pixels are three words of four bytes. A loop over words takes 1.0 ms for 608x608, a loop over bytes
+ * 2.6 ms (V8 11.3, x86-64). The inner loops use assertions, since checked reads would cost more than the
+ * conversion.
  */
 
 import { elementAt } from '../../../shared/graph/lookup.js';

@@ -1,6 +1,6 @@
 /**
- * Keeps the rows of a stream between its steps. For each operand the rows that the next step needs again are
- * copied from the session's outputs to buffers that stand as long as the segment runs.
+ * Keeps the rows of a stream between its steps. Rows that the next step needs again are copied from the
+ * session's outputs to buffers. The buffers stand as long as the segment runs.
  */
 import type { Phase } from '../../../shared/tile/index.js';
 import type { CarrySpec } from '../wire/protocol.js';
@@ -10,7 +10,10 @@ import type { Session, TensorData } from './onnx-runtime.js';
 export class StreamState {
   readonly #carries: readonly CarryState[];
 
-  /** @param session whose inputs may have rows in blocked order: fewer channels of more columns (`blocked-joins.ts`). */
+  /**
+   * @param session whose inputs may have rows in blocked order: fewer channels of more columns
+   * (`blocked-joins.ts`).
+   */
   constructor(specs: readonly CarrySpec[], session: Session) {
     this.#carries = specs.map((spec) => {
       const input = spec.carry?.name ?? spec.tail?.name;

@@ -1,8 +1,9 @@
 /**
  * Compiles a plan to the program that the executor runs.
  *
- * It numbers the maps that cross cuts, writes each segment as an ONNX model whose weights stay in the stored
- * model's data file, and turns tiles into regions to read and to write.
+ * 1. Number the maps that cross cuts.
+ * 2. Write each segment as an ONNX model, whose weights stay in the stored model's data file.
+ * 3. Turn tiles into regions to read and to write.
  */
 
 import type { Graph } from '../../../shared/graph/index.js';

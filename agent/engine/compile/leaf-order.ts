@@ -1,10 +1,10 @@
 /**
  * Orders the nodes of a model file so that ONNX Runtime runs them in an order that needs little memory.
  *
- * ONNX Runtime searches backwards from the leaves, the nodes whose outputs no node reads. It begins at the last
- * leaf of the file. The rows that a stream keeps are leaves, and so is its last node. Left as they stand, the
- * whole network runs before the first kept rows are cut out, and each map waits until then. That takes a third
- * more memory in each step of a stream.
+ * ONNX Runtime searches backwards from the leaves, the nodes whose outputs no node reads. It begins at the
+ * last leaf of the file. The rows that a stream keeps are leaves, and so is its last node. Left as they
+ * stand, the whole network runs before the first kept rows are cut out, and each map waits until then. That
+ * takes a third more memory in each step of a stream.
  *
  * Not guaranteed: between leaves ONNX Runtime chooses the order itself.
  * Source: onnxruntime/core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
@@ -22,9 +22,9 @@ export function runLeavesInOrder(graph: Graph): Graph {
 }
 
 /**
- * Adds a Shape node that reads each output, so that the output's own node is no leaf. ONNX Runtime may fuse that
- * node with others and append it to the end of the file, where as a leaf it would run first. The Shape is never
- * fetched and costs microseconds.
+ * Adds a Shape node that reads each output, so that the output's own node is no leaf. ONNX Runtime may fuse
+ * that node with others and append it to the end of the file, where as a leaf it would run first. The Shape
+ * is never fetched and costs microseconds.
  */
 export function addOutputReaders(graph: Graph, outputs: readonly number[]): Graph {
   const list = new TensorList(graph);

@@ -20,7 +20,8 @@ export function readRegion({ rows, cols }: Tile, tensor: number): Region | null 
 }
 
 /**
- * The part of an output's rows `made` that a tile owns, in coordinates of these rows, and its place in the map.
+ * The part of an output's rows `made` that a tile owns, in coordinates of these rows, and its place in the
+ * map.
  *
  * @returns `skip` if the tile owns none of the rows; undefined if the output has no rows and columns and is
  * written whole.

@@ -1,9 +1,10 @@
 /**
  * Measures the costs of work on this device.
  *
- * 1. Each probe runs by each of its plans, with each number of threads, with both kinds of kernels if there are two,
- *    and with memory trimmed and retained.
- * 2. For each kind of kernels and number of threads, costs are fitted to the runs (shared/predict/fit-costs.ts).
+ * 1. Each probe runs by each of its plans, in all ways to run: each number of threads, each kind of kernels,
+ *    memory trimmed and retained.
+ * 2. For each kind of kernels and number of threads, costs are fitted to the runs
+ *    (shared/predict/fit-costs.ts).
  */
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -47,7 +48,10 @@ export interface Calibration {
   readonly idleBytes: number;
 }
 
-/** Runs to warm up, runs timed, and index of the run taken: the second fastest, since other processes only slow runs down. */
+/**
+ * Runs to warm up, runs timed, and index of the run taken: the second fastest, since other processes only
+ * slow runs down.
+ */
 const RUNS = { warm: 2, timed: 5, taken: 1 } as const;
 
 interface Sample {

@@ -1,9 +1,9 @@
 /**
- * The probes that calibration runs: small networks built from pieces of known ones, each with several plans. Each
- * kind of work takes a large part of the time in some of them.
+ * The probes that calibration runs: small networks built from pieces of known ones, each with several plans.
+ * Each kind of work takes a large part of the time in some of them.
  *
- * An untiled probe takes milliseconds on a fast machine and a fraction of a second on a small board. Its weights are
- * noise, since time doesn't depend on them.
+ * An untiled probe takes milliseconds on a fast machine and a fraction of a second on a small board. Its
+ * weights are noise, since time doesn't depend on them.
  */
 import { mulberry32 } from '../../../shared/darknet/index.js';
 import type { Feature, Graph } from '../../../shared/graph/index.js';

@@ -1,14 +1,15 @@
 /**
  * The rights to read and publish at the embedded broker. The agent may do everything. For every other client:
  *
- * - It may not read another client's answers, which lie two levels or more below `<base>/clients` (docs/protocol.md,
- *   section 3). A filter is refused if any topic `<base>/clients/<another client>/...` could match it. So `#`,
- *   `<base>/#` and `<base>/+/+/answers` are refused. `<base>/+/health` is too short to match an answer. A filter that
- *   names a node or the client itself can't match answers of others.
- * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the secrecy of
- *   its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes doesn't share anyway.
- * - It may publish inference requests to any node below the base (section 2), and nothing else. A request may not be
- *   retained, since it would run again at each start of the node.
+ * - It may not read another client's answers, which lie two levels or more below `<base>/clients`
+ *   (docs/protocol.md, section 3). A filter is refused if any topic `<base>/clients/<another client>/...`
+ *   could match it. So `#`, `<base>/#` and `<base>/+/+/answers` are refused. `<base>/+/health` is too short
+ *   to match an answer. A filter that names a node or the client itself can't match answers of others.
+ * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the
+ *   secrecy of its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes
+ *   doesn't share anyway.
+ * - It may publish inference requests to any node below the base (section 2), and nothing else. A request may
+ *   not be retained, since it would run again at each start of the node.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import { isTopicLevel } from '../../../shared/wire/index.js';

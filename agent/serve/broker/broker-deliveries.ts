@@ -1,10 +1,12 @@
 /**
- * Bounds the messages and bytes that the embedded broker is delivering. A message counts from its publication until
- * each subscriber's socket has taken it. All messages pass the emitter inside aedes, which is wrapped here.
+ * Bounds the messages and bytes that the embedded broker is delivering. A message counts from its publication
+ * until each subscriber's socket has taken it. All messages pass the emitter inside aedes, which is wrapped
+ * here.
  *
- * Without the bound a few subscribers that don't read end the process. mqemitter holds back all messages once 100
- * deliveries hang, in a list without a limit, and drains it by recursion, which overflows the stack. With the bound
- * that list isn't needed, and the emitter's own `concurrency` must be 0.
+ * Without the bound a few subscribers that don't read would end the process. The emitter (mqemitter) holds
+ * back all messages in a list without a limit once 100 deliveries hang. It drains the list by recursion,
+ * which overflows the stack. With the bound that list isn't needed, and the emitter's own `concurrency` must
+ * be 0.
  */
 
 export interface Message {
@@ -54,7 +56,10 @@ class Deliveries {
     else this.#emitOfClient(message, done);
   }
 
-  /** Publishes a message of the agent. It never waits: a reader that has stopped must not delay messages to others. */
+  /**
+   * Publishes a message of the agent. It never waits: a reader that has stopped must not delay messages to
+   * others.
+   */
   #emitOfAgent(message: Message, done: Done): void {
     const fault = this.#findFault(message, 2);
     if (fault === undefined) this.#deliver(message, () => undefined);
@@ -62,7 +67,10 @@ class Deliveries {
     setImmediate(done);
   }
 
-  /** Publishes a message of a client. The client's next one is read after this one; an error makes aedes cut it off. */
+  /**
+   * Publishes a message of a client. The client's next one is read after this one; an error makes aedes cut
+   * it off.
+   */
   #emitOfClient(message: Message, done: Done): void {
     const fault = this.#findFault(message, 1);
     if (fault === undefined) this.#deliver(message, done);
@@ -90,9 +98,9 @@ class Deliveries {
 }
 
 /**
- * Whether a message is news of clients from aedes to other brokers. There are none, and no client may read the news.
- * A client that subscribes again and again could fill the queue with them. The heartbeat, once a minute, must stay:
- * without it aedes takes itself for dead and publishes the wills of connected clients.
+ * Whether a message is news of clients from aedes to other brokers. There are none, and no client may read
+ * the news. A client that subscribes again and again could fill the queue with them. The heartbeat, once a
+ * minute, must stay: without it aedes takes itself for dead and publishes the wills of connected clients.
  */
 function isNews(topic: string): boolean {
   return topic.startsWith('$SYS/') && !topic.endsWith('/heartbeat');

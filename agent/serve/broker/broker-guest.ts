@@ -32,8 +32,9 @@ export class Guest {
   }
 
   /**
-   * Counts bytes that aedes will write. aedes writes a turn later, so that many messages at once would all find the
-   * socket empty: thousands of SUBSCRIBE in one chunk, each answered with the retained messages.
+   * Counts bytes that will be written. The broker writes a turn later, so that many messages at once would
+   * all find the socket empty. One chunk may hold thousands of SUBSCRIBE, each answered with the retained
+   * messages.
    */
   promise(bytes: number): void {
     this.#promisedBytes += bytes;

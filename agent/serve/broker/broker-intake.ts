@@ -2,9 +2,10 @@
  * Bounds the unfinished packets of the embedded broker's clients, in addition to the limit of each packet
  * (packet-limit.ts):
  *
- * - Only a PUBLISH of a client that is logged in may be large. A SUBSCRIBE of 32 MB would be millions of filters.
- * - All clients together have a limit of unfinished bytes. Past it the client with the most is cut off, so that
- *   clients that never end large packets can't keep out the others.
+ * - Only a PUBLISH of a client that is logged in may be large. A SUBSCRIBE of 32 MB would be millions of
+ *   filters.
+ * - All clients together have a limit of unfinished bytes. Past it the client with the most is cut off, so
+ *   that clients that never end large packets can't keep out the others.
  */
 import type { Readable } from 'node:stream';
 import { elementAt } from '../../../shared/graph/index.js';

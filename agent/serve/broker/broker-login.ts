@@ -1,6 +1,6 @@
 /**
- * Judges a client of the embedded broker by its CONNECT. The agent logs in with a password that is made at each start
- * and never leaves the process. A client id wouldn't prove anything, since any client can send it.
+ * Judges a client of the embedded broker by its CONNECT. The agent logs in with a password that is made at
+ * each start and never leaves the process. A client id wouldn't prove anything, since any client can send it.
  */
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
@@ -23,7 +23,10 @@ export interface Introduction {
 
 export interface DoorRules {
   readonly base: string;
-  /** Client id of the agent once it is connected. Other clients may not use it, since MQTT would disconnect the agent. */
+  /**
+   * Client id of the agent once it is connected. Other clients may not use it, since MQTT would disconnect
+   * the agent.
+   */
   readonly agentId?: string | undefined;
   /** Login of all other clients. Without it any client may connect. */
   readonly credentials?: Login | undefined;

@@ -1,10 +1,11 @@
 /**
- * An MQTT 3.1.1 broker inside the agent, so that a node needs no other broker. The only file that touches aedes.
- * By default it listens on the loopback interface.
+ * An MQTT 3.1.1 broker inside the agent, so that a node needs no other broker. The only file that touches
+ * aedes. By default it listens on the loopback interface.
  *
- * Clients are treated as hostile. broker-access.ts and broker-login.ts decide on their rights. packet-limit.ts,
- * broker-intake.ts and broker-deliveries.ts bound the memory that they can take. Sessions aren't kept: a client that
- * asks for one (`clean: false`) gets a clean one, since messages would pile up while it is away.
+ * Clients are treated as hostile. broker-access.ts and broker-login.ts decide on their rights.
+ * packet-limit.ts, broker-intake.ts and broker-deliveries.ts bound the memory that they can take. Sessions
+ * aren't kept: a client that asks for one (`clean: false`) gets a clean one, since messages would pile up
+ * while it is away.
  */
 import type { EventEmitter } from 'node:events';
 import { once } from 'node:events';
@@ -86,7 +87,10 @@ export class EmbeddedBroker {
     this.#options = options;
   }
 
-  /** @returns URL and login of the agent itself. @throws {RangeError} if the broker can't listen at its address. */
+  /**
+   * @returns URL and login of the agent itself.
+   * @throws {RangeError} if the broker can't listen at its address.
+   */
   async start(): Promise<AgentAccess> {
     this.#agent = createAgentLogin();
     const broker = await this.#createBroker();
@@ -160,7 +164,10 @@ export class EmbeddedBroker {
       store(client, { ...packet, payload: Buffer.alloc(0) });
   }
 
-  /** Takes a connection. aedes comes first: it listens for 'readable', so that the limits' 'data' doesn't start the flow. */
+  /**
+   * Takes a connection. aedes comes first: it listens for 'readable', so that the limits' 'data' doesn't
+   * start the flow.
+   */
   #take(socket: Socket, broker: Aedes): void {
     const { maxPacketBytes = MAX_PACKET_BYTES, onRefused = () => undefined } = this.#options;
     const guest = new Guest(socket, onRefused);
@@ -240,8 +247,8 @@ export class EmbeddedBroker {
   }
 
   /**
-   * Reports an error of a client. Connections that the other side ended (an error with a code, or after the close)
-   * aren't reported. Neither is the refusal of MQTT 5, after which clients come again with 3.1.1.
+   * Reports an error of a client. Connections that the other side ended (an error with a code, or after the
+   * close) aren't reported. Neither is the refusal of MQTT 5, after which clients come again with 3.1.1.
    */
   #reportError(client: Client, error: Error & { errorCode?: number; code?: string }): void {
     if (client.closed || error.code !== undefined || error.errorCode === PROTOCOL_REFUSED) return;

@@ -1,16 +1,17 @@
 /**
- * Bounds the packets of one MQTT client. The broker collects a packet in memory until it is whole. MQTT allows 256 MB,
- * and aedes has no limit of its own (moscajs/aedes#831).
+ * Bounds the packets of one MQTT client. The broker collects a packet in memory until it is whole. MQTT
+ * allows 256 MB, and aedes has no limit of its own (moscajs/aedes#831).
  *
- * Only fixed headers are read (MQTT 3.1.1, section 2.2). A header has a byte of type and flags, then the length of
- * the rest in one to four bytes: seven bits each, lowest first, with the top bit set if another byte follows. Bodies
- * are skipped, so that a chunk costs time by its packets, not its bytes. The broker checks the content of packets.
+ * Only fixed headers are read (MQTT 3.1.1, section 2.2). A header has a byte of type and flags, then the
+ * length of the rest in one to four bytes. Each has seven bits, lowest first; its top bit is set if another
+ * byte follows. Bodies are skipped, so that a chunk costs time by its packets, not its bytes. The broker
+ * checks the content of packets.
  */
 import type { Readable } from 'node:stream';
 
 /**
- * Largest packet in bytes. It is well above the agent's own default limit, so that most requests that are too large
- * still get an answer. Past this limit the connection is closed, since MQTT 3.1.1 has no other refusal.
+ * Largest packet in bytes. It is well above the agent's own default limit, so that most requests that are too
+ * large still get an answer. Past this limit the connection is closed, since MQTT 3.1.1 has no other refusal.
  */
 export const MAX_PACKET_BYTES = 32 * 2 ** 20;
 
@@ -32,7 +33,10 @@ export class PacketLimit {
     this.#maxPacketBytes = maxPacketBytes;
   }
 
-  /** @returns the reason why the client must be cut off, with the chunk that ends the bad header. No later byte is read. */
+  /**
+   * @returns the reason why the client must be cut off, with the chunk that ends the bad header. No later
+   * byte is read.
+   */
   read(chunk: Uint8Array): string | undefined {
     let at = 0;
     while (at < chunk.length) {
@@ -77,8 +81,9 @@ export interface PacketLimitOptions {
 /**
  * Destroys a stream at a packet that is too large, after the chunk in which the packet starts.
  *
- * The 'data' listener doesn't change the pace of the stream's reader. aedes reads with a 'readable' listener. While
- * there is one, 'data' comes from within read() and doesn't make the stream flow (Node's "Event: 'readable'").
+ * The 'data' listener doesn't change the pace of the stream's reader. aedes reads with a 'readable' listener.
+ * While there is one, 'data' comes from within read() and doesn't make the stream flow (Node's "Event:
+ * 'readable'").
  */
 export function limitPackets(stream: Readable, { maxPacketBytes, onRefused }: PacketLimitOptions): void {
   const limit = new PacketLimit(maxPacketBytes);

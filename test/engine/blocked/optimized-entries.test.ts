@@ -1,4 +1,4 @@
-/** What is kept of optimised models on disk: never half a one, never a broken one, never too many. */
+/** Optimised models on disk: none is half written, none is broken, and there are never too many. */
 import assert from 'node:assert/strict';
 import {
   copyFileSync,
@@ -21,7 +21,7 @@ import { temporaryFolder } from '../../fixtures.js';
 
 const DATA = new Uint8Array(10_000).fill(7);
 
-/** What may happen to an entry; each must be noticed. */
+/** Damages of an entry, each of which must be noticed. */
 const DAMAGES: Readonly<Record<string, (folder: string) => void>> = {
   'data is truncated': (folder) => truncateSync(join(folder, 'model.onnx.data'), 5000),
   'data has other bytes': (folder) =>
@@ -119,7 +119,7 @@ test('OptimizedStore removes other machines’ entries, and what crashes left', 
   assert.deepEqual(readdirSync(folder).sort(), ['.draft-new', 'broken-now', 'mine']);
 });
 
-/** @param hours since it was used. */
+/** @param hours since the last use. */
 function setUsed(path: string, hours: number): void {
   const seconds = Date.now() / 1000 - hours * 3600;
   utimesSync(path, seconds, seconds);

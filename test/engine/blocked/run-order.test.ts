@@ -1,4 +1,4 @@
-/** In which order ONNX Runtime runs a stream's nodes, and what its rows are joined in. */
+/** The order in which ONNX Runtime runs a stream's nodes, and the order of channels in which rows are joined. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ interface Saved {
   readonly level: Level;
 }
 
-/** By ONNX Runtime's profile of one step. */
+/** Operators in the order in which they ran, by ONNX Runtime's profile of one step. */
 async function opsAsRun(
   context: TestContext,
   { session, model, folder, level }: Saved,
@@ -76,7 +76,7 @@ interface ProfileEvent {
 
 type Feed = readonly [string, Tensor];
 
-/** Rows of a middle step. */
+/** Inputs with the carried rows of a middle step. */
 function feedsOf(
   { channels, cols, carry, tail }: CarrySpec,
   channelsOf: (name: string) => string | number | undefined,

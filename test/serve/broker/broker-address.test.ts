@@ -1,4 +1,4 @@
-/** The embedded broker's own address, and what is said where it can't be had. */
+/** The embedded broker's own address, and the errors if it can't listen there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainListenError, localUrl } from '../../../agent/serve/broker/broker-address.js';
