@@ -75,10 +75,12 @@ function compareValues(
 function checkReference(name: string, references: readonly number[]): void {
   const odd = references.findIndex((value) => !Number.isFinite(value));
   if (odd >= 0)
-    throw new RangeError(`Cannot verify output "${name}": untiled element ${odd} is ${references[odd]}`);
+    throw new RangeError(
+      `Cannot verify output "${name}": element ${odd} of the untiled output is ${references[odd]}, expected a finite number`,
+    );
   if (references.length > 1 && references.every((value) => value === references[0])) {
     throw new RangeError(
-      `Cannot verify output "${name}": the reference is constant (${references[0]}) and shows nothing`,
+      `Cannot verify output "${name}": the untiled output is constant (${references[0]}), so that it can't show a difference`,
     );
   }
 }

@@ -24,7 +24,10 @@ function findTwins(root: unknown, key: 'models' | 'cameras'): readonly Problem[]
     if (typeof name !== 'string' || first === at) return [];
     const path = [key, at, 'name'];
     return [
-      { path, message: `cannot be ${showValue(name, path)} again, expected another than ${key}.${first}` },
+      {
+        path,
+        message: `cannot be ${showValue(name, path)} again, expected a name other than that of ${key}.${first}`,
+      },
     ];
   });
 }
@@ -35,7 +38,7 @@ function findLost(root: unknown): readonly Problem[] {
   const models = [...new Set(names)];
   const expected =
     models.length === 0
-      ? 'a model of models, which has none'
+      ? 'a model listed in models, which is empty'
       : `one of ${models.map((name) => showValue(name, ['models'])).join(', ')}`;
   return valuesOf(root, 'cameras', 'model').flatMap((model, at) => {
     if (typeof model !== 'string' || models.includes(model)) return [];

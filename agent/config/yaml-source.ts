@@ -64,7 +64,7 @@ function readValues(document: Document.Parsed, file: string): unknown {
     return document.toJS();
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    throw new SyntaxError(`Cannot parse ${file}: its aliases (*name) repeat too much`);
+    throw new SyntaxError(`Cannot parse ${file}: its aliases (*name) expand to too many values`);
   }
 }
 

@@ -9,6 +9,7 @@
  * An old folder whose successor never came is put back then. Two writers of one name don't wait for each
  * other.
  */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -55,9 +56,10 @@ export class DurableFolders {
 
   /** Removes a folder, or a file in its place. Nothing happens if there is none. */
   async remove(name: string): Promise<void> {
-    const trash = await mkdtemp(join(this.#parent, '.remove-'));
-    await rename(join(this.#parent, name), join(trash, name)).catch(tolerate('ENOENT'));
-    await rm(trash, { recursive: true });
+    // A rename needs no space, so that room can be made on a full disk.
+    const trash = join(this.#parent, `.remove-${randomUUID()}`);
+    await rename(join(this.#parent, name), trash).catch(tolerate('ENOENT'));
+    await rm(trash, { recursive: true, force: true });
   }
 
   /** Removes a folder that nothing has changed for so long that no process can be writing it. */

@@ -88,7 +88,7 @@ function checkLabels(decoder: Decoder, labels: readonly string[]): void {
   const classes = Math.max(...decoder.heads.map((head) => head.classes));
   if (labels.length !== classes) {
     throw new RangeError(
-      `Cannot use labels: ${labels.length} of them, expected ${classes}, one for each class`,
+      `Cannot use labels: the file has ${labels.length}, expected ${classes}, one for each class`,
     );
   }
 }
