@@ -1,8 +1,8 @@
 /** Lets contestants take turns, and sums their turns up. */
 import type { CommandContext } from '../agent/cli/context.js';
-import { median } from '../agent/cli/print.js';
 import { verifyOutputs } from '../agent/cli/verify-outputs.js';
 import type { OutputTensor } from '../agent/engine/wire/protocol.js';
+import { median } from '../shared/predict/index.js';
 import type { Contestant } from './contestant.js';
 import type { Row } from './latency-memory-report.js';
 import type { CheckedTurn } from './latency-memory-turn.js';

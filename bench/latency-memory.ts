@@ -24,7 +24,7 @@ import { Command } from 'commander';
 import { drawChart } from '../agent/cli/chart.js';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { collect, parseBytes, parseCount, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
+import { collect, parseCount, parseMemory, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
 import { printLine } from '../agent/cli/print.js';
 import { compete } from './latency-memory-compete.js';
 import type { Result } from './latency-memory-report.js';
@@ -60,7 +60,7 @@ function readFlags(): Flags {
     .option(
       '--budgets <sizes>',
       'of the searches, by commas',
-      listOf(parseBytes),
+      listOf(parseMemory),
       [64, 32, 16].map((mega) => mega * 2 ** 20),
     )
     .option('--plan <notation>', 'in place of the plans by hand', (text, all?: readonly string[]) =>

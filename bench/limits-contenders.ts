@@ -1,8 +1,8 @@
 /** Who takes part in bench/limits. */
 
 import type { CommandContext } from '../agent/cli/context.js';
-import { median } from '../agent/cli/print.js';
 import { planNetwork, STRATEGIES } from '../agent/planning/plan-network.js';
+import { median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';
 import type { Contestant, Party } from './contestant.js';

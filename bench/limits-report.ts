@@ -1,7 +1,8 @@
 /** What bench/limits says: a table by limit, and a plot. */
 
 import type { Panel, Point, Tick } from '../agent/cli/chart.js';
-import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
+import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
+import { median } from '../shared/predict/index.js';
 import type { Party } from './contestant.js';
 import type { LimitedTurn } from './limits-turn.js';
 

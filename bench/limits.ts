@@ -23,7 +23,7 @@ import { Command } from 'commander';
 import { drawChart } from '../agent/cli/chart.js';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { collect, parseBytes, parseCount, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
+import { collect, parseCount, parseMemory, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
 import { formatBytes, printLine } from '../agent/cli/print.js';
 import { MemoryGroup } from './cgroup.js';
 import { ensureSwap } from './cgroup-swap.js';
@@ -52,7 +52,7 @@ interface Flags {
 
 function readFlags(): Flags {
   const parseLimits = (text: string) =>
-    text.split(',').map((part) => (part.trim() === 'none' ? undefined : parseBytes(part.trim())));
+    text.split(',').map((part) => (part.trim() === 'none' ? undefined : parseMemory(part.trim())));
   const limits = [undefined, ...[192, 128, 96, 64, 48, 40, 32, 24, 16].map((mega) => mega * MEGA)];
   return new Command('limits')
     .option('--network <name>', 'one of bench/networks', findNetwork, findNetwork('yolov2-0-15-608'))

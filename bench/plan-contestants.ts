@@ -2,7 +2,7 @@
 
 import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
-import { ExecutorClient } from '../agent/engine/executor-client.js';
+import { ExecutorClient, startExecutor } from '../agent/engine/executor-client.js';
 import type { OutputTensor, Program } from '../agent/engine/wire/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network } from '../agent/planning/open-model.js';
@@ -25,7 +25,7 @@ export function planContestant(network: Network, { party, plan }: PlanSetting): 
     const { folder, graph, input } = network;
     const compiled = compilePlan(graph, plan, { folder, input });
     // Weights are saved in the machine's order before the first turn, as they are in service.
-    const program = await new ModelOptimizer().optimize(compiled);
+    const program = await new ModelOptimizer({ startExecutor }).optimize(compiled);
     const executor = new ExecutorClient(malloc);
     await executor.start();
     return new ExecutorProcess(executor, { network, program });

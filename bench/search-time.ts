@@ -10,11 +10,12 @@
  */
 
 import { parseArgs } from 'node:util';
-import { formatTable, median, printLine } from '../agent/cli/print.js';
+import { formatTable, printLine } from '../agent/cli/print.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
 import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/darknet/index.js';
 import type { Graph } from '../shared/graph/index.js';
 import { externalizeConstants } from '../shared/graph/index.js';
+import { median } from '../shared/predict/index.js';
 import type { SearchOptions } from '../shared/search/index.js';
 import { BudgetError, buildPlan, optimalCandidates, searchPlan } from '../shared/search/index.js';
 import { mobileNetV2, resNet18 } from './networks-graphs.js';

@@ -16,12 +16,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { parseBytes, parseCount, parseThreads } from '../agent/cli/parse-options.js';
-import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/cli/print.js';
+import { parseCount, parseMemory, parseThreads } from '../agent/cli/parse-options.js';
+import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/plan-network.js';
-import { BUILT_IN_PROFILE } from '../shared/predict/index.js';
+import { BUILT_IN_PROFILE, median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';
 import { takeTurn } from './latency-memory-turn.js';
@@ -51,7 +51,7 @@ function readFlags(): Flags {
     .option(
       '--budgets <sizes>',
       'by commas',
-      (text: string) => text.split(',').map(parseBytes),
+      (text: string) => text.split(',').map(parseMemory),
       [48, 27, 22, 18].map((mega) => mega * MIB),
     )
     .option('--json <file>', 'write all figures')

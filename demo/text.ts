@@ -1,6 +1,7 @@
 /** The demo in words: the same state gives the same lines. */
 
-import { formatBytes, formatMs, formatTable, median } from '../agent/cli/print.js';
+import { formatBytes, formatMs, formatTable } from '../agent/cli/print.js';
+import { median } from '../shared/predict/index.js';
 import type { CameraReport, PredictedMemory } from '../shared/wire/index.js';
 import { DEMO_MODEL } from './demo-model.js';
 import type { DemoState, PlanRun } from './state.js';

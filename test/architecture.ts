@@ -35,19 +35,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'shared/predict',
       'agent/board',
       'agent/files',
+      'agent/engine/compile',
       'agent/engine/wire',
     ],
   },
   'agent/engine/child': {
-    imports: [
-      ...GEOMETRY,
+    imports: [...GEOMETRY, 'shared/predict', 'agent/engine/blocked', 'agent/engine/wire'],
+    // The process loads no more than it runs.
+    neverReaches: [
       'shared/onnx',
+      'shared/wire',
       'shared/predict',
-      'agent/engine/blocked',
-      'agent/engine/compile',
-      'agent/engine/wire',
+      'shared/search',
+      'agent/files',
+      'agent/board',
     ],
-    neverReaches: ['shared/onnx', 'shared/wire', 'shared/search', 'agent/engine/compile', 'agent/engine'],
   },
   'agent/engine': {
     imports: [
@@ -61,7 +63,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/engine/wire',
     ],
   },
-  'agent/models': { imports: ['shared/graph', 'shared/wire', ...FORMATS, 'agent/files', 'agent/engine'] },
+  'agent/models': {
+    imports: ['shared/graph', 'shared/wire', ...FORMATS, 'agent/files', 'agent/engine/wire'],
+  },
   'agent/decode': { imports: ['shared/graph', 'shared/darknet', 'agent/engine/wire', 'agent/models'] },
   'agent/config': { imports: ['shared/graph', 'shared/predict', 'shared/wire'] },
   'agent/store': { imports: ['shared/graph', 'shared/predict', 'shared/search'] },
@@ -114,7 +118,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['shared/wire', 'agent/engine/wire', 'agent/serve', 'agent/serve/mqtt'],
     neverReaches: ['agent/config', 'agent/store', 'agent/planning', 'agent/camera', 'agent/cli'],
   },
-  'agent/serve/broker': { imports: ['shared/wire'], neverReaches: ['agent/engine', 'agent/serve/mqtt'] },
+  'agent/serve/broker': {
+    imports: ['shared/graph', 'shared/wire'],
+    neverReaches: ['agent/engine', 'agent/serve/mqtt'],
+  },
   'agent/camera': {
     imports: ['shared/graph', 'agent/config', 'agent/engine/wire', 'agent/events', 'agent/serve'],
     neverReaches: ['agent/store', 'agent/planning', 'agent/serve/mqtt', 'agent/cli'],
@@ -135,6 +142,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...PLANS,
       'shared/wire',
       'agent',
+      'agent/board',
       'agent/config',
       'agent/decode',
       'agent/engine',

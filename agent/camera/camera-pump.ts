@@ -1,23 +1,25 @@
+/** Feeds a camera's frames to a model, one at a time, always the latest. */
+
 import type { ImageSource } from '../engine/wire/protocol.js';
 import type { Camera } from './camera.js';
 import type { FrameCounts } from './frame-slot.js';
 import { FrameSlot } from './frame-slot.js';
 
-/** What became of the frames of one camera. */
+/** Counts of one camera's frames by what became of them. */
 export interface PumpCounts extends FrameCounts {
   readonly processed: number;
-  /** Left out because the model doesn't fit into memory. */
+  /** Frames left out because the model doesn't fit into memory. */
   readonly skipped: number;
   readonly failed: number;
 }
 
 export interface PumpHandlers {
-  /** Runs one frame; false if it was left out. */
+  /** Runs one frame. @returns false if the frame was left out. */
   readonly process: (frame: ImageSource) => Promise<boolean>;
+  /** Called with what `process` threw. The pump goes on with the next frame. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Feeds a camera's frames to a model, one at a time, always the latest. */
 export class CameraPump {
   readonly camera: Camera;
   readonly #handlers: PumpHandlers;

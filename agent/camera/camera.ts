@@ -1,6 +1,8 @@
+/** The interface of cameras, and the clock that they share. */
+
 import type { ImageSource } from '../engine/wire/protocol.js';
 
-/** Where frames come from. `start` and `stop` own all effects; `stop` may be called again. */
+/** A source of frames. `start` and `stop` own all effects; `stop` may be called again. */
 export interface Camera {
   readonly name: string;
   /** Calls back with each frame, until `stop`. */
@@ -8,7 +10,7 @@ export interface Camera {
   stop(): void;
 }
 
-/** Calls a function at a steady rate that doesn't drift; calls that would be late are left out. */
+/** Calls a function at a steady rate that doesn't drift. Calls that would be late are left out. */
 export class FrameClock {
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -22,7 +24,7 @@ export class FrameClock {
     let tick = 0;
     const next = () => {
       const elapsed = performance.now() - startMs;
-      // Timers may fire a little early: never the same tick twice.
+      // A timer may fire a little early, which must not give the same tick twice.
       tick = Math.max(tick + 1, Math.ceil(elapsed / this.#intervalMs));
       this.#timer = setTimeout(
         () => {

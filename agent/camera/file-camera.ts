@@ -1,14 +1,18 @@
+/** A camera whose frames are image files, one after the other, over and over. */
+
+import { elementAt } from '../../shared/graph/index.js';
 import type { ImageSource } from '../engine/wire/protocol.js';
 import type { Camera } from './camera.js';
 import { FrameClock } from './camera.js';
 
 export interface FileOptions {
   readonly name: string;
+  /** Paths, at least one. */
   readonly files: readonly string[];
   readonly fps: number;
 }
 
-/** Images from files, one after the other, over and over. The executor opens them. */
+/** Gives the paths of the files. The executor opens them. */
 export class FileCamera implements Camera {
   readonly name: string;
   readonly #files: readonly string[];
@@ -23,9 +27,9 @@ export class FileCamera implements Camera {
 
   start(onFrame: (frame: ImageSource) => void): void {
     this.#clock.start(() => {
-      const path = this.#files[this.#next % this.#files.length];
+      const path = elementAt(this.#files, this.#next % this.#files.length);
       this.#next += 1;
-      if (path !== undefined) onFrame({ kind: 'file', path });
+      onFrame({ kind: 'file', path });
     });
   }
 

@@ -1,12 +1,11 @@
-/**
- * The one frame that waits for its inference; the latest wins. What becomes of each frame is counted:
- * captured = taken + replaced + (1 if one waits).
- */
+/** Holds the one frame that waits for its inference. A later frame replaces it. */
+
+/** Counts of frames. The law is captured = taken + replaced + (1 if one waits). */
 export interface FrameCounts {
   readonly captured: number;
-  /** Given to an inference. */
+  /** Frames given to an inference. */
   readonly taken: number;
-  /** Superseded by a later frame before its turn came. */
+  /** Frames replaced by a later one before their turn came. */
   readonly replaced: number;
 }
 

@@ -1,4 +1,4 @@
-/** A camera that needs no hardware: coloured shapes that move over a gradient. */
+/** A camera that needs no hardware. It draws coloured shapes that move over a gradient. */
 import type { ImageSource } from '../engine/wire/protocol.js';
 import type { Camera } from './camera.js';
 import { FrameClock } from './camera.js';
@@ -41,7 +41,7 @@ interface FrameSize {
   readonly height: number;
 }
 
-/** RGB bytes of the n-th frame: the same for the same n. */
+/** RGB bytes of a frame by its number. The same number gives the same bytes. */
 export function drawFrame(frame: number, { width, height }: FrameSize): Uint8Array {
   const bytes = new Uint8Array(width * height * 3);
   const box = { left: sweep(frame * 7, width * 0.7), top: height * 0.2, side: height * 0.3 };
@@ -59,7 +59,7 @@ export function drawFrame(frame: number, { width, height }: FrameSize): Uint8Arr
   return bytes;
 }
 
-/** Back and forth between 0 and `length`. */
+/** A position that goes back and forth between 0 and `length`. */
 function sweep(position: number, length: number): number {
   const phase = position % (2 * length);
   return phase < length ? phase : 2 * length - phase;

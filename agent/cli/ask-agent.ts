@@ -1,4 +1,8 @@
-/** What `infer` and `status` share: where the agent is, and waiting for what it says over MQTT. */
+/**
+ * The part that `infer` and `status` share: options that say where the agent is, and an exchange with it over
+ * MQTT.
+ */
+
 import type { Command } from 'commander';
 import type { LinkMessage } from '../serve/mqtt/mqtt-link.js';
 import { MqttLink } from '../serve/mqtt/mqtt-link.js';
@@ -14,30 +18,33 @@ export interface ServerFlags {
 
 export function withServerOptions(command: Command): Command {
   return command
-    .requiredOption('--server <url>', 'broker, such as mqtt://127.0.0.1:1883', parseServer)
-    .requiredOption('--node <name>', 'node of the agent', parseNode)
-    .option('--base <topic>', 'first levels of all topics', parseBase, 'mafat')
-    .option('--timeout <seconds>', 'how long to wait for the answer', parseCount, 30)
+    .requiredOption('--server <url>', 'MQTT broker, such as mqtt://127.0.0.1:1883', parseServer)
+    .requiredOption('--node <name>', 'node name of the agent', parseNode)
+    .option('--base <topic>', 'topic prefix of the agent (mqtt.base)', parseBase, 'mafat')
+    .option('--timeout <seconds>', 'time to wait for the answer, in seconds', parseCount, 30)
     .option('--json', 'print the answer as JSON');
 }
 
-/** Retained topics may be as large as a node likes; an answer carries outputs. */
+/**
+ * Least limit of a received message in bytes. Answers carry outputs, and retained topics have no limit of
+ * their own.
+ */
 const MAX_ANSWER_BYTES = 2 ** 24;
 
 export interface Exchange {
-  /** Client id, which the place of answers is named after. */
+  /** Client id. The topic of answers contains it. */
   readonly client: string;
-  /** One message of each is waited for. */
+  /** Topics that must each give a message. */
   readonly topics: readonly string[];
-  /** Bytes of the largest message that is sent. */
+  /** Size of the largest message that is sent, in bytes. */
   readonly maxBytes?: number;
-  /** Called when connected and subscribed. */
+  /** Called when the client is connected and subscribed. */
   readonly ask?: (link: MqttLink) => void;
 }
 
 /**
- * Connects, subscribes, asks, and gives a message of each topic.
- * @throws {Error} if one doesn't come in time, if the broker refuses it, or what `ask` throws.
+ * Connects, subscribes and asks. @returns the last message of each topic, once there is one of each.
+ * @throws {Error} if a message doesn't come in time or the broker refuses a topic; also what `ask` throws.
  */
 export function askAgent(
   { server, timeout, node }: ServerFlags,
@@ -57,7 +64,7 @@ export function askAgent(
       {
         onConnect: () => {
           reason = noAnswer;
-          // An error must not pass through the events of the line, where nobody would catch it.
+          // An error thrown from an event handler would end the process.
           try {
             ask?.(link);
           } catch (error) {
@@ -77,7 +84,7 @@ export function askAgent(
   });
 }
 
-/** Takes messages until there is one of each topic; the last one counts. */
+/** A handler that keeps the last message of each topic, and calls back once there is one of each. */
 function gather(topics: readonly string[], onAll: (payloads: readonly string[]) => void) {
   const found = new Map<string, string>();
   return ({ topic, payload }: LinkMessage): void => {

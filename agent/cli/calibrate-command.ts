@@ -1,5 +1,8 @@
+/** `mafat calibrate`: measures the costs of work on this device, and stores them. */
+
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
+import { WORK_KINDS } from '../../shared/predict/index.js';
 import { readDevice, readMachine } from '../board/machine.js';
 import type { Calibration } from '../planning/calibrate/calibrate.js';
 import { calibrate } from '../planning/calibrate/calibrate.js';
@@ -15,11 +18,11 @@ interface CalibrateFlags {
 
 export function calibrateCommand(): Command {
   return new Command('calibrate')
-    .description('measure what work costs on this device, so that plans are chosen by its own speed')
-    .option('--store <file>', 'database that keeps the costs (default: the agent’s)')
+    .description('measure the speed of this device, so that plans are chosen by it')
+    .option('--store <file>', 'database for the results (default: the agent’s)')
     .option('--json', 'print as JSON')
     .action(async ({ store: path = defaultStorePath(), json = false }: CalibrateFlags) => {
-      // A place that can't be written is found before a minute is spent.
+      // The store opens first, so that an error shows before a minute is spent.
       const store = openStore(path);
       try {
         const device = readDevice();
@@ -64,11 +67,10 @@ function printCalibration(
   { device, path }: { readonly device: string; readonly path: string },
 ): void {
   const header = ['cost, ns', ...entries.map(({ kernels, threads }) => `${kernels}, ${threads} thr.`)];
-  const kinds = Object.keys(entries[0]?.costs ?? {}) as (keyof Calibration['entries'][number]['costs'])[];
-  const rows = kinds.map((kind) => [kind, ...entries.map(({ costs }) => costs[kind].toPrecision(3))]);
+  const rows = WORK_KINDS.map((kind) => [kind, ...entries.map(({ costs }) => costs[kind].toPrecision(3))]);
   const fit = ['fit', ...entries.map(({ errorRatio }) => `${(errorRatio * 100).toFixed(0)} %`)];
   printLine(formatTable(header, [...rows, fit]));
   printLine();
   printLine(`idle executor ${formatBytes(idleBytes)}`);
-  printLine(`${device}, kept in ${path}; a running agent takes it over at its next start`);
+  printLine(`stored for ${device} in ${path}; a running agent uses it from its next start`);
 }

@@ -1,18 +1,20 @@
-/** Minimal SVG charts: panels side by side, each with points and lines over two axes. Pure; no dependency. */
+/** Draws minimal SVG charts: panels side by side, each with points and lines over two logarithmic axes. */
+
+import { elementAt } from '../../shared/graph/index.js';
 
 export interface Point {
   readonly x: number;
   readonly y: number;
-  /** Shown when the pointer rests on it. */
+  /** Text shown while the pointer rests on the point. By default the name of its series. */
   readonly label?: string;
-  /** Something that ended here: drawn as a cross. */
+  /** Whether a run ended here. The point is drawn as a cross then. */
   readonly failed?: boolean;
 }
 
 export interface Series {
   readonly name: string;
   readonly points: readonly Point[];
-  /** Joined by lines, in their order. */
+  /** Whether lines join the points, in their order. */
   readonly joined: boolean;
 }
 
@@ -26,7 +28,7 @@ export interface Panel {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
-  /** Powers of two by default. */
+  /** Ticks of the x axis. By default powers of two. */
   readonly xTicks?: readonly Tick[];
 }
 
@@ -35,7 +37,10 @@ const MARGIN = { left: 52, right: 14, top: 30, bottom: 42 };
 const COLORS = ['#666666', '#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 const LEGEND_LINE = 16;
 
-/** Both axes are logarithmic: memory and latency are compared by ratios. Series of one name share a colour. */
+/**
+ * An SVG of all panels. Axes are logarithmic, because memory and latency are compared by ratios. Series of
+ * one name share a colour.
+ */
 export function drawChart(panels: readonly Panel[]): string {
   const names = [...new Set(panels.flatMap(({ series }) => series.map(({ name }) => name)))];
   const columns = Math.min(COLUMNS, panels.length);
@@ -43,7 +48,7 @@ export function drawChart(panels: readonly Panel[]): string {
   const legend = names.map(
     (name, at) =>
       `<circle cx="${MARGIN.left}" cy="${rows * HEIGHT + at * LEGEND_LINE}" r="4" fill="${colorOf(names, name)}"/>` +
-      text(MARGIN.left + 10, rows * HEIGHT + at * LEGEND_LINE + 4, name),
+      text({ x: MARGIN.left + 10, y: rows * HEIGHT + at * LEGEND_LINE + 4 }, name),
   );
   const drawn = panels.map((panel, at) => {
     const [x, y] = [(at % columns) * WIDTH, Math.floor(at / columns) * HEIGHT];
@@ -74,10 +79,10 @@ function drawPanel(panel: Panel, names: readonly string[]): string {
   };
   return [
     `<text x="${WIDTH / 2}" y="16" text-anchor="middle" font-weight="bold">${escaped(panel.title)}</text>`,
-    ...xTicks.map(({ at, text: label }) => gridLine({ x: axes.x(at), label })),
-    ...yTicks.map(({ at, text: label }) => gridLine({ y: axes.y(at), label })),
-    text(WIDTH / 2, HEIGHT - 8, panel.xLabel, 'middle'),
-    `<g transform="translate(12 ${HEIGHT / 2}) rotate(-90)">${text(0, 0, panel.yLabel, 'middle')}</g>`,
+    ...xTicks.map(({ at, text: label }) => verticalLine(axes.x(at), label)),
+    ...yTicks.map(({ at, text: label }) => horizontalLine(axes.y(at), label)),
+    text({ x: WIDTH / 2, y: HEIGHT - 8 }, panel.xLabel, 'middle'),
+    `<g transform="translate(12 ${HEIGHT / 2}) rotate(-90)">${text({ x: 0, y: 0 }, panel.yLabel, 'middle')}</g>`,
     ...panel.series.map((series) => drawSeries(series, axes, colorOf(names, series.name))),
   ].join('\n');
 }
@@ -105,7 +110,7 @@ function ticksOf(values: readonly number[]): readonly Tick[] {
   return Array.from({ length: count }, (_, at) => 2 ** (first + at)).map((at) => ({ at, text: String(at) }));
 }
 
-/** Logarithmic, from the least tick to the largest. */
+/** A logarithmic scale from the least tick to the largest. */
 function scale(
   ticks: readonly Tick[],
   { from, to }: { from: number; to: number },
@@ -115,22 +120,32 @@ function scale(
   return (value) => from + ((Math.log2(value) - least) / (most - least || 1)) * (to - from);
 }
 
-function gridLine({ x, y, label }: { x?: number; y?: number; label: string }): string {
-  const [top, bottom, left, right] = [MARGIN.top, HEIGHT - MARGIN.bottom, MARGIN.left, WIDTH - MARGIN.right];
-  const [x1, x2, y1, y2] = x === undefined ? [left, right, y, y] : [x, x, top, bottom];
-  const line = `<line x1="${round(x1)}" x2="${round(x2)}" y1="${round(y1 ?? 0)}" y2="${round(y2 ?? 0)}" stroke="#ddd"/>`;
-  return (
-    line +
-    (x === undefined ? text(left - 6, (y ?? 0) + 4, label, 'end') : text(x, bottom + 14, label, 'middle'))
-  );
+function verticalLine(x: number, label: string): string {
+  const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];
+  return gridLine({ x, y: top }, { x, y: bottom }) + text({ x, y: bottom + 14 }, label, 'middle');
 }
 
-function text(x: number, y: number, content: string, anchor = 'start'): string {
+function horizontalLine(y: number, label: string): string {
+  const [left, right] = [MARGIN.left, WIDTH - MARGIN.right];
+  return gridLine({ x: left, y }, { x: right, y }) + text({ x: left - 6, y: y + 4 }, label, 'end');
+}
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+function gridLine(from: Place, to: Place): string {
+  const [x1, x2, y1, y2] = [from.x, to.x, from.y, to.y].map(round);
+  return `<line x1="${x1}" x2="${x2}" y1="${y1}" y2="${y2}" stroke="#ddd"/>`;
+}
+
+function text({ x, y }: Place, content: string, anchor = 'start'): string {
   return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escaped(content)}</text>`;
 }
 
 function colorOf(names: readonly string[], name: string): string {
-  return COLORS[names.indexOf(name) % COLORS.length] ?? 'black';
+  return elementAt(COLORS, names.indexOf(name) % COLORS.length);
 }
 
 function round(value: number): number {

@@ -1,5 +1,7 @@
-/** What commands share: the model store, an executor that is started only if something asks for it, and an end. */
-import { ExecutorClient } from '../engine/executor-client.js';
+/** The surroundings of a command: the model store, an executor that starts on demand, progress, and cleaning up. */
+
+import type { ExecutorClient } from '../engine/executor-client.js';
+import { startExecutor } from '../engine/executor-client.js';
 import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
 import type { AskExecutor } from '../models/specialize.js';
 import type { Progress } from './progress.js';
@@ -8,10 +10,10 @@ import { startProgress } from './progress.js';
 export interface CommandContext {
   readonly store: ModelStore;
   readonly executor: AskExecutor;
-  /** Ends that executor, so that it isn't in memory beside a measured one. */
+  /** Ends the executor, so that its memory is free when another one is measured. */
   readonly releaseExecutor: () => Promise<void>;
   readonly progress: Progress;
-  /** Aborted by SIGINT and SIGTERM. */
+  /** Signal that SIGINT and SIGTERM abort. */
   readonly signal: AbortSignal;
 }
 
@@ -28,10 +30,7 @@ export async function withContext<T>(
     executor = undefined;
   };
   const askExecutor = async () => {
-    if (executor === undefined) {
-      executor = new ExecutorClient();
-      await executor.start();
-    }
+    executor ??= await startExecutor();
     return executor;
   };
   signal.addEventListener('abort', () => void releaseExecutor());
@@ -45,10 +44,10 @@ export async function withContext<T>(
   }
 }
 
-/** Conventional exit codes: 128 + the number of the signal. */
+/** Exit codes by signal: 128 + the number of the signal, by convention. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** The first signal asks the work to end and lets it clean up; a second one ends the process as usual. */
+/** An AbortSignal for a command's work. The first process signal aborts it; a second one ends the process. */
 function abortOnSignals(): { readonly signal: AbortSignal; readonly ignore: () => void } {
   const controller = new AbortController();
   const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];

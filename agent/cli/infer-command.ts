@@ -1,5 +1,8 @@
+/** `mafat infer`: sends an image to a running agent, and prints the findings. */
+
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
+import { elementAt } from '../../shared/graph/index.js';
 import type { ErrorResponse, InferenceResponse, NodeInfo } from '../../shared/wire/index.js';
 import { inferTopic, nodeTopics } from '../../shared/wire/index.js';
 import { readInputFile } from '../models/read-input.js';
@@ -16,26 +19,26 @@ interface InferFlags extends ServerFlags {
 
 export function inferCommand(): Command {
   return withServerOptions(new Command('infer'))
-    .description('send an image to a running agent and print what it finds')
-    .requiredOption('--model <name>', 'model to ask', parseModel)
-    .requiredOption('--image <file>', 'a JPEG, PNG or WebP image')
-    .option('--threshold <ratio>', 'least confidence of a detection', parseRatio)
+    .description('send an image to a running agent and print the findings')
+    .requiredOption('--model <name>', 'name of the model', parseModel)
+    .requiredOption('--image <file>', 'JPEG, PNG or WebP image')
+    .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
     .action(async (flags: InferFlags) => {
       const client = `mafat-infer-${randomUUID().slice(0, 8)}`;
       const replyTo = `${flags.base}/clients/${client}/answers`;
       const payload = writeRequest(await readImage(flags.image), { replyTo, threshold: flags.threshold });
       await checkSize(payload, flags, client);
-      const [answer = ''] = await askAgent(flags, {
+      const answers = await askAgent(flags, {
         client,
         topics: [replyTo],
         maxBytes: Buffer.byteLength(payload),
         ask: (link) => link.publish(inferTopic(flags.base, flags.node, flags.model), payload, { qos: 1 }),
       });
-      printAnswer(JSON.parse(answer) as InferenceResponse | ErrorResponse, flags);
+      printAnswer(JSON.parse(elementAt(answers, 0)) as InferenceResponse | ErrorResponse, flags);
     });
 }
 
-/** docs/protocol.md, section 2. */
+/** A request as docs/protocol.md, section 2, has it. */
 function writeRequest(
   image: Buffer,
   { replyTo, threshold }: { readonly replyTo: string; readonly threshold: number | undefined },
@@ -47,11 +50,11 @@ function writeRequest(
   });
 }
 
-/** A broker of MQTT 5 drops what a node doesn't take without a word to anybody. */
+/** @throws {RangeError} if the request is too large for the node. A broker would drop it without an answer. */
 async function checkSize(payload: string, flags: InferFlags, client: string): Promise<void> {
   const { info } = nodeTopics(flags.base, flags.node);
-  const [said = ''] = await askAgent(flags, { client, topics: [info] });
-  const { maxPayloadBytes } = JSON.parse(said) as NodeInfo;
+  const answers = await askAgent(flags, { client, topics: [info] });
+  const { maxPayloadBytes } = JSON.parse(elementAt(answers, 0)) as NodeInfo;
   const bytes = Buffer.byteLength(payload);
   if (bytes <= maxPayloadBytes) return;
   throw new RangeError(
@@ -59,7 +62,7 @@ async function checkSize(payload: string, flags: InferFlags, client: string): Pr
   );
 }
 
-/** Whether it is an image is the agent's to say. */
+/** Bytes of the image file. The agent checks whether they are an image. */
 async function readImage(file: string): Promise<Buffer> {
   try {
     return await readInputFile(file);
@@ -76,6 +79,7 @@ function printAnswer(answer: InferenceResponse | ErrorResponse, { json }: InferF
 }
 
 function describeAnswer({ outputs }: InferenceResponse): string {
+  // Only answers with detections or classes have scores.
   const column = (name: string) => outputs.find((output) => output.name === name)?.data ?? [];
   const scores = column('scores');
   if (scores.length === 0) return outputs.map(({ name, shape }) => `${name}: ${shape.join('x')}`).join('\n');

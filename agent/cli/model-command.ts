@@ -1,7 +1,9 @@
+/** `mafat model`: imports, makes, lists, shows and removes models. */
+
 import { basename, extname } from 'node:path';
 import { Command } from 'commander';
 import type { Graph, Node } from '../../shared/graph/index.js';
-import { localityOf, tensorAt } from '../../shared/graph/index.js';
+import { elementAt, localityOf, tensorAt } from '../../shared/graph/index.js';
 import { DEFINITIONS } from '../models/definitions.js';
 import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
 import type { ImportOptions } from '../models/import-model.js';
@@ -37,8 +39,8 @@ export function modelCommand(): Command {
 
 function withCommonOptions(command: Command): Command {
   return command
-    .option('--name <name>', 'name to store it under (default: from the file name)')
-    .option('--labels <file>', 'class names, one a line')
+    .option('--name <name>', 'name of the stored model (default: that of the file or network)')
+    .option('--labels <file>', 'class names, one per line')
     .option('--input <WxH>', 'input size in pixels (default: the network’s own)', parseSize)
     .option('--force', 'replace a model of the same name')
     .option('--json', 'print the manifest as JSON');
@@ -46,15 +48,15 @@ function withCommonOptions(command: Command): Command {
 
 function importCommand(): Command {
   return withCommonOptions(new Command('import'))
-    .description('import FILE.onnx, or FILE.cfg and FILE.weights of Darknet')
+    .description('import an ONNX file, or a .cfg and a .weights file of Darknet')
     .argument('<files...>', 'FILE.onnx | FILE.cfg FILE.weights')
     .action(async (files: readonly string[], flags: CommonFlags) => {
-      const [config, weights] = files;
-      await store(config ?? '', flags, (options) => {
-        if (files.length === 1 && extname(config ?? '') === '.onnx') return importOnnx(config ?? '', options);
-        if (files.length === 2 && extname(config ?? '') === '.cfg') {
-          return importDarknet({ config: config ?? '', weights: weights ?? '' }, options);
-        }
+      // The argument's three dots ask for at least one file.
+      const file = elementAt(files, 0);
+      await store(file, flags, (options) => {
+        if (files.length === 1 && extname(file) === '.onnx') return importOnnx(file, options);
+        if (files.length === 2 && extname(file) === '.cfg')
+          return importDarknet({ config: file, weights: elementAt(files, 1) }, options);
         throw new RangeError(
           `Cannot import ${files.join(' ')}: expected FILE.onnx, or FILE.cfg FILE.weights`,
         );
@@ -70,10 +72,10 @@ interface SynthFlags extends CommonFlags {
 function synthCommand(): Command {
   const names = [...DEFINITIONS.keys()].join(', ');
   return withCommonOptions(new Command('synth'))
-    .description(`make a known network with random weights, for measuring: ${names}`)
+    .description(`make a known network with random weights, for measuring`)
     .argument('<network>', names)
-    .option('--layers <range>', 'first and last layer, both included, such as 0-15', parseLayers)
-    .option('--seed <number>', 'seed of the weights', parseSeed, 1)
+    .option('--layers <range>', 'first and last layer, such as 0-15 (default: all)', parseLayers)
+    .option('--seed <number>', 'seed of the random weights', parseSeed, 1)
     .action(async (network: string, flags: SynthFlags) => {
       const text = DEFINITIONS.get(network);
       if (text === undefined) throw new RangeError(`Cannot synthesize "${network}": expected ${names}`);
@@ -124,18 +126,23 @@ function listCommand(): Command {
         Promise.all((await models.list()).map((name) => describeModel(models, name))),
       );
       if (flags.json) return printJson(models);
-      const rows = models.map(({ name, input, decoder, source, error }) =>
-        error === undefined
-          ? [name, `${input?.width}x${input?.height}`, decoder?.kind ?? '', source?.kind ?? '']
-          : [name, 'broken:', error.split('\n')[0] ?? ''],
-      );
+      const rows = models.map(modelRow);
       printLine(rows.length === 0 ? 'no models' : formatTable(['name', 'input', 'decoder', 'source'], rows));
     });
 }
 
-type ModelInfo = { readonly name: string; readonly error?: string } & Partial<Omit<Manifest, 'labels'>>;
+type ModelInfo =
+  | { readonly name: string; readonly error: string }
+  | ({ readonly name: string } & Omit<Manifest, 'labels'>);
 
-/** A model that can't be read is listed as broken: it must not hide the others. */
+function modelRow(model: ModelInfo): readonly string[] {
+  const { name } = model;
+  if ('error' in model) return [name, 'broken:', model.error.replace(/\n.*/s, '')];
+  const { input, decoder, source } = model;
+  return [name, `${input.width}x${input.height}`, decoder.kind, source.kind];
+}
+
+/** A model for the list. One that can't be read is listed as broken, so that it doesn't hide the others. */
 async function describeModel(models: ModelStore, name: string): Promise<ModelInfo> {
   try {
     const { labels: _, ...manifest } = await models.readManifest(name);
@@ -147,7 +154,7 @@ async function describeModel(models: ModelStore, name: string): Promise<ModelInf
 
 function showCommand(): Command {
   return new Command('show')
-    .description('show a model: its manifest, its layers, and which of them can be tiled')
+    .description('show the manifest and the layers of a model, and which layers can be tiled')
     .argument('<model>')
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: { json?: boolean }) => {
@@ -173,12 +180,12 @@ interface LayerInfo {
   readonly layer: number;
   readonly op: string;
   readonly output: readonly number[] | null;
-  /** Why the node can't be tiled; absent if it can. */
+  /** Reason why the node can't be tiled; absent if it can. */
   readonly barrier?: string;
 }
 
 function describeNode(graph: Graph, node: Node): LayerInfo {
-  const { shape } = tensorAt(graph, node.outputs[0] ?? -1);
+  const { shape } = tensorAt(graph, elementAt(node.outputs, 0));
   const locality = localityOf(graph, node);
   const info = { layer: node.layer, op: node.op, output: shape };
   return locality.kind === 'local' ? info : { ...info, barrier: locality.reason };

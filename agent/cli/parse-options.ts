@@ -1,4 +1,7 @@
-/** Values of command-line options. Each throws InvalidArgumentError, which commander prints with the option's name. */
+/**
+ * Parses values of command-line options. Each function throws InvalidArgumentError, which commander prints
+ * with the option's name.
+ */
 
 import { InvalidArgumentError } from 'commander';
 import type { Level, Malloc } from '../../shared/predict/index.js';
@@ -8,12 +11,12 @@ import { parsePlan } from '../../shared/search/index.js';
 import { parseByteSize } from '../config/byte-size.js';
 import { configSchema } from '../config/config-schema.js';
 
-/** A size, by the configuration's rule: `64M`, `1.5G`, `50000000`. */
-export function parseBytes(text: string): number {
+/** A size of memory in bytes, by the configuration's rule: `64M`, `1.5G`, `50000000`. */
+export function parseMemory(text: string): number {
   return asArgument(() => parseByteSize(text));
 }
 
-/** `608x416`: width, then height. */
+/** A size in pixels, such as `608x416`: width, then height. */
 export function parseSize(text: string): { width: number; height: number } {
   const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
   const [width, height] = [Number(match?.[1]), Number(match?.[2])];
@@ -23,7 +26,7 @@ export function parseSize(text: string): { width: number; height: number } {
   return { width, height };
 }
 
-/** `0-15`, both inclusive. */
+/** A range of layers, such as `0-15`, both included. */
 export function parseLayers(text: string): { from: number; to: number } {
   const match = /^(\d{1,4})-(\d{1,4})$/.exec(text);
   const [from, to] = [Number(match?.[1]), Number(match?.[2])];
@@ -39,7 +42,7 @@ export function parseCount(text: string): number {
   return count;
 }
 
-/** Threads: more than this is a slip of the hand, and each takes memory. */
+/** A number of threads. A larger one is a typing error, and each thread takes memory. */
 export function parseThreads(text: string): number {
   const count = parseCount(text);
   if (count > 256) throw new InvalidArgumentError('Expected at most 256.');
@@ -77,13 +80,13 @@ export function parseWeights(text: string): WeightsPolicy {
   throw new InvalidArgumentError('Expected resident or evictable.');
 }
 
-/** A plan's notation, checked as far as it can be without the model. */
+/** A plan's notation. Without the model only its form can be checked. */
 export function parseNotation(text: string): string {
   asArgument(() => parsePlan(text));
   return text;
 }
 
-/** A broker other than the agent's own. User name and password may stand in it: here they have no other place. */
+/** The URL of a broker. It may contain user name and password, since the command has no other option for them. */
 export function parseServer(text: string): string {
   const bare = text.replace(/^(mqtts?:\/\/)[^/@]*@/, '$1');
   if (text === 'embedded' || !configSchema.safeParse({ mqtt: { server: bare } }).success) {
@@ -104,14 +107,14 @@ export function parseModel(text: string): string {
   return asConfigured(text, { models: [{ name: text }] });
 }
 
-/** By the configuration's rule for the same value, so that no other can have an agent that answers. */
+/** A value by the rule of the configuration file. No agent that runs can have any other. */
 function asConfigured(text: string, config: object): string {
   const issue = configSchema.safeParse(config).error?.issues[0];
   if (issue !== undefined) throw new InvalidArgumentError(`Expected ${issue.message}.`);
   return text;
 }
 
-/** What can't be parsed is a fault of the command line. */
+/** Result of a parser, whose errors become errors of the command line. */
 function asArgument<T>(parse: () => T): T {
   try {
     return parse();
@@ -120,7 +123,7 @@ function asArgument<T>(parse: () => T): T {
   }
 }
 
-/** For options that may be given more than once. */
+/** Collects the values of an option that may be given more than once. */
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];
 }

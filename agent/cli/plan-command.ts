@@ -1,5 +1,8 @@
+/** `mafat plan`: plans how to run a model, and the options that it shares with `mafat run`. */
+
 import { Command, Option } from 'commander';
 import type { Graph } from '../../shared/graph/index.js';
+import { elementAt, valueFor } from '../../shared/graph/index.js';
 import type { DeviceProfile, Level, Malloc } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE } from '../../shared/predict/index.js';
 import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
@@ -12,9 +15,9 @@ import type { SettingsChoice } from '../planning/plan-network.js';
 import { DEFAULT_STRATEGY, planNetwork, STRATEGIES } from '../planning/plan-network.js';
 import { withContext } from './context.js';
 import {
-  parseBytes,
   parseLevel,
   parseMalloc,
+  parseMemory,
   parseNotation,
   parseSize,
   parseThreads,
@@ -37,27 +40,35 @@ export interface PlanFlags {
   readonly svg?: string;
 }
 
-/** Options by which `plan` and `run` come to a plan. */
+/** Adds the options from which `plan` and `run` make a plan. */
 export function withPlanOptions(command: Command): Command {
   return command
-    .option('--budget <bytes>', 'memory that may be used, such as 64M', parseBytes)
-    .option('--plan <notation>', 'a plan by hand, such as "5x5 | 8 | 2x2"', parseNotation)
+    .option('--budget <bytes>', 'memory that the model may use, such as 64M (default: no limit)', parseMemory)
+    .option(
+      '--plan <notation>',
+      'use this plan instead of searching one, such as "5x5 | 8 | 2x2"',
+      parseNotation,
+    )
     .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
     .addOption(
-      new Option('--strategy <name>', 'how to search')
+      new Option('--strategy <name>', 'search strategy')
         .choices([...STRATEGIES.keys()])
         .default(DEFAULT_STRATEGY),
     )
-    .option('--threads <number>', 'threads of one operator (default: as is fastest)', parseThreads)
-    .option('--level <level>', 'optimisation level of ONNX Runtime (default: as is fastest)', parseLevel)
+    .option('--threads <number>', 'threads per operator (default: chosen by the planner)', parseThreads)
+    .option(
+      '--level <level>',
+      'ONNX Runtime’s optimisation level (default: chosen by the planner)',
+      parseLevel,
+    )
     .option(
       '--malloc <kind>',
-      'memory freed by a step: trimmed gives it back, retained keeps it (default: as is fastest)',
+      'memory that a step frees: trimmed returns it to the system, retained keeps it for the next step (default: chosen by the planner)',
       parseMalloc,
     )
     .option(
       '--weights <policy>',
-      'resident: the budget bounds mapped weights, too; evictable: it does not',
+      'resident: the budget includes mapped weights; evictable: it does not',
       parseWeights,
       'resident',
     );
@@ -67,8 +78,8 @@ export function planCommand(): Command {
   return withPlanOptions(new Command('plan'))
     .description('plan how to run a model within a budget, without running it')
     .argument('<model>')
-    .option('--front', 'list the plans between which memory is a choice of speed')
-    .option('--svg <file>', 'with --front: draw them, too')
+    .option('--front', 'list the trade-offs: for each budget, the fastest plan')
+    .option('--svg <file>', 'with --front: also draw them as a chart')
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: PlanFlags) => {
       checkFlags(flags);
@@ -92,7 +103,7 @@ function reportPlan(
   if (!json) {
     printPlan(network, plan);
     if (profile === undefined)
-      printLine('by the costs of another machine; mafat calibrate measures this one');
+      printLine('latency is estimated from another machine; `mafat calibrate` measures this one');
     return;
   }
   const { source: costs } = profile ?? BUILT_IN_PROFILE;
@@ -101,11 +112,11 @@ function reportPlan(
 
 function checkFlags({ front = false, svg, budget, plan, strategy }: PlanFlags): void {
   if (svg !== undefined && !front)
-    throw new RangeError('Cannot use --svg alone: it draws what --front lists');
+    throw new RangeError('Cannot use --svg without --front: it draws the plans that --front lists');
   if (!front) return;
   const other = budget !== undefined ? '--budget' : plan !== undefined ? '--plan' : undefined;
   if (other !== undefined)
-    throw new RangeError(`Cannot use --front and ${other} together: it lists plans of all budgets`);
+    throw new RangeError(`Cannot use --front and ${other} together: --front lists plans for all budgets`);
   if (strategy !== DEFAULT_STRATEGY)
     throw new RangeError(`Cannot use --front with strategy ${strategy}: expected ${DEFAULT_STRATEGY}`);
 }
@@ -128,7 +139,9 @@ export function sizeOf({ input }: PlanFlags): { size?: { width: number; height: 
 export function planByFlags(network: Network, flags: PlanFlags, profile: DeviceProfile | undefined): Plan {
   const { strategy, weights, budget = Number.POSITIVE_INFINITY } = flags;
   if (flags.plan !== undefined && flags.budget !== undefined) {
-    throw new RangeError('Cannot use --plan and --budget together: a plan by hand is taken as it is');
+    throw new RangeError(
+      'Cannot use --plan and --budget together: --plan gives the plan, --budget searches one',
+    );
   }
   const notation = flags.plan === undefined ? {} : { notation: flags.plan };
   const known = { ...(profile === undefined ? {} : { profile }), strategy, weights };
@@ -147,7 +160,7 @@ function inputText({ input }: Network): string {
   return `${input.width}x${input.height}`;
 }
 
-/** `from` and `to` are the first and the last layer of a segment. */
+/** The JSON of a plan. `from` and `to` are the first and the last layer of a segment. */
 export function planJson(graph: Graph, { notation, settings, segments, predicted }: Plan) {
   return {
     notation,
@@ -165,7 +178,7 @@ export function planJson(graph: Graph, { notation, settings, segments, predicted
 }
 
 function layersOf(graph: Graph, { from, to }: Segment): { from: number; to: number } {
-  return { from: graph.nodes[from]?.layer ?? 0, to: graph.nodes[to - 1]?.layer ?? 0 };
+  return { from: elementAt(graph.nodes, from).layer, to: elementAt(graph.nodes, to - 1).layer };
 }
 
 function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
@@ -204,12 +217,12 @@ function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): read
   ];
 }
 
-/** Most rows and columns of the segment's input that a tile reads beyond its even share. */
+/** The most rows and columns of the segment's input that a tile reads beyond its even share. */
 function haloText(segment: Segment): string {
   if (segment.kind !== 'tiles' && segment.kind !== 'streamed-tiles') return '0';
   const { reference } = segment.space;
   const along = (tiles: typeof segment.rowTiles) => {
-    const reads = tiles.map((tile) => tile.reads.get(reference) ?? { from: 0, to: 0 });
+    const reads = tiles.map((tile) => valueFor(tile.reads, reference));
     const size = Math.max(...reads.map(({ to }) => to));
     return Math.max(...reads.map(({ from, to }) => to - from)) - Math.round(size / tiles.length);
   };

@@ -1,4 +1,4 @@
-/** `mafat plan MODEL --front`: the plans between which memory is a choice of speed, as a table, JSON or a plot. */
+/** `mafat plan MODEL --front`: lists the trade-offs between memory and speed as a table, JSON or a chart. */
 
 import { writeFile } from 'node:fs/promises';
 import type { DeviceProfile } from '../../shared/predict/index.js';
@@ -10,7 +10,7 @@ import { copying, variantsOf } from '../planning/plan-network.js';
 import { drawChart } from './chart.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 
-/** With all threads that may be used: fewer are slower and no smaller. */
+/** The fastest plan for each budget, with all threads that may be used: fewer are slower and save no memory. */
 export function findFront(
   { graph, mapsWeights }: Network,
   { choice, ...options }: FrontOptions,
@@ -32,7 +32,7 @@ export interface FrontOptions {
 
 export interface FrontReport {
   readonly json?: boolean;
-  /** File to draw into. */
+  /** Path of the chart. */
   readonly svg?: string;
 }
 

@@ -1,4 +1,4 @@
-/** What goes to stdout: results, as a table for people or as JSON for programs. */
+/** Prints results to stdout: tables for people, JSON for programs. */
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -8,7 +8,10 @@ export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Columns as wide as their widest cell; numbers (cells that start with a digit) stand at the right. */
+/**
+ * A table with columns as wide as their widest cell. Columns of numbers (a digit or a minus first) are
+ * aligned right. A row may be shorter than the header.
+ */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)));
@@ -26,7 +29,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .join('\n');
 }
 
-/** Mebibytes, as everywhere in mafat. */
+/** A size in mebibytes, the unit that mafat writes as MB everywhere. */
 export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MB`;
 }
@@ -37,12 +40,4 @@ export function formatMacs(macs: number): string {
 
 export function formatMs(ms: number): string {
   return `${ms.toFixed(ms < 10 ? 2 : 0)} ms`;
-}
-
-/** The value in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }

@@ -1,3 +1,5 @@
+/** Shows the progress of a command on stderr. */
+
 import yoctoSpinner from 'yocto-spinner';
 
 export interface Progress {
@@ -5,10 +7,10 @@ export interface Progress {
   readonly stop: () => void;
 }
 
-/** A spinner on stderr while work goes on; silent where stderr isn't a terminal. */
+/** Starts a spinner on stderr. It is silent if stderr isn't a terminal. */
 export function startProgress(text: string): Progress {
   if (!process.stderr.isTTY) return { show: () => undefined, stop: () => undefined };
-  // Its own handlers would end the process before the command has cleaned up.
+  // The spinner's own signal handlers would end the process before the command has cleaned up.
   const spinner = yoctoSpinner({ text, stream: process.stderr, handleSignals: false }).start();
   return {
     show: (next) => {

@@ -1,4 +1,7 @@
+/** `mafat run`: runs a model on images by a plan, measures it, and verifies its outputs. */
+
 import { Command } from 'commander';
+import { median } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
@@ -7,7 +10,7 @@ import { withContext } from './context.js';
 import { collect, parseCount, parseRatio } from './parse-options.js';
 import type { PlanFlags } from './plan-command.js';
 import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './plan-command.js';
-import { formatBytes, formatMs, formatTable, median, printJson, printLine } from './print.js';
+import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 import type { NetworkRun } from './run-network.js';
 import { runNetwork } from './run-network.js';
 
@@ -23,9 +26,9 @@ const EXIT_NOT_EXACT = 4;
 
 export function runCommand(): Command {
   return withPlanOptions(new Command('run'))
-    .description('run a model on images within a budget, and measure it')
+    .description('run a model on images within a budget, and measure memory and latency')
     .argument('<model>')
-    .requiredOption('--image <file>', 'a JPEG, PNG or WebP image; may be repeated', collect)
+    .requiredOption('--image <file>', 'JPEG, PNG or WebP image; may be given more than once', collect)
     .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
     .option('--verify', 'compare the outputs with those of the untiled network')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
@@ -38,7 +41,9 @@ export function runCommand(): Command {
         const { repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
         const onUnmapped = (reason: string) =>
-          process.stderr.write(`mafat: weights are copied to the heap, beside the plan: ${reason}\n`);
+          process.stderr.write(
+            `mafat: weights are copied to the heap, which the plan does not count: ${reason}\n`,
+          );
         const onProgress = progress.show;
         const options = { repeat, images, verify, onProgress, onUnmapped, signal };
         const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };

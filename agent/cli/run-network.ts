@@ -1,11 +1,15 @@
-/** Runs a planned network on images in an executor of its own, measured; and verifies it against the untiled run. */
+/**
+ * Runs a planned network on images in a separate executor and measures it. To verify it, the plan and the
+ * untiled network run once more, each in a separate executor.
+ */
+import { elementAt } from '../../shared/graph/index.js';
 import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan } from '../../shared/search/index.js';
-import type { DecodedImage } from '../decode/decode-outputs.js';
+import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
-import { ExecutorClient } from '../engine/executor-client.js';
+import { ExecutorClient, startExecutor } from '../engine/executor-client.js';
 import { loadPlan } from '../engine/load-plan.js';
 import type { OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import type { Network } from '../planning/open-model.js';
@@ -18,7 +22,7 @@ export interface RunOptions {
   readonly threshold?: number;
   readonly verify: boolean;
   readonly onProgress?: (text: string) => void;
-  /** Told why weights will be on the heap, which the plan doesn't count. */
+  /** Called with the reason why weights will be on the heap, which the plan doesn't count. */
   readonly onUnmapped?: (reason: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -27,11 +31,11 @@ export interface NetworkRun {
   readonly measured: {
     readonly idleBytes: number;
     readonly workingBytes: number;
-    /** Each image in turn, `repeat` times over. */
+    /** Latencies of all images in turn, `repeat` times over. */
     readonly latencyMs: readonly number[];
   };
   readonly verify?: Verification;
-  readonly images: readonly (DecodedImage & { readonly file: string })[];
+  readonly images: readonly (Findings & { readonly file: string })[];
 }
 
 export async function runNetwork(network: Network, plan: Plan, options: RunOptions): Promise<NetworkRun> {
@@ -46,7 +50,7 @@ interface Job {
   readonly network: Network;
   readonly plan: Plan;
   readonly options: RunOptions;
-  /** Without models saved before: what the others are compared with. */
+  /** Whether this is the untiled run, which doesn't use models saved before. */
   readonly isReference?: boolean;
 }
 
@@ -64,7 +68,7 @@ async function measureRun(executor: ExecutorClient, { network, plan, options }: 
   const meter = executor.createMeter();
   meter.start();
   const latencyMs: number[] = [];
-  const images: (DecodedImage & { file: string })[] = [];
+  const images: (Findings & { file: string })[] = [];
   try {
     await load(executor, { network, plan, options });
     for (let round = 0; round < options.repeat; round += 1) {
@@ -98,14 +102,14 @@ function thresholdOf({ threshold }: RunOptions): { threshold?: number } {
 
 /** A reference is loaded as it is stored: what the others are compared with. */
 async function load(executor: ExecutorClient, { network, plan, options, isReference }: Job): Promise<void> {
-  const optimizer = new ModelOptimizer({ onFailed: (reason) => options.onUnmapped?.(reason) });
+  const optimizer = new ModelOptimizer({ startExecutor, onFailed: (reason) => options.onUnmapped?.(reason) });
   await loadPlan(
     executor,
     { model: network, plan },
     {
       ...(isReference === true ? {} : { optimizer }),
       ...signalOf(options),
-      onSave: () => options.onProgress?.('saving weights in the order of this machine'),
+      onSave: () => options.onProgress?.('saving weights in this machine’s layout'),
       onLoad: () => options.onProgress?.('loading'),
     },
   );
@@ -129,7 +133,7 @@ function runImage(executor: ExecutorClient, { file, options, label, values }: Im
   );
 }
 
-/** One more run of the plan and one of the untiled network, each in an executor of its own; not measured. */
+/** Compares one more run of the plan with one of the untiled network. Neither is measured. */
 async function verifyRun(job: Job): Promise<Verification> {
   const { network, plan } = job;
   const { malloc } = plan.settings;
@@ -139,7 +143,9 @@ async function verifyRun(job: Job): Promise<Verification> {
     collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
   );
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);
-  const verified = reference.map((expected, at) => verifyOutputs(outputs[at] ?? [], expected, { bitExact }));
+  const verified = reference.map((expected, at) =>
+    verifyOutputs(elementAt(outputs, at), expected, { bitExact }),
+  );
   return worstOf(verified);
 }
 

@@ -1,26 +1,30 @@
+/** Compares the outputs of a plan with those of the untiled run. */
+
+import { elementAt } from '../../shared/graph/index.js';
 import type { OutputTensor } from '../engine/wire/protocol.js';
 import { valuesOf } from '../engine/wire/typed-array.js';
 
-/** How far outputs are from those of the untiled run, by the law of exactness. */
+/** The largest difference between outputs and those of the untiled run. */
 export interface Verification {
   readonly maxAbsDiff: number;
   readonly maxAbsReference: number;
-  /** The law holds: difference 0, or at most 1e-5 of the largest reference where the plan allows for that. */
+  /** Whether the difference is 0, or at most 1e-5 of the largest reference where the plan allows that. */
   readonly exact: boolean;
 }
 
-/** Largest difference allowed where Convs are too small to be equal bit for bit, relative to max|reference|. */
+/** Largest difference relative to max|reference|, for plans whose Convs are too small to be equal bit for bit. */
 const RELATIVE_TOLERANCE = 1e-5;
 
 export interface VerifyOptions {
-  /** The plan promises equality bit for bit. */
+  /** Whether the plan promises equality bit for bit. */
   readonly bitExact: boolean;
 }
 
 /**
- * Compares outputs with the reference's, by name.
+ * Compares outputs with the reference's outputs of the same name.
  *
- * @throws {RangeError} if the reference can't show anything: not finite, constant, or of another shape.
+ * @throws {RangeError} if the comparison can't show anything: the reference isn't finite, is constant, or has
+ * another shape.
  */
 export function verifyOutputs(
   outputs: readonly OutputTensor[],
@@ -39,7 +43,7 @@ export function verifyOutputs(
   return worstOf(compared);
 }
 
-/** The law holds for several comparisons if it holds for each. */
+/** The largest differences of several comparisons, which are exact together if each of them is. */
 export function worstOf(compared: readonly Verification[]): Verification {
   return {
     maxAbsDiff: Math.max(0, ...compared.map(({ maxAbsDiff }) => maxAbsDiff)),
@@ -59,7 +63,7 @@ function compareValues(
   let maxAbsDiff = 0;
   let maxAbsReference = 0;
   for (const [at, reference] of references.entries()) {
-    const difference = Math.abs((values[at] ?? Number.NaN) - reference);
+    const difference = Math.abs(elementAt(values, at) - reference);
     maxAbsDiff = Math.max(maxAbsDiff, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
     maxAbsReference = Math.max(maxAbsReference, Math.abs(reference));
   }
@@ -67,14 +71,16 @@ function compareValues(
   return { maxAbsDiff, maxAbsReference, exact: maxAbsDiff <= allowed };
 }
 
-/** @throws {RangeError} if the reference can't show anything. */
+/** @throws {RangeError} if the reference isn't finite or is constant. */
 function checkReference(name: string, references: readonly number[]): void {
   const odd = references.findIndex((value) => !Number.isFinite(value));
   if (odd >= 0)
-    throw new RangeError(`Cannot verify output "${name}": untiled element ${odd} is ${references[odd]}`);
+    throw new RangeError(
+      `Cannot verify output "${name}": element ${odd} of the untiled output is ${references[odd]}, expected a finite number`,
+    );
   if (references.length > 1 && references.every((value) => value === references[0])) {
     throw new RangeError(
-      `Cannot verify output "${name}": the reference is constant (${references[0]}) and shows nothing`,
+      `Cannot verify output "${name}": the untiled output is constant (${references[0]}), so that it can't show a difference`,
     );
   }
 }

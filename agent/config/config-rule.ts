@@ -1,12 +1,14 @@
 /**
- * The pieces that the schema is made of. Two laws hold for all of them: a key without a value (`key:` or
- * `key: null`) counts as absent, so that a section may stand with all its lines commented out; and the message
- * of an issue is what was expected, from which `describe-issue.ts` makes a sentence.
+ * The pieces from which the schema is built. Two laws hold for all of them:
+ *
+ * - A key without a value (`key:` or `key: null`) counts as absent. So a section may stand with all its lines
+ *   commented out.
+ * - The message of an issue names the value expected. `describe-issue.ts` makes a sentence from it.
  */
 import { z } from 'zod';
 import { parseByteSize } from './byte-size.js';
 
-/** One value, checked as a whole: whatever is wrong with it, it is one issue. */
+/** A value that is checked as a whole. Several faults of it give one issue. */
 export function rule<T>(schema: z.ZodType<T>, expected: string): z.ZodType<T> {
   return z.unknown().transform((input, context) => {
     const result = schema.safeParse(input);
@@ -21,14 +23,17 @@ export function orDefault<T, D>(schema: z.ZodType<T>, fallback: D): z.ZodType<T 
   return z.preprocess((value) => value ?? undefined, optional);
 }
 
-/** A map with these keys only. The message of its unknown keys is the list of the known ones: zod has no other room. */
+/**
+ * A map with these keys only. The message of an unknown key lists the known ones, since zod has no other
+ * field for them.
+ */
 export function map<S extends z.ZodRawShape>(shape: S) {
   return z.strictObject(shape, {
     error: ({ code }) => (code === 'unrecognized_keys' ? Object.keys(shape).join(' ') : 'a map of keys'),
   });
 }
 
-/** A map that may be absent, since all its keys may. */
+/** A map that may be absent, since all its keys may be. */
 export function section<S extends z.ZodRawShape>(shape: S) {
   return z.preprocess((value) => value ?? {}, map(shape));
 }
@@ -53,7 +58,7 @@ export function matching(pattern: RegExp, expected: string): z.ZodType<string> {
   return rule(z.string().regex(pattern), expected);
 }
 
-/** A size, in bytes: as text with a unit, or as a plain number. Its bounds are checked by `rule`. */
+/** A size in bytes, given as a text with a unit or as a number. `rule` checks its bounds. */
 export function byteSize(): z.ZodType<number> {
   return z.union([z.string(), z.number()]).transform((value, context) => {
     try {

@@ -1,9 +1,10 @@
-/** The agent's configuration: its keys, their rules and defaults. config/agent.yaml says what they mean. */
+/** The keys of the agent's configuration, with their rules and defaults. config/agent.yaml explains each key. */
 
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
+import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import {
   byteSize,
   choice,
@@ -18,25 +19,20 @@ import {
 } from './config-rule.js';
 import { fitNodeName, TOPIC_NAME } from './node-name.js';
 
-/** Seconds; also what is compared when only one of the two is given. */
+/** Default intervals of memory samples, in seconds. If only one is given, it is compared with the other's default. */
 export const DEFAULT_INTERVALS = { least: 0.1, most: 5 } as const;
 
 const DAY = 86_400;
 const MAX_THREADS = 256;
 const MAX_PAYLOAD = { least: 2 ** 10, most: 255 * 2 ** 20 } as const;
-/** Nothing runs in less; a number without a unit was meant to have one. */
+/** Least budget in bytes. A smaller number probably lacks its unit. */
 const LEAST_BUDGET = 2 ** 20;
 const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
-/** The model store's rule: agent/models/model-store.ts. */
-const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
-/** Levels without wildcards, blanks and control characters; a first `$` belongs to the broker. */
+/** A topic: levels without wildcards, blanks and control characters. Topics that begin with `$` are the broker's. */
 const TOPIC = /^(?!\$)[^\s\p{Cc}/+#]+(\/[^\s\p{Cc}/+#]+)*$/u;
 
 const topicName = matching(TOPIC_NAME, '1 to 64 of the characters a-z, A-Z, 0-9, _ and -');
-const modelName = matching(
-  MODEL_NAME,
-  '1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit',
-);
+const modelName = matching(MODEL_NAME, MODEL_NAME_RULE);
 const path = z
   .string()
   .min(1)
@@ -48,7 +44,7 @@ const text = rule(
 
 const modelSchema = map({
   name: modelName,
-  /** Null: whatever is fastest, up to the number of cores. */
+  /** Threads per operator; null if the planner chooses, up to the number of cores. */
   threads: orDefault(wholeNumber(1, MAX_THREADS), null),
   level: orDefault(choice(['auto', ...LEVELS]), 'auto' as const),
   malloc: orDefault(choice(['auto', ...MALLOCS]), 'auto' as const),
@@ -57,14 +53,14 @@ const modelSchema = map({
     'optimal',
   ),
   weights: orDefault(choice(['resident', 'evictable']), 'resident' as const),
-  /** Null: the model's own. */
+  /** Least confidence of a detection; null for the model's own. */
   threshold: orDefault(numberWithin(0, 1), null),
 });
 
 const cameraBase = {
   name: topicName,
   model: modelName,
-  /** Frames a second. */
+  /** Frames per second. */
   fps: orDefault(rule(z.number().min(0.001).max(120), 'a number from 0.001 to 120'), 1),
 };
 
@@ -87,7 +83,7 @@ const cameraSchema = z.discriminatedUnion(
 );
 
 const memorySchema = section({
-  /** Bytes, or as much as the board can spare. */
+  /** Budget in bytes; `auto` for as much as the board can spare. */
   budget: orDefault(
     rule(
       z.union([z.literal('auto'), byteSize().pipe(z.number().min(LEAST_BUDGET))]),
@@ -95,9 +91,9 @@ const memorySchema = section({
     ),
     'auto' as const,
   ),
-  /** Of MemTotal. Above 0.1, where earlyoom and systemd-oomd act. */
+  /** Part of MemTotal that stays free. It must be above 0.1, where earlyoom and systemd-oomd act. */
   floor: orDefault(rule(z.number().gt(0.1).lt(0.9), 'a ratio above 0.1 and below 0.9'), 0.12),
-  /** Seconds. */
+  /** Interval of memory samples under pressure, in seconds. */
   minInterval: orDefault(numberWithin(0.01, 3600), DEFAULT_INTERVALS.least),
   maxInterval: orDefault(numberWithin(0.01, 3600), DEFAULT_INTERVALS.most),
 });
@@ -132,16 +128,16 @@ const mqttSchema = section({
     matching(/^[^\p{Cc}/+#]{1,128}$/u, '1 to 128 printable characters other than /, + and #'),
     null,
   ),
-  /** Seconds. */
+  /** Keepalive interval in seconds. */
   keepalive: orDefault(wholeNumber(0, 65_535), 30),
-  /** Bytes. */
+  /** Largest payload of a request, in bytes. */
   maxPayload: orDefault(
     rule(byteSize().pipe(z.number().min(MAX_PAYLOAD.least).max(MAX_PAYLOAD.most)), 'a size from 1K to 255M'),
     2 * 2 ** 20,
   ),
 });
 
-/** A URL is printed in logs, so that it may not carry a password. */
+/** Whether a text is a broker's URL. It may not contain a password, because logs print it. */
 function isServer(server: string): boolean {
   if (server === 'embedded') return true;
   if (!/^mqtts?:\/\//.test(server) || !URL.canParse(server)) return false;
@@ -151,7 +147,7 @@ function isServer(server: string): boolean {
 
 export const configSchema = section({
   version: orDefault(rule(z.literal(1), '1'), 1 as const),
-  /** Answers go below `clients`. */
+  /** Name of the node. `clients` is taken: answers go below it. */
   node: orDefault(
     rule(
       topicName.refine((name) => name !== 'clients'),
@@ -163,9 +159,9 @@ export const configSchema = section({
   memory: memorySchema,
   mqtt: mqttSchema,
   cameras: list(cameraSchema),
-  /** Null: a file in the state folder. */
+  /** Path of the database; null for a file in the state folder. */
   store: section({ path: orDefault(rule(path, 'a path'), null) }),
-  /** Seconds. */
+  /** Interval of health reports, in seconds. */
   health: section({ interval: orDefault(numberWithin(1, DAY), 60) }),
   events: section({ keepDays: orDefault(wholeNumber(1, 3650), 14) }),
   log: section({ level: orDefault(choice(['trace', 'debug', 'info', 'warn', 'error']), 'info' as const) }),
@@ -177,7 +173,10 @@ type Frozen<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Frozen<T[K]> }
     : T;
 
-/** Sizes are bytes, durations seconds, as in the file; null is what the file leaves to the agent. */
+/**
+ * The configuration. Sizes are in bytes and durations in seconds, as in the file. null leaves a value to the
+ * agent.
+ */
 export type Config = Frozen<z.output<typeof configSchema>>;
 export type ModelConfig = Config['models'][number];
 export type CameraConfig = Config['cameras'][number];

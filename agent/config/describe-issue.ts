@@ -1,4 +1,4 @@
-/** Zod's issues as sentences that say what is wrong, the value, and what is allowed. */
+/** Describes zod's issues in sentences that name the value and what was expected. */
 import type { z } from 'zod';
 import { nearestKey } from './nearest-key.js';
 import type { KeyPath } from './show-value.js';
@@ -9,7 +9,10 @@ export interface Problem {
   readonly message: string;
 }
 
-/** `root` is what was checked. The message of an issue is what was expected: config-rule.ts. */
+/**
+ * The problems of an issue. Its message names the value expected (config-rule.ts).
+ * @param root the document checked.
+ */
 export function describeIssue(issue: z.core.$ZodIssue, root: unknown): readonly Problem[] {
   const { path, message } = issue;
   if (issue.code === 'unrecognized_keys') {

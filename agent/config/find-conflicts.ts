@@ -1,7 +1,8 @@
 /**
- * What is wrong between values. It looks at the file's values as they are, not at checked ones, so that it finds
- * its faults beside those of single values; what isn't even of the right type is left to the schema.
+ * Finds conflicts between values. It reads the unchecked values of the file, so that conflicts are reported
+ * together with faults of single values. Values of a wrong type are left to the schema.
  */
+import { elementAt } from '../../shared/graph/index.js';
 import { DEFAULT_INTERVALS } from './config-schema.js';
 import type { Problem } from './describe-issue.js';
 import { showValue, valueAt } from './show-value.js';
@@ -23,18 +24,21 @@ function findTwins(root: unknown, key: 'models' | 'cameras'): readonly Problem[]
     if (typeof name !== 'string' || first === at) return [];
     const path = [key, at, 'name'];
     return [
-      { path, message: `cannot be ${showValue(name, path)} again, expected another than ${key}.${first}` },
+      {
+        path,
+        message: `cannot be ${showValue(name, path)} again, expected a name other than that of ${key}.${first}`,
+      },
     ];
   });
 }
 
-/** Cameras whose model isn't there. */
+/** Cameras whose model isn't configured. */
 function findLost(root: unknown): readonly Problem[] {
   const names = valuesOf(root, 'models', 'name').filter((name) => typeof name === 'string');
   const models = [...new Set(names)];
   const expected =
     models.length === 0
-      ? 'a model of models, which has none'
+      ? 'a model listed in models, which is empty'
       : `one of ${models.map((name) => showValue(name, ['models'])).join(', ')}`;
   return valuesOf(root, 'cameras', 'model').flatMap((model, at) => {
     if (typeof model !== 'string' || models.includes(model)) return [];
@@ -55,13 +59,13 @@ function findCrossed(root: unknown): readonly Problem[] {
   return [{ path: ['memory', key], message }];
 }
 
-/** The embedded broker asks for both, or for neither. */
+/** A user name without a password, or the other way round. The embedded broker asks for both or for neither. */
 function findHalfLogin(root: unknown): readonly Problem[] {
   const read = (key: string) => valueAt(root, ['mqtt', key]) ?? undefined;
   const isEmbedded = (read('server') ?? 'embedded') === 'embedded';
   const missing = ['username', 'password'].filter((key) => read(key) === undefined);
   if (!isEmbedded || missing.length !== 1) return [];
-  const path = ['mqtt', missing[0] ?? ''];
+  const path = ['mqtt', elementAt(missing, 0)];
   return [
     { path, message: 'is missing, expected username and password, or neither, with the embedded broker' },
   ];

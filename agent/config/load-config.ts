@@ -1,4 +1,4 @@
-/** From the text of a configuration file to a frozen Config, or to everything that is wrong with it at once. */
+/** Reads a configuration file into a frozen Config, or reports all of its faults at once. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config } from './config-schema.js';
@@ -10,10 +10,13 @@ import { showPath } from './show-value.js';
 import type { YamlSource } from './yaml-source.js';
 import { readYaml } from './yaml-source.js';
 
-/** What an empty file gives; node and threads are of this machine. */
+/** The configuration of an empty file. Its node name is that of this machine. */
 export const DEFAULT_CONFIG: Config = parseConfig('', 'default configuration');
 
-/** Relative paths in it are meant from its folder. @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`. */
+/**
+ * The configuration of a file, whose relative paths begin at the file's folder.
+ * @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`.
+ */
 export async function loadConfig(file: string): Promise<Config> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new RangeError(`Cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
@@ -33,7 +36,7 @@ function resolvePaths(config: Config, folder: string): Config {
   };
 }
 
-/** @throws {SyntaxError} naming file, line and key of everything that is wrong. */
+/** @throws {SyntaxError} naming file, line and key of each fault. */
 export function parseConfig(text: string, file: string): Config {
   const source = readYaml(text, file);
   const result = configSchema.safeParse(source.value);

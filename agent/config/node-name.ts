@@ -1,7 +1,8 @@
-/** Names that are one level of a topic: of a node, of a camera. */
+/** Names of nodes and cameras, which are one level of a topic. */
+
 export const TOPIC_NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 
-/** A host name made fit for a topic: `cam-1.local` becomes `cam-1-local`. */
+/** The node name made from a host name: `cam-1.local` becomes `cam-1-local`. */
 export function fitNodeName(hostName: string): string {
   const fit = hostName
     .replace(/[^a-zA-Z0-9_-]+/g, '-')

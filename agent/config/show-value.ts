@@ -1,6 +1,7 @@
 /**
- * What errors may say of a file that holds a password. Hidden is what stands at the key `password`, and any
- * text that could hold one by a slip: `password:secret` without the blank, or a URL with `user:secret@`.
+ * Shows paths and values of a configuration in errors, without passwords. The value of the key `password` is
+ * hidden. So is any text that could hold one by mistake: `password:secret` without the blank, or a URL with
+ * `user:secret@`.
  */
 
 /** Keys and list indices from the top of the file. */
@@ -19,19 +20,19 @@ export function showValue(value: unknown, path: KeyPath): string {
   return JSON.stringify(shown);
 }
 
-/** Where a map or a list belongs, anything else is named by its type only. */
+/** The type of a value, for errors where a map or a list was expected. */
 export function showType(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a map of keys';
   return typeof value === 'string' ? 'a text' : `a ${typeof value}`;
 }
 
-/** A key is cut at the first sign that no key has: the rest may be a value that went astray. */
+/** A path with dots. A key is cut at the first character that no key has, since the rest may be a misplaced value. */
 export function showPath(path: KeyPath): string {
   return path.map((step) => String(step).replace(/[^\w-].*$/s, '…')).join('.') || 'document';
 }
 
-/** What stands at a path of parsed YAML. */
+/** The value at a path of parsed YAML; undefined if there is none. */
 export function valueAt(root: unknown, path: KeyPath): unknown {
   let value = root;
   for (const step of path) {

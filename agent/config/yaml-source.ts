@@ -1,14 +1,15 @@
-/** A YAML file: its values, and the lines they stand on. */
+/** Parses a YAML file to its values and the lines that they stand on. */
 import type { Document, YAMLError } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { elementAt, present } from '../../shared/graph/index.js';
 import type { Problem } from './describe-issue.js';
 import type { KeyPath } from './show-value.js';
 
 export interface YamlSource {
   readonly value: unknown;
-  /** Keys given twice in one map. */
+  /** Problems of keys that are given twice in one map. */
   readonly duplicates: readonly Problem[];
-  /** Line of a key or list item; of the nearest above it, if it isn't in the file. */
+  /** Line of a key or list item. If it isn't in the file, the line of the nearest key above it. */
   readonly lineOf: (path: KeyPath) => number;
 }
 
@@ -17,17 +18,17 @@ interface Fault {
   readonly message: string;
 }
 
-/** Instead of the parser's own words where these quote the file, which may hold a password. */
+/** Messages that replace the parser's own where these quote the file, which may hold a password. */
 const PLAIN_WORDS: Partial<Readonly<Record<YAMLError['code'], string>>> = {
-  BAD_DIRECTIVE: 'a line that starts with % is a directive, and this is none; quote the value',
-  BAD_DQ_ESCAPE: 'after \\ in "..." an escape is expected; use \'...\' for text with \\',
-  BAD_COLLECTION_TYPE: 'a tag that does not fit its value; quote text that starts with !',
-  MULTIPLE_DOCS: 'a second document starts here, expected one',
-  TAG_RESOLVE_FAILED: 'an unknown tag; quote text that starts with !',
-  UNEXPECTED_TOKEN: 'an unexpected sign; quote text that has signs of YAML',
+  BAD_DIRECTIVE: 'a line that starts with % must be a directive, which this is not; quote the value',
+  BAD_DQ_ESCAPE: '\\ in "..." must be followed by an escape; use \'...\' for text with \\',
+  BAD_COLLECTION_TYPE: 'the tag does not fit its value; quote text that starts with !',
+  MULTIPLE_DOCS: 'a second document starts here, expected one document',
+  TAG_RESOLVE_FAILED: 'the tag is unknown; quote text that starts with !',
+  UNEXPECTED_TOKEN: 'unexpected character; quote text that contains YAML syntax',
 };
 
-/** @throws {SyntaxError} with a line for each thing that isn't YAML. */
+/** @throws {SyntaxError} with a line for each fault of the YAML. */
 export function readYaml(text: string, file: string): YamlSource {
   const lines = new LineCounter();
   const options = { prettyErrors: false, uniqueKeys: false, stringKeys: true, lineCounter: lines } as const;
@@ -43,14 +44,14 @@ export function readYaml(text: string, file: string): YamlSource {
   return { value: readValues(document, file), duplicates: findDuplicates(document.contents), lineOf };
 }
 
-/** The parser itself checks aliases only in `toJS`, without a line. */
+/** Aliases without an anchor. The parser itself checks them only in `toJS`, without a line. */
 function findLostAliases(document: Document.Parsed): readonly Fault[] {
   const faults: Fault[] = [];
   visit(document, {
     Alias: (_, alias) => {
       if (alias.resolve(document) !== undefined) return;
       faults.push({
-        offset: startOf(alias) ?? 0,
+        offset: present(startOf(alias), 'position of an alias'),
         message: '*name without &name; quote text that starts with *',
       });
     },
@@ -63,7 +64,7 @@ function readValues(document: Document.Parsed, file: string): unknown {
     return document.toJS();
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    throw new SyntaxError(`Cannot parse ${file}: its aliases (*name) repeat too much`);
+    throw new SyntaxError(`Cannot parse ${file}: its aliases (*name) expand to too many values`);
   }
 }
 
@@ -72,8 +73,8 @@ function findDuplicates(node: unknown, path: KeyPath = []): readonly Problem[] {
   if (!isMap(node)) return [];
   const keys = node.items.map(({ key }) => keyText(key));
   return node.items.flatMap(({ value }, at) => {
-    const key = keys[at] ?? '';
-    // Only the last one is the value, and has its line given by `offsetOf`.
+    const key = elementAt(keys, at);
+    // `offsetOf` gives the line of the last key, which is the one that counts.
     if (keys.lastIndexOf(key) !== at) return [];
     const here = [...path, key];
     const inside = findDuplicates(value, here);
@@ -87,7 +88,7 @@ function offsetOf(document: Document.Parsed, path: KeyPath): number {
   let offset = 0;
   for (const step of path) {
     if (isAlias(node)) node = node.resolve(document);
-    // Of keys given twice the last one is the value.
+    // If a key is given twice, the last one counts.
     const pair = isMap(node) ? node.items.findLast(({ key }) => keyText(key) === String(step)) : undefined;
     const item = isSeq(node) ? node.items[Number(step)] : pair?.value;
     offset = startOf(pair?.key ?? item) ?? offset;

@@ -1,4 +1,9 @@
+/**
+ * Decodes the output of a Darknet detection head to candidate boxes.
+ * Source: Darknet's yolo_layer.c and region_layer.c, get_*_detections.
+ */
 import type { DetectionHead } from '../../shared/darknet/index.js';
+import { elementAt } from '../../shared/graph/index.js';
 import type { Candidate } from './detection.js';
 
 /** Values of a head's output, [1, anchors * (5 + classes), rows, cols]. */
@@ -9,9 +14,8 @@ export interface HeadMap {
 }
 
 /**
- * Candidates above a confidence. Each anchor of each cell has x, y, width, height, objectness and a score
- * for each class; confidence is objectness times class probability.
- * Source: Darknet's yolo_layer.c and region_layer.c, get_*_detections.
+ * Candidates whose confidence is above a threshold. Each anchor of each cell has x, y, width, height,
+ * objectness and a score for each class. Confidence is objectness times class probability.
  */
 export function decodeHead(head: DetectionHead, map: HeadMap, threshold: number): readonly Candidate[] {
   const candidates: Candidate[] = [];
@@ -19,7 +23,7 @@ export function decodeHead(head: DetectionHead, map: HeadMap, threshold: number)
   for (let anchor = 0; anchor < head.anchors.length; anchor += 1) {
     for (let cell = 0; cell < cells; cell += 1) {
       const first = anchor * (5 + head.classes) * cells + cell;
-      const read = (entry: number) => map.values[first + entry * cells] ?? 0;
+      const read = (entry: number) => elementAt(map.values, first + entry * cells);
       const objectness = head.newCoords ? read(4) : logistic(read(4));
       if (!(objectness > threshold)) continue;
       candidates.push(...decodeCell(head, { map, anchor, cell, read, objectness, threshold }));
@@ -32,7 +36,7 @@ interface Cell {
   readonly map: HeadMap;
   readonly anchor: number;
   readonly cell: number;
-  /** Entry 0 to 3 are the box, 4 is objectness, classes follow. */
+  /** Reads an entry: 0 to 3 are the box, 4 is objectness, classes follow. */
   readonly read: (entry: number) => number;
   readonly objectness: number;
   readonly threshold: number;
@@ -51,7 +55,7 @@ function decodeBox(head: DetectionHead, { map, anchor, cell, read }: Cell): Cand
   const activate = head.newCoords ? (value: number) => value : logistic;
   const stretch = (value: number) => activate(value) * head.scaleXY - (head.scaleXY - 1) / 2;
   const grow = head.newCoords ? (value: number) => (value * 2) ** 2 : Math.exp;
-  const { width = 0, height = 0 } = head.anchors[anchor] ?? {};
+  const { width, height } = elementAt(head.anchors, anchor);
   return {
     centerX: ((cell % map.cols) + stretch(read(0))) / map.cols,
     centerY: (Math.floor(cell / map.cols) + stretch(read(1))) / map.rows,

@@ -1,4 +1,4 @@
-/** Outputs of a network -> what a client asked for, as the model's manifest says. */
+/** Decodes the outputs of a network to findings, as the model's manifest says. */
 import type { DetectionHead } from '../../shared/darknet/index.js';
 import { float32Values } from '../../shared/graph/index.js';
 import type { OutputTensor, RunResult } from '../engine/wire/protocol.js';
@@ -11,30 +11,34 @@ import { suppressOverlaps } from './suppress-overlaps.js';
 export interface ClassScore {
   readonly label: string;
   readonly classId: number;
-  /** 0 to 1. */
+  /** Probability, 0 to 1. */
   readonly confidence: number;
 }
 
-export interface DecodedImage {
+/** The findings in one image, by the kind of its model's decoder. */
+export interface Findings {
+  /** Detections, most confident first; empty unless the decoder is `darknet`. */
   readonly detections: readonly Detection[];
+  /** Most probable classes, if the decoder is `classes`. */
   readonly classes?: readonly ClassScore[];
+  /** Names and shapes of the outputs, if the decoder is `raw`. */
   readonly outputs?: readonly { readonly name: string; readonly shape: readonly number[] }[];
 }
 
 export interface DecodeOptions {
   readonly manifest: Manifest;
-  /** Input size of this run, where it isn't the manifest's. */
+  /** Input of this run, whose size may differ from the manifest's. */
   readonly input: InputSpec;
-  /** Replaces the manifest's. */
+  /** Least confidence of a detection. By default the manifest's. */
   readonly threshold?: number;
 }
 
-/** Whether the decoder reads values of outputs, or only their shapes. */
+/** Whether the decoder reads the values of outputs; else it reads only their shapes. */
 export function needsValues({ decoder }: Manifest): boolean {
   return decoder.kind !== 'raw';
 }
 
-export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): DecodedImage {
+export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): Findings {
   const { decoder, labels } = options.manifest;
   switch (decoder.kind) {
     case 'raw':
@@ -50,10 +54,9 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
     case 'darknet': {
       const threshold = options.threshold ?? decoder.threshold;
       const candidates = decoder.heads.flatMap((head) => {
-        const [, channels = 0, rows = 1, cols = 1] = outputOf(outputs, head.output).shape;
-        checkChannels(head, channels);
+        const grid = gridOf(head, outputOf(outputs, head.output));
         const sized = resizeAnchors(head, { from: options.manifest.input, to: options.input });
-        return decodeHead(sized, { values: valuesOf(outputs, head.output), rows, cols }, threshold);
+        return decodeHead(sized, { values: valuesOf(outputs, head.output), ...grid }, threshold);
       });
       const kept = suppressOverlaps(candidates, decoder.nmsIou);
       return {
@@ -63,17 +66,21 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
   }
 }
 
-/** @throws {RangeError} if the manifest's head doesn't fit the network. */
-function checkChannels({ output, anchors, classes }: DetectionHead, channels: number): void {
+/** Cells of a head's output. @throws {RangeError} if the manifest's head doesn't fit the network. */
+function gridOf(
+  { output, anchors, classes }: DetectionHead,
+  { shape }: OutputTensor,
+): { readonly rows: number; readonly cols: number } {
+  const [, channels, rows, cols] = shape;
   const expected = anchors.length * (5 + classes);
-  if (channels === expected) return;
+  if (channels === expected && rows !== undefined && cols !== undefined) return { rows, cols };
   throw new RangeError(
-    `Cannot decode output "${output}": it has ${channels} channels, expected ${expected} for ${anchors.length} anchors ` +
+    `Cannot decode output "${output}": its shape is [${shape.join(', ')}], expected [1, ${expected}, H, W] for ${anchors.length} anchors ` +
       `and ${classes} classes (model.yaml, decoder.heads)`,
   );
 }
 
-/** Anchors have a size in pixels; relative to another input they are larger or smaller. */
+/** The head for another input size. Anchors are relative to the input, but keep their size in pixels. */
 function resizeAnchors(head: DetectionHead, { from, to }: { from: InputSpec; to: InputSpec }): DetectionHead {
   const anchors = head.anchors.map(({ width, height }) => ({
     width: (width * from.width) / to.width,
@@ -88,7 +95,7 @@ interface Placement {
   readonly labels: readonly string[];
 }
 
-/** From the network's input back to the image: the reverse of stretching or letterboxing. */
+/** The detection of a candidate: its box is moved from the network's input back to the image. */
 function toDetection(
   { box, classId, confidence }: Candidate,
   { image, input, labels }: Placement,
@@ -114,7 +121,7 @@ function labelOf(labels: readonly string[], classId: number): string {
   return labels[classId] ?? `class ${classId}`;
 }
 
-/** @throws {RangeError} naming the output the manifest asks for. */
+/** @throws {RangeError} if the network doesn't have the output that the manifest names. */
 function outputOf(outputs: readonly OutputTensor[], name: string): OutputTensor {
   const output = outputs.find((candidate) => candidate.name === name);
   if (output === undefined) {

@@ -1,3 +1,5 @@
+/** Boxes with their classes: as candidates in the network's input, and as detections in the image. */
+
 /** A box by its centre, relative to the network's input, 0 to 1. */
 export interface Box {
   readonly centerX: number;
@@ -6,15 +8,15 @@ export interface Box {
   readonly height: number;
 }
 
-/** One class in one box. */
+/** A class that a box may show. */
 export interface Candidate {
   readonly box: Box;
   readonly classId: number;
-  /** 0 to 1. */
+  /** Probability, 0 to 1. */
   readonly confidence: number;
 }
 
-/** What is reported: the box in pixels of the image given, x and y of its upper left corner. */
+/** A reported detection. Its box is in pixels of the image, and x and y are its upper left corner. */
 export interface Detection {
   readonly label: string;
   readonly classId: number;
@@ -24,15 +26,20 @@ export interface Detection {
 
 /** Area of intersection over area of union, 0 to 1. */
 export function intersectionOverUnion(a: Box, b: Box): number {
-  const width = overlap(a.centerX, a.width, b.centerX, b.width);
-  const height = overlap(a.centerY, a.height, b.centerY, b.height);
+  const width = overlap({ center: a.centerX, length: a.width }, { center: b.centerX, length: b.width });
+  const height = overlap({ center: a.centerY, length: a.height }, { center: b.centerY, length: b.height });
   const shared = width * height;
   const union = a.width * a.height + b.width * b.height - shared;
   return union > 0 ? shared / union : 0;
 }
 
-function overlap(centerA: number, lengthA: number, centerB: number, lengthB: number): number {
-  const from = Math.max(centerA - lengthA / 2, centerB - lengthB / 2);
-  const to = Math.min(centerA + lengthA / 2, centerB + lengthB / 2);
+interface Span {
+  readonly center: number;
+  readonly length: number;
+}
+
+function overlap(a: Span, b: Span): number {
+  const from = Math.max(a.center - a.length / 2, b.center - b.length / 2);
+  const to = Math.min(a.center + a.length / 2, b.center + b.length / 2);
   return Math.max(0, to - from);
 }

@@ -1,13 +1,13 @@
+/** Greedy non-maximum suppression, class by class. Source: Darknet's box.c, do_nms_sort. */
 import type { Candidate } from './detection.js';
 import { intersectionOverUnion } from './detection.js';
 
-/** More candidates than this of one class are noise: the threshold is too low for the network. */
+/** Most candidates of one class. More are noise, from a threshold that is too low for the network. */
 const MAX_PER_CLASS = 1000;
 
 /**
- * Greedy non-maximum suppression, class by class: the most confident box stands, and those of its class that
- * overlap it by more than `iou` fall. Returns the rest, most confident first.
- * Source: Darknet's box.c, do_nms_sort.
+ * Keeps the most confident box of a class and drops the boxes that overlap it by more than `iou`. Then the
+ * next box that is left is kept, and so on. @returns the boxes kept of all classes, most confident first.
  */
 export function suppressOverlaps(candidates: readonly Candidate[], iou: number): readonly Candidate[] {
   const classes = new Map<number, Candidate[]>();

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Malloc } from '../../shared/predict/index.js';
 import { PeakMeter, readProcessMemory } from '../board/process-memory.js';
+import type { AskOptions, Executor } from './wire/executor.js';
 import { InputError } from './wire/input-error.js';
 import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';
 import { TRANSFER_FLAGS } from './wire/typed-array.js';
@@ -71,13 +72,6 @@ interface Pending {
   readonly onProgress: (step: number, steps: number) => void;
 }
 
-export interface AskOptions {
-  /** Time without a sign of life after which the executor is killed; each sign restarts it. */
-  readonly deadlineMs?: number;
-  readonly onProgress?: (step: number, steps: number) => void;
-  readonly signal?: AbortSignal;
-}
-
 const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
   InputError,
   RangeError,
@@ -85,7 +79,7 @@ const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = 
   TypeError,
 };
 
-export class ExecutorClient {
+export class ExecutorClient implements Executor {
   readonly malloc: Malloc;
   #child: ChildProcess | undefined;
   #idleBytes = 0;
@@ -219,6 +213,13 @@ export class ExecutorClient {
     this.#endNow(reason);
     for (const { reject } of this.#pending.values()) reject(this.#ended);
   }
+}
+
+/** A new executor, idle and measured. @throws {ExecutorError} if it can't start. */
+export async function startExecutor(malloc?: Malloc): Promise<ExecutorClient> {
+  const executor = new ExecutorClient(malloc);
+  await executor.start();
+  return executor;
 }
 
 function describeExit(code: number | null, signal: NodeJS.Signals | null): string {

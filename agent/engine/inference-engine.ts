@@ -9,7 +9,7 @@ import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
-import { ExecutorClient, ExecutorError } from './executor-client.js';
+import { ExecutorClient, ExecutorError, startExecutor } from './executor-client.js';
 import type { LoadableModel } from './load-plan.js';
 import { loadPlan } from './load-plan.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
@@ -86,7 +86,10 @@ export class InferenceEngine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#queue = new RequestQueue({ maxWaiting: options.maxWaiting });
-    this.#optimizer = new ModelOptimizer({ onFailed: (reason) => this.#reportUnmapped(reason) });
+    this.#optimizer = new ModelOptimizer({
+      startExecutor,
+      onFailed: (reason) => this.#reportUnmapped(reason),
+    });
   }
 
   async start(): Promise<void> {

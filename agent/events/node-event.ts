@@ -1,7 +1,7 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
 import type { PredictedMemory } from '../../shared/wire/index.js';
-import type { DecodedImage } from '../decode/decode-outputs.js';
+import type { Findings } from '../decode/decode-outputs.js';
 
 /** A camera's frame was run, and this was found. */
 export interface DetectionsEvent {
@@ -13,7 +13,7 @@ export interface DetectionsEvent {
   readonly latencyMs: number;
   /** Notation of the plan that ran. */
   readonly plan: string;
-  readonly findings: DecodedImage;
+  readonly findings: Findings;
 }
 
 /** From its next inference on, a model runs by another plan. */

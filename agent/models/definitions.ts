@@ -1,11 +1,15 @@
 /**
- * Networks that `model synth` knows, as Darknet configs.
+ * Darknet configs of the networks that `model synth` can make.
+ *
  * Source: Redmon and Farhadi, YOLO9000, table 6 (Darknet-19), and Darknet's detection heads on it.
  */
 
 const CONVOLUTION = 'stride=1\npad=1';
 
-/** `512x3` is a batch-normalised leaky convolution of 512 filters of size 3; `pool` halves the map. */
+/**
+ * Layers from notation: `512x3` is a batch-normalised leaky convolution of 512 filters of size 3, `pool`
+ * halves the map.
+ */
 function expand(notation: string): string {
   return notation.trim().split(/\s+/).map(expandLayer).join('\n');
 }
@@ -17,7 +21,7 @@ function expandLayer(word: string): string {
   return `[convolutional]\nbatch_normalize=1\nfilters=${filters}\nsize=${size}\n${CONVOLUTION}\nactivation=leaky`;
 }
 
-/** 80 classes, 5 anchors in cells of the map: those of Darknet for COCO. */
+/** Darknet's detection head for COCO: 80 classes, and 5 anchors whose sizes are in cells of the map. */
 const HEAD = `[convolutional]
 size=1
 ${CONVOLUTION}
@@ -49,6 +53,7 @@ const YOLOV2_TINY = [
   HEAD,
 ];
 
+/** Configs by name. */
 export const DEFINITIONS: ReadonlyMap<string, string> = new Map(
   Object.entries<string>({
     yolov2: YOLOV2.join('\n'),

@@ -1,3 +1,5 @@
+/** Imports Darknet networks, and makes known ones with random weights. */
+
 import { basename } from 'node:path';
 import type { DarknetNetwork, DarknetSection, WeightSource } from '../../shared/darknet/index.js';
 import {
@@ -6,19 +8,19 @@ import {
   parseDarknetConfig,
   SyntheticWeights,
 } from '../../shared/darknet/index.js';
-import { knownShape, tensorAt } from '../../shared/graph/index.js';
+import { elementAt, knownShape, tensorAt } from '../../shared/graph/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';
 
-/** Confidence below which boxes aren't reported. */
+/** Default confidence below which boxes aren't reported. */
 const THRESHOLD = 0.4;
 
-/** Boxes of one class that overlap more than this are one object. */
+/** Default overlap, as intersection over union, above which boxes of one class are one object. */
 const NMS_IOU = 0.45;
 
-/** `model import FILE.cfg FILE.weights`. @throws {SyntaxError} naming file, line, layer or key. */
+/** Does `model import FILE.cfg FILE.weights`. @throws {SyntaxError} naming file, line, layer or key. */
 export async function importDarknet(
   files: { readonly config: string; readonly weights: string },
   options: ImportOptions,
@@ -35,11 +37,14 @@ export async function importDarknet(
 
 export interface SynthOptions {
   readonly seed: number;
-  /** First and last layer, inclusive. */
+  /** First and last layer, both included. By default all layers. */
   readonly layers?: { readonly from: number; readonly to: number };
 }
 
-/** `model synth`: a Darknet definition with random weights. */
+/**
+ * Does `model synth`: stores a Darknet definition with random weights.
+ * @throws {RangeError} if it hasn't such layers.
+ */
 export async function synthesizeDarknet(
   config: { readonly name: string; readonly text: string },
   { seed, layers }: SynthOptions,
@@ -82,15 +87,16 @@ async function storeDarknet(
 }
 
 function inputOf({ graph, letterbox }: DarknetNetwork): InputSpec {
-  const image = tensorAt(graph, graph.inputs[0] ?? -1);
-  const [, channels = 0, height = 0, width = 0] = knownShape(image);
+  const image = tensorAt(graph, elementAt(graph.inputs, 0));
+  const shape = knownShape(image);
+  const channels = elementAt(shape, 1);
   if (channels !== 1 && channels !== 3) {
     throw new RangeError(`Cannot import network: [net] channels=${channels}, expected 1 or 3`);
   }
   return {
     name: image.name,
-    width,
-    height,
+    width: elementAt(shape, 3),
+    height: elementAt(shape, 2),
     channels,
     layout: 'nchw',
     dtype: 'float32',
@@ -107,6 +113,6 @@ function decoderOf({ graph, heads, classifies }: DarknetNetwork): Decoder {
     const copied = heads.map((head) => ({ ...head, anchors: head.anchors.map((anchor) => ({ ...anchor })) }));
     return { kind: 'darknet', threshold: THRESHOLD, nmsIou: NMS_IOU, heads: copied };
   }
-  const output = tensorAt(graph, graph.outputs[0] ?? -1).name;
+  const output = tensorAt(graph, elementAt(graph.outputs, 0)).name;
   return classifies ? { kind: 'classes', output, topK: TOP_CLASSES, softmax: false } : { kind: 'raw' };
 }

@@ -1,4 +1,4 @@
-/** What all imports share: from a graph with its weights to a stored, checked model. */
+/** The part that all imports share: it checks a graph with its weights, and stores it as a model. */
 
 import type { Graph } from '../../shared/graph/index.js';
 import { externalizeConstants, tensorAt } from '../../shared/graph/index.js';
@@ -9,7 +9,7 @@ import { DATA_FILE } from './model-store.js';
 import type { AskExecutor } from './specialize.js';
 import { forgetShapes, specializeGraph } from './specialize.js';
 
-/** Classes listed for a classification. */
+/** Default number of classes that a classification lists. */
 export const TOP_CLASSES = 5;
 
 export interface ImportOptions {
@@ -23,18 +23,19 @@ export interface ImportOptions {
 }
 
 export interface ImportedNetwork {
-  /** Constants inline, BatchNormalization folded. */
+  /** Graph with its constants inline and BatchNormalization folded. */
   readonly graph: Graph;
   readonly input: InputSpec;
   readonly source: Manifest['source'];
-  /** Chosen when the shapes of the outputs are known. */
+  /** Chooses the decoder from a graph whose output shapes are known. */
   readonly decoderOf: (graph: Graph) => Decoder;
 }
 
 /**
- * Stores a network. ONNX Runtime infers all its shapes first, which also shows that it can load it.
+ * Stores a network. ONNX Runtime infers all its shapes first, which also shows that the network can be
+ * loaded.
  *
- * @throws {RangeError | SyntaxError} if it can't; nothing is stored then.
+ * @throws {RangeError | SyntaxError} if it can't be loaded. Nothing is stored then.
  */
 export async function storeNetwork(network: ImportedNetwork, options: ImportOptions): Promise<Manifest> {
   const { graph, chunks } = externalizeConstants(network.graph, DATA_FILE);
@@ -60,7 +61,7 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
   return options.store.save(options.name, { data: chunks, finish }, options);
 }
 
-/** @throws {RangeError} naming an output that no image has a part in. */
+/** @throws {RangeError} naming an output that doesn't depend on the image. */
 function checkOutputs(graph: Graph): void {
   const fixed = graph.outputs
     .map((index) => tensorAt(graph, index))
@@ -70,7 +71,7 @@ function checkOutputs(graph: Graph): void {
   }
 }
 
-/** Notes on the stored graph what is known of each tensor; it stays free to take another input size. */
+/** The stored graph with the known type and shape of each tensor. It can still take another input size. */
 function recordShapes(graph: Graph, special: Graph): Graph {
   const known = new Map(special.tensors.map((tensor) => [tensor.name, tensor]));
   const tensors = graph.tensors.map((tensor) => {
@@ -87,12 +88,12 @@ function checkLabels(decoder: Decoder, labels: readonly string[]): void {
   const classes = Math.max(...decoder.heads.map((head) => head.classes));
   if (labels.length !== classes) {
     throw new RangeError(
-      `Cannot use labels: ${labels.length} of them, expected ${classes}, one for each class`,
+      `Cannot use labels: the file has ${labels.length}, expected ${classes}, one for each class`,
     );
   }
 }
 
-/** Lines of a labels file, in order of class; empty lines at its end don't count. */
+/** Labels from the lines of a file, in order of class. Empty lines at its end don't count. */
 export function parseLabels(text: string): readonly string[] {
   return text
     .trimEnd()

@@ -1,7 +1,15 @@
+/** Imports ONNX networks of one image input. */
+
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { Graph, Tensor } from '../../shared/graph/index.js';
-import { foldChannelAffine, producers, removeIdentities, tensorAt } from '../../shared/graph/index.js';
+import {
+  elementAt,
+  foldChannelAffine,
+  producers,
+  removeIdentities,
+  tensorAt,
+} from '../../shared/graph/index.js';
 import { parseOnnx } from '../../shared/onnx/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
@@ -10,7 +18,10 @@ import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
 import { foldConstants } from './specialize.js';
 
-/** `model import FILE.onnx`. @throws {SyntaxError | RangeError} naming what can't be imported. */
+/**
+ * Does `model import FILE.onnx`.
+ * @throws {SyntaxError | RangeError} naming the part that can't be imported.
+ */
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
   const bytes = await readInputFile(file);
@@ -33,13 +44,13 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   return storeNetwork(imported, options);
 }
 
-/** Inputs that no node reads, such as a training flag, need no value. */
+/** The graph without inputs that no node reads, such as a training flag. */
 function dropUnusedInputs(graph: Graph): Graph {
   const read = new Set(graph.nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
   return { ...graph, inputs: graph.inputs.filter((index) => read.has(index)) };
 }
 
-/** The one image input: [1, C, H, W], or [1, H, W, C] as TensorFlow exports it. */
+/** The single image input: [1, C, H, W], or [1, H, W, C] as TensorFlow exports it. */
 function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
   const images = dropUnusedInputs(graph).inputs.map((index) => tensorAt(graph, index));
   const [image] = images;
@@ -87,33 +98,37 @@ interface ImageShape {
 }
 
 function readImageShape(image: Tensor): ImageShape {
-  const [batch = -1, ...rest] = image.shape ?? [];
-  if (image.shape?.length !== 4 || (batch !== 1 && batch !== -1)) {
+  const [batch, second, third, fourth, ...more] = image.shape ?? [];
+  const isMap = second !== undefined && third !== undefined && fourth !== undefined && more.length === 0;
+  // An unknown batch is -1.
+  if (!isMap || (batch !== 1 && batch !== -1)) {
     throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected [1, C, H, W]`);
   }
-  const [second = -1, third = -1, fourth = -1] = rest;
   if (second === 1 || second === 3) return { layout: 'nchw', channels: second, height: third, width: fourth };
   if (fourth === 1 || fourth === 3) return { layout: 'nhwc', channels: fourth, height: second, width: third };
   throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected 1 or 3 channels`);
 }
 
-/** A single output of one row is read as scores of classes; anything else is given as it is. */
+/** The decoder of the outputs. A single output of one row is read as scores of classes, anything else is raw. */
 function decoderOf(graph: Graph): Decoder {
-  const [index = -1] = graph.outputs;
+  const [index, ...others] = graph.outputs;
+  if (index === undefined || others.length > 0) return { kind: 'raw' };
   const { name, shape, dtype } = tensorAt(graph, index);
-  const [batch, classes = 0, ...rest] = shape ?? [];
-  const isRow = batch === 1 && classes > 1 && rest.every((dim) => dim === 1) && dtype === 'float32';
-  if (graph.outputs.length !== 1 || !isRow) return { kind: 'raw' };
+  const [batch, classes, ...rest] = shape ?? [];
+  const isRow = batch === 1 && classes !== undefined && classes > 1 && rest.every((dim) => dim === 1);
+  if (!isRow || dtype !== 'float32') return { kind: 'raw' };
   return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: !isActivated(graph, index) };
 }
 
+/** Operators that change no value, or only its type. */
 const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
 
-/** Whether scores are probabilities already. */
+/** Whether an output is the result of Softmax or Sigmoid, so that its scores are probabilities already. */
 function isActivated(graph: Graph, output: number): boolean {
-  const producer = producers(graph);
-  let node = graph.nodes[producer[output] ?? -1];
-  while (node !== undefined && SHAPE_ONLY.has(node.op))
-    node = graph.nodes[producer[node.inputs[0] ?? -1] ?? -1];
+  const positions = producers(graph);
+  // Inputs and constants have no producer.
+  const producerOf = (tensor: number) => graph.nodes[elementAt(positions, tensor)];
+  let node = producerOf(output);
+  while (node !== undefined && SHAPE_ONLY.has(node.op)) node = producerOf(elementAt(node.inputs, 0));
   return node?.op === 'Softmax' || node?.op === 'Sigmoid';
 }

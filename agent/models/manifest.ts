@@ -1,9 +1,9 @@
-/** model.yaml: what a stored model is, and how images become its input and its outputs become answers. */
+/** Reads and writes model.yaml, which says how images become a model's input and how its outputs become answers. */
 import { parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 
 const positive = z.int().positive();
-/** One value for each channel. */
+/** Values by channel. */
 const perChannel = z.array(z.number()).min(1).max(3);
 
 const inputSchema = z
@@ -67,16 +67,17 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
 export type Decoder = Manifest['decoder'];
 
-const HEADER = `# Written by \`mafat model import\`. These may be edited: of input resize, colorOrder, scale, mean and std (a
-# value is (byte * scale - mean) / std; uint8 inputs take the bytes as they are), of decoder threshold, nmsIou
-# and topK, and labels.
+const HEADER = `# Written by \`mafat model import\`. These keys may be edited:
+# - input: resize, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
+# - decoder: threshold, nmsIou, topK.
+# - labels.
 `;
 
 export function formatManifest(manifest: Manifest): string {
   return HEADER + stringify(manifest, { lineWidth: 110 });
 }
 
-/** @throws {SyntaxError} naming file, line and key of everything that is wrong. */
+/** @throws {SyntaxError} naming file, line and key of each fault. */
 export function parseManifest(text: string, file: string): Manifest {
   const document = parseDocument(text);
   const [fault] = document.errors;

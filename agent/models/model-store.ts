@@ -1,19 +1,15 @@
-/**
- * The folder of stored models: `<models>/<name>/{model.onnx, model.onnx.data, model.yaml}`.
- *
- * A model appears whole or not at all: it is written to a hidden folder beside its place, flushed to disk,
- * and renamed. Replacing one moves the old out of the way first; a crash between the two renames leaves the
- * old model under its hidden name, never a half one.
- */
+/** The folder of stored models: `<models>/<name>/{model.onnx, model.onnx.data, model.yaml}`. */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ExternalData, Graph } from '../../shared/graph/index.js';
 import { parseOnnx } from '../../shared/onnx/index.js';
+import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
+import { DurableFolders } from '../files/durable-folders.js';
 import type { Manifest } from './manifest.js';
 import { formatManifest, parseManifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -22,43 +18,32 @@ export const MODEL_FILE = 'model.onnx';
 export const DATA_FILE = 'model.onnx.data';
 const MANIFEST_FILE = 'model.yaml';
 
-/** Folders that only exist while a model is being stored or removed. */
-const HIDDEN = /^\.(import|replaced|remove)-/;
-
-/** Longer than any import takes: a younger one may belong to a process that is still at it. */
-const SWEEP_AFTER_MS = 60 * 60_000;
-
-const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
-
 export interface StoredModel {
   readonly name: string;
   readonly folder: string;
   readonly manifest: Manifest;
-  /** As stored; `specialize.ts` makes it ready to plan. */
+  /** Graph as stored; `specialize.ts` makes it ready to plan. */
   readonly graph: Graph;
 }
 
-/** MAFAT_MODELS, else the service's state folder, else the user's. */
+/** The folder MAFAT_MODELS names, else the one in the service's state folder, else the one in the user's. */
 export function defaultModelsFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.MAFAT_MODELS !== undefined && env.MAFAT_MODELS !== '') return env.MAFAT_MODELS;
   if (env.STATE_DIRECTORY !== undefined) return join(env.STATE_DIRECTORY, 'models');
   return join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'mafat', 'models');
 }
 
-/** @throws {RangeError} if it can't be the name of a folder of the store. */
+/** @returns the name. @throws {RangeError} if no model can have it. */
 export function checkModelName(name: string): string {
-  if (!NAME.test(name)) {
-    throw new RangeError(
-      `Cannot use model name "${name}": expected 1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit`,
-    );
-  }
+  if (!MODEL_NAME.test(name))
+    throw new RangeError(`Cannot use model name "${name}": expected ${MODEL_NAME_RULE}`);
   return name;
 }
 
 export interface NewModel {
-  /** Weights, for the data file. */
+  /** Weights for the data file. */
   readonly data: ExternalData['chunks'];
-  /** Called with a folder that holds the data file already, to make the rest. */
+  /** Makes the other files' content. Called with a folder that holds the data file already. */
   readonly finish: (folder: string) => Promise<FinishedModel>;
 }
 
@@ -69,15 +54,17 @@ export interface FinishedModel {
 
 export class ModelStore {
   readonly #folder: string;
+  readonly #folders: DurableFolders;
 
   constructor(folder: string) {
     this.#folder = folder;
+    this.#folders = new DurableFolders(folder);
   }
 
   async list(): Promise<readonly string[]> {
     const entries = await readdir(this.#folder, { withFileTypes: true }).catch(absentAs([]));
     return entries
-      .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+      .filter((entry) => entry.isDirectory() && MODEL_NAME.test(entry.name))
       .map(({ name }) => name)
       .sort();
   }
@@ -118,23 +105,7 @@ export class ModelStore {
   async save(name: string, model: NewModel, { force }: { readonly force: boolean }): Promise<Manifest> {
     await this.checkFree(name, { force });
     await mkdir(this.#folder, { recursive: true });
-    await this.#sweep();
-    const draft = await mkdtemp(join(this.#folder, '.import-'));
-    try {
-      await writeFlushed(join(draft, DATA_FILE), model.data);
-      const finished = await model.finish(draft);
-      await writeFlushed(join(draft, MODEL_FILE), [{ offset: 0, bytes: finished.modelBytes }]);
-      const manifest: Manifest = { format: 1, ...finished.manifest, digest: await digestOf(draft) };
-      const text = formatManifest(manifest);
-      parseManifest(text, `the ${MANIFEST_FILE} of ${name}`);
-      await writeFlushed(join(draft, MANIFEST_FILE), [{ offset: 0, bytes: Buffer.from(text) }]);
-      await flushFolder(draft);
-      await this.#moveIntoPlace(draft, name);
-      return manifest;
-    } catch (error) {
-      await rm(draft, { recursive: true, force: true });
-      throw error;
-    }
+    return this.#folders.write(name, { write: (draft) => writeModel(draft, { name, model }) });
   }
 
   /** @throws {RangeError} if the name is taken and `force` isn't given. */
@@ -147,40 +118,23 @@ export class ModelStore {
   async remove(name: string): Promise<void> {
     if (!(await this.has(name)))
       throw new RangeError(`Cannot remove model "${name}": not in ${this.#folder}`);
-    const trash = await mkdtemp(join(this.#folder, '.remove-'));
-    await rename(join(this.#folder, name), join(trash, name));
-    await rm(trash, { recursive: true });
+    await this.#folders.remove(name);
   }
+}
 
-  async #moveIntoPlace(draft: string, name: string): Promise<void> {
-    const place = join(this.#folder, name);
-    const replaced = await mkdtemp(join(this.#folder, '.replaced-'));
-    await rename(place, join(replaced, name)).catch(absentAs(undefined));
-    try {
-      await rename(draft, place);
-    } catch (error) {
-      await rename(join(replaced, name), place).catch(absentAs(undefined));
-      throw error;
-    }
-    await flushFolder(this.#folder);
-    await rm(replaced, { recursive: true });
-  }
-
-  /** Clears away what a crash or a power cut left: drafts, and old models whose successor is in place. */
-  async #sweep(): Promise<void> {
-    for (const hidden of await readdir(this.#folder)) {
-      const path = join(this.#folder, hidden);
-      if (!HIDDEN.test(hidden) || Date.now() - (await stat(path)).mtimeMs < SWEEP_AFTER_MS) continue;
-      if (hidden.startsWith('.replaced-')) await this.#restore(path);
-      await rm(path, { recursive: true, force: true });
-    }
-  }
-
-  async #restore(replaced: string): Promise<void> {
-    for (const name of await readdir(replaced)) {
-      if (!(await this.has(name))) await rename(join(replaced, name), join(this.#folder, name));
-    }
-  }
+async function writeModel(
+  folder: string,
+  { name, model }: { readonly name: string; readonly model: NewModel },
+): Promise<Manifest> {
+  await writeChunks(join(folder, DATA_FILE), model.data);
+  const finished = await model.finish(folder);
+  await writeFile(join(folder, MODEL_FILE), finished.modelBytes, { flag: 'wx', mode: 0o644 });
+  const manifest: Manifest = { format: 1, ...finished.manifest, digest: await digestOf(folder) };
+  const text = formatManifest(manifest);
+  // A manifest that can't be read again must fail the import, not the next start.
+  parseManifest(text, `the ${MANIFEST_FILE} of ${name}`);
+  await writeFile(join(folder, MANIFEST_FILE), text, { flag: 'wx', mode: 0o644 });
+  return manifest;
 }
 
 /** External weights must lie in the model's own data file, inside its size. */
@@ -202,11 +156,10 @@ async function checkData(graph: Graph, folder: string): Promise<void> {
   }
 }
 
-async function writeFlushed(path: string, chunks: ExternalData['chunks']): Promise<void> {
+async function writeChunks(path: string, chunks: ExternalData['chunks']): Promise<void> {
   const file = await open(path, 'wx', 0o644);
   try {
     for (const chunk of chunks) await writeAll(file, chunk);
-    await file.sync();
   } finally {
     await file.close();
   }
@@ -217,16 +170,6 @@ async function writeAll(file: FileHandle, { offset, bytes }: ExternalData['chunk
   while (written < bytes.byteLength) {
     const left = bytes.byteLength - written;
     written += (await file.write(bytes, written, left, offset + written)).bytesWritten;
-  }
-}
-
-/** A rename is durable once the folder that holds it is. */
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -1,13 +1,15 @@
+/**
+ * Reads a model's external data. The model file is a stranger's: its data must lie within its own folder,
+ * after links are resolved, and within the file.
+ */
 import type { FileHandle } from 'node:fs/promises';
 import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import type { Constant, Graph, Tensor } from '../../shared/graph/index.js';
 
 /**
- * Reads a model's external data into the graph. A model file is a stranger's: its data must lie in its own
- * folder, links resolved, and inside the file.
- *
- * @throws {SyntaxError} naming tensor and location.
+ * The graph with its external data inline.
+ * @throws {SyntaxError} naming tensor and location of data that can't be read.
  */
 export async function readExternalData(graph: Graph, folder: string): Promise<Graph> {
   const tensors: Tensor[] = [];

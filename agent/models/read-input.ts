@@ -1,9 +1,11 @@
+/** Reads files that a user named, with errors that name the file. */
+
 import { readFile, stat } from 'node:fs/promises';
 
-/** Protobuf's own limit, and more than any network for a small board. */
+/** Limit of a file's size: that of Protobuf itself, and more than any network for a small board. */
 const MAX_BYTES = 2 ** 31;
 
-/** Reads a file that a user named. @throws {RangeError} saying what is wrong with the file. */
+/** @throws {RangeError} if the file is missing, empty, too large or no file. */
 export async function readInputFile(path: string): Promise<Buffer> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new RangeError(`Cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
@@ -18,7 +20,7 @@ export async function readInputFile(path: string): Promise<Buffer> {
   return readFile(path);
 }
 
-/** Errors of a file's content name the file, too. */
+/** Does work on a file's content, and adds the file's name to a SyntaxError of it. */
 export async function inFile<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,12 +1,16 @@
 /**
- * Makes a stored graph ready to plan at an input size: fixed shapes everywhere, shape arithmetic folded,
- * geometry explicit. ONNX Runtime, in an executor, says the shapes and computes the constants.
+ * Makes a stored graph ready to plan at an input size.
+ *
+ * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor.
+ * 2. Shape arithmetic and other constants are folded; ONNX Runtime computes them.
+ * 3. Padding and window geometry are made explicit.
  */
 
 import type { Graph, TensorValue } from '../../shared/graph/index.js';
 import {
   applyFolded,
   dropCeilModes,
+  elementAt,
   foldPads,
   foldShapes,
   makeGeometryExplicit,
@@ -17,11 +21,11 @@ import {
   tensorsWritten,
 } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
-import type { ExecutorClient } from '../engine/executor-client.js';
+import type { Executor } from '../engine/wire/executor.js';
 import type { InputSpec } from './manifest.js';
 
-/** Starts an executor when the first question needs one. */
-export type AskExecutor = () => Promise<ExecutorClient>;
+/** Gives an executor, which is started when the first question needs one. */
+export type AskExecutor = () => Promise<Executor>;
 
 export interface SpecializeOptions {
   /** Folder of the graph's external data. */
@@ -38,17 +42,17 @@ export async function specializeGraph(graph: Graph, options: SpecializeOptions):
   return makeGeometryExplicit(foldPads(await foldConstants(foldShapes(shaped), options)));
 }
 
-/** Infers what isn't known, again for as long as pools turn out to drop their last window. */
+/** Infers unknown shapes. If a pool turns out to drop its last window, its ceil mode goes and all starts again. */
 async function settleShapes(graph: Graph, options: SpecializeOptions): Promise<Graph> {
   const shaped = isShaped(graph) ? graph : await inferShapes(graph, options);
   const dropped = dropCeilModes(shaped);
   return dropped === shaped ? shaped : settleShapes(forgetShapes(dropped), options);
 }
 
-/** ONNX Runtime's JavaScript side can't hold more in one tensor, nor could a board. */
+/** Limit of a tensor's size: ONNX Runtime's JavaScript side can't hold more, nor could a board. */
 const MAX_TENSOR_BYTES = 2 ** 31;
 
-/** @throws {RangeError} naming the first tensor that is too large for anything. */
+/** @throws {RangeError} naming the first tensor beyond the limit. */
 function checkSizes(graph: Graph): void {
   for (const tensor of graph.tensors) {
     if (tensor.shape === null || tensor.shape.some((dim) => dim < 0)) continue;
@@ -64,20 +68,20 @@ export function inputShape({ layout, channels, height, width }: InputSpec): read
   return layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
 }
 
-/** Gives the image input a shape; if it is another than before, what was known of other tensors is forgotten. */
+/** The graph with this shape of its image input. If the shape is new, all shapes that depend on it are forgotten. */
 function withInputShape(graph: Graph, shape: readonly number[]): Graph {
-  const image = graph.inputs[0] ?? -1;
+  const image = elementAt(graph.inputs, 0);
   if (tensorAt(graph, image).shape?.join() === shape.join()) return graph;
   const forgotten = forgetShapes(graph);
   const tensors = forgotten.tensors.map((tensor, index) => (index === image ? { ...tensor, shape } : tensor));
   return { ...graph, tensors };
 }
 
-/** The graph as if nothing were known of what its nodes give. */
+/** The graph without the shapes of tensors that its nodes compute. */
 export function forgetShapes(graph: Graph): Graph {
   const producer = producers(graph);
   const tensors = graph.tensors.map((tensor, index) =>
-    (producer[index] ?? -1) >= 0 ? { ...tensor, shape: null } : tensor,
+    elementAt(producer, index) >= 0 ? { ...tensor, shape: null } : tensor,
   );
   return { ...graph, tensors };
 }
@@ -104,7 +108,7 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
   return { ...graph, tensors };
 }
 
-/** Computes what depends on constants alone. */
+/** The graph with all tensors folded that depend on constants alone. */
 export async function foldConstants(
   graph: Graph,
   { folder, executor }: Pick<SpecializeOptions, 'folder' | 'executor'>,

@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { CostEntry, DeviceProfile } from '../../shared/predict/index.js';
-import { KERNELS, kernelsOf, WORK_KINDS } from '../../shared/predict/index.js';
+import { KERNELS, kernelsOf, median, WORK_KINDS } from '../../shared/predict/index.js';
 import { readDevice } from '../board/machine.js';
 import { defaultModelsFolder } from '../models/model-store.js';
 import type { Measurement, StoredCosts } from '../store/store.js';
@@ -82,11 +82,9 @@ export function corrected(entry: CostEntry, runs: readonly Measurement[]): CostE
   const ratios = runs
     .filter(({ level, threads }) => kernelsOf(level) === entry.kernels && threads === entry.threads)
     .map(({ latencyMs, predictedMs }) => latencyMs / predictedMs)
-    .filter((ratio) => Number.isFinite(ratio) && ratio > 0)
-    .sort((a, b) => a - b);
+    .filter((ratio) => Number.isFinite(ratio) && ratio > 0);
   if (ratios.length < MIN_RUNS) return entry;
-  const middle = ratios[Math.floor(ratios.length / 2)] ?? 1;
-  const factor = Math.min(LIMITS.most, Math.max(LIMITS.least, middle));
+  const factor = Math.min(LIMITS.most, Math.max(LIMITS.least, median(ratios)));
   const costs = Object.fromEntries(WORK_KINDS.map((kind) => [kind, entry.costs[kind] * factor]));
   return { ...entry, costs: costs as CostEntry['costs'], correction: factor };
 }

@@ -8,7 +8,7 @@
 import type { DataType, Graph } from '../../shared/graph/index.js';
 import { elementCount, knownShape, tensorAt } from '../../shared/graph/index.js';
 import { RequestError } from '../../shared/wire/index.js';
-import type { DecodedImage } from '../decode/decode-outputs.js';
+import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
@@ -67,7 +67,7 @@ export interface InferResult {
   readonly plan: string;
   readonly latencyMs: number;
   /** Absent where tensors were asked for. */
-  readonly findings?: DecodedImage;
+  readonly findings?: Findings;
   /** The tensors asked for, in that order; all outputs of a model without a decoder. */
   readonly tensors?: readonly OutputTensor[];
 }

@@ -1,6 +1,6 @@
 /**
- * Versions of the database, oldest first. A migration that has been released is never changed; a new one is
- * added behind it. `PRAGMA user_version` counts those that a file has seen.
+ * The versions of the database, oldest first. A released migration is never changed; a new one is added at
+ * the end. `PRAGMA user_version` counts the migrations that a file has had.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -39,7 +39,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX events_at ON events (at_ms);
   `,
-  // Plans are of one version of the planner; those before had none, and are a search away.
+  // Plans get the version of their planner. Old plans had none; they are dropped and searched again.
   `
   DROP TABLE plans;
   CREATE TABLE plans (
@@ -59,7 +59,7 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (planner, model_digest, width, height, threads, level, strategy, weights, budget_bytes)
   ) STRICT, WITHOUT ROWID;
   `,
-  // A plan fixes its settings, too, by costs that may be measured: what was asked for, and what was chosen.
+  // Plans get the settings asked for, the settings chosen, and the source of the costs. Costs of devices are kept.
   `
   DROP TABLE plans;
   CREATE TABLE plans (

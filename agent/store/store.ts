@@ -1,12 +1,12 @@
 /**
- * The agent's memory over restarts, in one SQLite file: plans, measurements, events. The only file that
- * touches better-sqlite3. Calls are synchronous and short; nothing here is on the way of a frame.
+ * Keeps plans, measurements, events and costs over restarts, in one SQLite file. The only file that touches
+ * better-sqlite3. Calls are synchronous and short, and no frame waits for them.
  *
- * A read or write that fails while running (disk full, card gone) is reported and given up: what it costs is a
- * search or a row of statistics, not the service.
+ * A read or write that fails while the agent runs (disk full, card removed) is reported and given up. It
+ * costs a search or a row of statistics, not the service.
  *
- * Journal: WAL, `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Plans change rarely;
- * measurements are few by the caller's choice, for the sake of SD cards.
+ * The journal is WAL with `synchronous=NORMAL`: a power cut may lose the last rows, never the file. Callers
+ * write few measurements, to spare SD cards.
  */
 
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
@@ -16,7 +16,7 @@ import type { RunSettings } from '../../shared/predict/index.js';
 import type { WeightsPolicy } from '../../shared/search/index.js';
 import { MIGRATIONS } from './migrations.js';
 
-/** What a plan was made for, budget apart. */
+/** Everything that a plan depends on, except the budget. */
 export interface PlanKey {
   /** Version of search and predictor. */
   readonly planner: string;
@@ -32,7 +32,7 @@ export interface PlanKey {
 }
 
 export interface StoredPlan extends RunSettings {
-  /** Budget it was searched for. */
+  /** Budget of the plan's search. */
   readonly budgetBytes: number;
   readonly notation: string;
   readonly workingBytes: number;
@@ -48,7 +48,7 @@ export interface Measurement extends RunSettings {
   readonly latencyMs: number;
 }
 
-/** Costs of one way to run, as JSON, of a device that was measured. */
+/** Measured costs of a device for one kind of kernels and one number of threads, as JSON. */
 export interface StoredCosts {
   readonly threads: number;
   readonly kernels: string;
@@ -61,16 +61,16 @@ export interface AgentEvent {
   readonly detail: string;
 }
 
-/** Milliseconds that a writer waits for another process's lock, the agent with it. */
+/** Time in ms that a writer waits for another process's lock. The agent stands still meanwhile. */
 const BUSY_MS = 200;
 
 const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
   AND choice = @choice AND strategy = @strategy AND weights = @weights AND profile = @profile`;
 
 export interface StoreOptions {
-  /** Told of each read or write that failed. */
+  /** Called with each read or write that failed. */
   readonly onError?: (error: Error) => void;
-  /** Versions of the file; tests give others. */
+  /** Migrations of the file. Tests give their own. */
   readonly migrations?: readonly string[];
 }
 
@@ -100,7 +100,7 @@ export class Store {
       database?.close();
       if (!(error instanceof Database.SqliteError)) throw error;
       throw new Error(
-        `Cannot open store ${this.#path}: ${error.message}; it holds plans and statistics alone and may be moved away`,
+        `Cannot open store ${this.#path}: ${error.message}; it holds only plans and statistics and may be moved away`,
       );
     }
     this.#database = database;
@@ -111,7 +111,7 @@ export class Store {
     this.#database = undefined;
   }
 
-  /** The plan made for the largest budget in [leastBytes, budgetBytes]. */
+  /** The plan with the largest budget in [leastBytes, budgetBytes]; undefined if there is none. */
   findPlan(key: PlanKey, { leastBytes, budgetBytes }: BudgetBand): StoredPlan | undefined {
     return this.#try('read a plan', (database) =>
       database
@@ -182,7 +182,7 @@ export class Store {
     return rows ?? [];
   }
 
-  /** Costs of a device, none if it wasn't measured. */
+  /** Costs of a device; none if it wasn't measured. */
   costsOf(device: string): readonly StoredCosts[] {
     const rows = this.#try('read costs', (database) =>
       database
@@ -194,7 +194,10 @@ export class Store {
     return rows ?? [];
   }
 
-  /** Replaces all costs of a device. @throws {Error} if they can't be kept: nobody measures for nothing. */
+  /**
+   * Replaces all costs of a device.
+   * @throws {Error} if they can't be kept, since measuring them took a minute.
+   */
   saveCosts(device: string, costs: readonly StoredCosts[]): void {
     const saved = this.#try('save costs', (database) => {
       const insert = database.prepare(
@@ -209,7 +212,7 @@ export class Store {
     if (saved === undefined) throw new Error(`Cannot save costs in ${this.#path}`);
   }
 
-  /** Drops measurements and events from before a time. @returns how many rows went. */
+  /** Drops measurements and events from before a time. @returns the number of rows dropped. */
   dropBefore(beforeMs: number): number {
     const dropped = this.#try('drop old rows', (database) =>
       database.transaction(() =>
@@ -234,7 +237,7 @@ export class Store {
     }
   }
 
-  /** One transaction for all steps; the file as it was before is kept beside it. */
+  /** Runs the missing migrations in one transaction. A copy of the old file is kept next to it. */
   #migrate(database: Database.Database, { isNew }: { readonly isNew: boolean }): void {
     const version = database.pragma('user_version', { simple: true }) as number;
     const newest = this.#migrations.length;

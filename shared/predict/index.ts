@@ -16,6 +16,7 @@ export { countFaults, countOperationWork, countWork, isActivation } from './late
 export type { RunPeak } from './lifetimes.js';
 export { predictRunPeaks, predictStepPeaks, runsInPlace } from './lifetimes.js';
 export { countMacs, countRangeMacs } from './macs.js';
+export { median } from './median.js';
 export type { PredictSettings, SegmentPrediction } from './predict.js';
 export { fixedBytes, heldBytes, predictSegments, sessionShare, stepBytes, stepRatio } from './predict.js';
 export type { Level, Malloc, RunSettings } from './run-settings.js';

@@ -1,4 +1,4 @@
-/** What `mafat infer` and `mafat status` say when they can't be answered. */
+/** The errors of `mafat infer` and `mafat status` when no agent answers. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

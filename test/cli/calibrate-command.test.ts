@@ -1,4 +1,4 @@
-/** What `mafat calibrate` measures, says and keeps: for real, half a minute on one core. */
+/** The results of `mafat calibrate`, and their storage. It really measures, for half a minute on one core. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ test('mafat calibrate says before it measures that the costs cannot be kept', (c
   assert.match(inFile.stderr, /^mafat: .*agent\.db/);
 });
 
-/** For each kind of kernels and number of threads, all costs. */
+/** Asserts that each kind of kernels and number of threads has all costs. */
 function assertWhole(entries: Calibration['entries']): void {
   const counts = [...new Set([1, availableParallelism()])];
   const expected = KERNELS.flatMap((kernels) => counts.map((threads) => ({ kernels, threads })));
@@ -61,7 +61,7 @@ function assertWhole(entries: Calibration['entries']): void {
   if (readMachine() === undefined) assert.deepEqual(costsOf('blocked'), costsOf('plain'));
 }
 
-/** As they were printed, by any way to read them. */
+/** Asserts that the stored costs are the printed ones, by each way to read them. */
 function assertKept({ device, entries }: Calibration & { readonly device: string }, path: string): void {
   const store = new Store(path);
   store.start();
@@ -75,7 +75,7 @@ function assertKept({ device, entries }: Calibration & { readonly device: string
   assert.ok(!existsSync(`${path}-wal`), 'the store was closed');
 }
 
-/** Of this process and those it starts: fewer ways to run are to be measured. Without `taskset` it takes longer. */
+/** Binds this process and its children to one core, so that less is measured. Without `taskset` it takes longer. */
 function keepToOneCore(): void {
   const allowed = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   spawnSync('taskset', ['--pid', '--cpu-list', allowed, String(process.pid)]);

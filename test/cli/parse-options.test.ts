@@ -4,10 +4,10 @@ import { InvalidArgumentError } from 'commander';
 import {
   collect,
   parseBase,
-  parseBytes,
   parseCount,
   parseLayers,
   parseLevel,
+  parseMemory,
   parseModel,
   parseNode,
   parseRatio,
@@ -18,7 +18,7 @@ import {
   parseWeights,
 } from '../../agent/cli/parse-options.js';
 
-test('parseBytes() counts K, M and G in powers of 1024', () => {
+test('parseMemory() counts K, M and G in powers of 1024', () => {
   const cases = [
     ['1', 1],
     ['50000000', 50_000_000],
@@ -31,15 +31,15 @@ test('parseBytes() counts K, M and G in powers of 1024', () => {
     [' 1.5G ', 1.5 * 2 ** 30],
     ['100B', 100],
   ] as const;
-  for (const [text, bytes] of cases) assert.equal(parseBytes(text), bytes, text);
+  for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text);
 });
 
-test('parseBytes() gives whole bytes', () => {
-  assert.equal(parseBytes('0.3K'), 307);
+test('parseMemory() gives whole bytes', () => {
+  assert.equal(parseMemory('0.3K'), 307);
 });
 
-test('parseBytes() refuses what is no size', () => {
-  refuses(parseBytes, ['', 'M', '0', '0.5', '-1M', '1T', '1,5G', '1e6', '64MX', '9'.repeat(20)]);
+test('parseMemory() refuses what is no size', () => {
+  refuses(parseMemory, ['', 'M', '0', '0.5', '-1M', '1T', '1,5G', '1e6', '64MX', '9'.repeat(20)]);
 });
 
 test('parseSize() reads width, then height', () => {

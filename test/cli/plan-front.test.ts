@@ -50,7 +50,7 @@ test('mafat plan --front lists plans that are each larger and faster than the on
 test('mafat plan refuses options that say nothing together', (context) => {
   const folder = join(temporaryFolder(context), 'models');
   const refusals = [
-    [['--svg', 'a.svg'], /Cannot use --svg alone: it draws what --front lists/],
+    [['--svg', 'a.svg'], /Cannot use --svg without --front: it draws the plans that --front lists/],
     [['--front', '--budget', '64M'], /Cannot use --front and --budget together/],
     [['--front', '--plan', 'whole'], /Cannot use --front and --plan together/],
     [['--front', '--strategy', 'mafat'], /Cannot use --front with strategy mafat: expected optimal/],

@@ -22,8 +22,8 @@ test('verifyOutputs() says NaN is wrong, and refuses a reference that shows noth
   const reference = [floats('a', 1, 2)];
   assert.equal(verifyOutputs([floats('a', Number.NaN, 2)], reference, { bitExact: false }).exact, false);
   for (const [values, reason] of [
-    [[1, Number.NaN], /untiled element 1 is NaN/],
-    [[3, 3], /the reference is constant \(3\)/],
+    [[1, Number.NaN], /element 1 of the untiled output is NaN/],
+    [[3, 3], /the untiled output is constant \(3\)/],
   ] as const) {
     const useless = [floats('a', ...values)];
     assert.throws(() => verifyOutputs(useless, useless, { bitExact: false }), reason);

@@ -1,4 +1,4 @@
-/** config/agent.yaml is the documentation of the keys: it must say what the code does. */
+/** config/agent.yaml is the documentation of the keys, so that it must agree with the code. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -9,10 +9,10 @@ import { DEFAULT_CONFIG, loadConfig, parseConfig } from '../../agent/config/load
 const FILE = fileURLToPath(new URL('../../../config/agent.yaml', import.meta.url));
 const SHIPPED = readFileSync(FILE, 'utf8');
 
-/** A default is `#key: value` without a blank; prose has one. */
+/** A line with a default: `#key: value`. Prose has a blank after `#`. */
 const UNCOMMENTED = SHIPPED.replace(/^( *)#(?=[a-zA-Z]+:)/gm, '$1');
 
-/** Examples are the lines that stand in by three blanks. */
+/** A line of an example, which is indented by three blanks. */
 const EXAMPLE = [...SHIPPED.matchAll(/^# {3}(.*)$/gm)].map(([, line]) => line).join('\n');
 
 interface Example {

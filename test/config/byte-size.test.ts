@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseBytes } from '../../agent/cli/parse-options.js';
+import { parseMemory } from '../../agent/cli/parse-options.js';
 import { parseByteSize } from '../../agent/config/byte-size.js';
 
 test('parseByteSize() counts K, M and G in powers of 1024', () => {
@@ -27,7 +27,7 @@ test('parseByteSize() says the same as the command line', () => {
   fc.assert(
     fc.property(number, unit, (count, letters) => {
       const text = `${count}${letters}`;
-      assert.equal(resultOf(parseByteSize, text), resultOf(parseBytes, text));
+      assert.equal(resultOf(parseByteSize, text), resultOf(parseMemory, text));
     }),
   );
 });

@@ -79,7 +79,7 @@ store: []
   assert.deepEqual(problemsOf(text), [
     '1: version: cannot be 2, expected 1',
     '2: node: cannot be "küche", expected a name other than clients, of 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
-    '5: models.1.name: cannot be "a" again, expected another than models.0',
+    '5: models.1.name: cannot be "a" again, expected a name other than that of models.0',
     '6: models.1.levl: unknown key, did you mean "level"? Expected one of name, threads, level, malloc, strategy, weights, threshold',
     '7: models.2.name: is missing, expected 1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit',
     '7: models.2.threads: cannot be 0, expected a whole number from 1 to 256',
@@ -90,7 +90,7 @@ store: []
     '16: cameras.0.kind: cannot be "webcam", expected one of synthetic, file',
     '17: cameras.1.model: cannot be "b", expected one of "a"',
     '18: cameras.2.files: cannot be a list, expected a list of at least one path',
-    '18: cameras.2.name: cannot be "c" again, expected another than cameras.1',
+    '18: cameras.2.name: cannot be "c" again, expected a name other than that of cameras.1',
     '19: cameras.3: cannot be a text, expected a map of keys',
     '20: store: cannot be a list, expected a map of keys',
   ]);
@@ -152,7 +152,7 @@ test('parseConfig() takes values at the edge of what is allowed', () => {
   for (const text of texts) assert.deepEqual(acceptedOr(text), [], text);
 });
 
-test('parseConfig() refuses duplicate keys beside all else', () => {
+test('parseConfig() refuses duplicate keys along with all else', () => {
   assert.deepEqual(problemsOf('memory:\n  floor: 0.2\n  floor: 5\nnode: a\nmemory: {}\n'), [
     '5: memory: is given more than once, expected once',
   ]);

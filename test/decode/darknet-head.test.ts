@@ -156,7 +156,7 @@ const heads: fc.Arbitrary<DetectionHead> = fc
     newCoords: style === 'newCoords',
   }));
 
-/** Nothing is detected: all values are low. */
+/** A map of low values, in which nothing is detected. */
 function emptyMap({ anchors, classes }: DetectionHead, { rows, cols }: Size): HeadMap {
   return { values: new Float32Array(anchors.length * (5 + classes) * rows * cols).fill(-SURE), rows, cols };
 }

@@ -153,7 +153,7 @@ test('decodeOutputs() takes the threshold of the run before that of the manifest
   assert.equal(decodeOutputs(resultOf(outputs), options).detections.length, 1);
 });
 
-/** One anchor as large as the input and one class; values are boxes as they are. */
+/** A head with one anchor as large as the input, and one class. Values are boxes without activation. */
 const HEAD = {
   kind: 'yolo' as const,
   output: 'boxes',
@@ -190,7 +190,7 @@ function floats(name: string, shape: readonly number[], values: readonly number[
   return { name, dtype: 'float32', shape, bytes: new Uint8Array(Float32Array.from(values).buffer) };
 }
 
-/** Of an image of 200 x 100 pixels. */
+/** Decodes outputs of an image of 200 x 100 pixels. */
 function resultOf(outputs: readonly OutputTensor[]): RunResult {
   return { image: { width: 200, height: 100 }, latencyMs: 0, outputs };
 }
@@ -199,7 +199,7 @@ function decode(manifest: Manifest, outputs: readonly OutputTensor[]) {
   return decodeOutputs(resultOf(outputs), { manifest, input: manifest.input });
 }
 
-/** Centre and size, relative to the input. */
+/** A box's centre and size, relative to the input. */
 interface InputBox {
   readonly centerX: number;
   readonly centerY: number;
@@ -207,7 +207,7 @@ interface InputBox {
   readonly height: number;
 }
 
-/** Sizes are squared by the decoder: (2 value)^2. */
+/** Values of a box. The decoder squares its sizes: (2 value)^2. */
 function boxValues({ centerX, centerY, width, height }: InputBox, confidence = 1): readonly number[] {
   return [centerX, centerY, Math.sqrt(width) / 2, Math.sqrt(height) / 2, confidence, 1];
 }
@@ -226,7 +226,7 @@ interface Fit {
   readonly input: InputSpec;
 }
 
-/** Where a box of the image comes to lie in the input. */
+/** The place in the input of a box of the image. */
 function placeBox(box: Detection['box'], { image, input }: Fit): InputBox {
   const shown = shownSize(image, input);
   const { left, top } = marginOf(shown, input);

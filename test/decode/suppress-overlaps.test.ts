@@ -81,7 +81,7 @@ const crowds = fc.uniqueArray(
 
 const limits = fc.constantFrom(0, 0.1, 0.3, 0.45, 0.7, 1);
 
-/** As Darknet's do_nms_sort() does: all in order of confidence, each that still stands strikes out later ones. */
+/** Darknet's do_nms_sort(): in order of confidence, each box that is left strikes out later ones. */
 function suppressPairwise(candidates: readonly Candidate[], iou: number): readonly Candidate[] {
   const sorted = [...candidates].sort((a, b) => b.confidence - a.confidence);
   const struck = new Set<Candidate>();
@@ -94,7 +94,7 @@ function suppressPairwise(candidates: readonly Candidate[], iou: number): readon
   return sorted.filter((item) => !struck.has(item));
 }
 
-/** By the upper left corner. */
+/** A box by its upper left corner. */
 function box(x: number, y: number, width: number, height: number): Box {
   return { centerX: x + width / 2, centerY: y + height / 2, width, height };
 }

@@ -1,4 +1,4 @@
-/** The law of exactness, on ONNX Runtime itself. */
+/** Asserts the law of exactness on ONNX Runtime itself. */
 import assert from 'node:assert/strict';
 import { verifyOutputs } from '../../agent/cli/verify-outputs.js';
 import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
@@ -27,12 +27,12 @@ export async function assertExact(
   return plan;
 }
 
-/** As imports make it: what ONNX Runtime would fuse across a cut is folded. */
+/** The graph as an import makes it. Operators are folded that ONNX Runtime would fuse across a cut. */
 export function readyGraph(notation: string): Graph {
   return foldPads(foldChannelAffine(graphOf(notation)));
 }
 
-/** Random graphs may end in nothing but zeros, which verifyOutputs() refuses to call verified. */
+/** Whether outputs are all zeros, as those of random graphs may be. verifyOutputs() refuses to verify these. */
 function isConstant({ bytes }: OutputTensor): boolean {
   const values = float32Values(bytes ?? new Uint8Array());
   return values.length > 1 && values.every((value) => value === values[0]);

@@ -1,9 +1,10 @@
 /**
- * Runs programs on inputs by turns, each in an executor with memory trimmed and retained. Nothing of a buffer that was
- * released may be read again, so the outputs of each run are compared with those of the first on the same input.
+ * Runs programs on inputs by turns, each in an executor with memory trimmed and retained. A buffer that was
+ * released may not be read again. So the outputs of each run are compared with those of the first run on the
+ * same input.
  *
- * A process of its own, started without flags, as the agent is: one that has been started with what `release` needs
- * wouldn't give it to its executor. Fails by its exit code.
+ * The script runs in its own process without flags, like the agent. A process started with the flag that
+ * `release` needs wouldn't give it to its executor. The exit code tells failure.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -52,7 +53,7 @@ interface Turns {
   readonly settings: RunSettings;
 }
 
-/** Outputs of each input. */
+/** Outputs by input. */
 async function runTurns(
   executor: ExecutorClient,
   turns: Turns,

@@ -1,4 +1,4 @@
-/** Runs of one program after another: what was released isn't read again, and what isn't ours isn't released. */
+/** Runs of one program after another. Released buffers aren't read again, and borrowed ones aren't released. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** The law of exactness for streams, on ONNX Runtime itself: linked rows over many steps equal the untiled run. */
+/** The law of exactness for streams, on ONNX Runtime itself. Linked streams of many steps equal the untiled run. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -92,7 +92,7 @@ test('a stream over rows that upsampling made along runs', async () => {
 });
 
 test('a step that is one window of an average pool rounds as promised', async () => {
-  // Over a map as large as its kernel ONNX Runtime averages with other code, in another order.
+  // ONNX Runtime averages a map as large as its kernel with other code, in another order.
   await assertExact('3x9x3: t a3', 'stream1', { threads: 1, level: 'extended' });
 });
 
@@ -128,7 +128,7 @@ test('random graphs of many rows, streamed in links, equal the whole run', async
   assert.ok(seen.linked > seen.runs / 4, `only ${seen.linked} of ${seen.runs} have linked streams`);
 });
 
-/** Bytes, cast to floats for a pool and once more for the sum with it, which waits for the pool's rows. */
+/** Bytes cast to floats for a pool, and cast once more for a sum that waits for the pool's rows. */
 function castTwice(): Graph {
   const builder = new GraphBuilder();
   const map = { channels: 3, rows: 32, cols: 8 };
@@ -145,7 +145,7 @@ function castTwice(): Graph {
   return { ...graph, tensors };
 }
 
-/** Narrow maps of up to 128 rows. Rows in multiples of 64 more leave all maps that were equally high so. */
+/** Narrow graphs of up to 128 rows. Adding multiples of 64 rows keeps equally high maps equally high. */
 const highGraphs = fc
   .tuple(randomGraph({ maxSize: 64, maxWords: 12 }), fc.integer({ min: 3, max: 14 }))
   .map(([{ notation }, cols]) => ({
@@ -153,7 +153,7 @@ const highGraphs = fc
   }))
   .filter(({ notation }) => isGraph(notation));
 
-/** Streams, each cut chosen among the layers there are, all linked. */
+/** Linked streams, with cuts at random layers. */
 function linkedPlan(graph: Graph, parts: readonly (readonly [number, number])[]): string {
   const layers = [...new Set(graph.nodes.map(({ layer }) => layer))].slice(1);
   const [[, first = 1] = [], ...rest] = parts;

@@ -38,15 +38,15 @@ test('streamed tiles equal the whole run', async (context) => {
   }
 });
 
-test('streamed tiles stand beside other modes, and between barriers', async () => {
+test('streamed tiles work next to other modes, and between barriers', async () => {
   const cases = [
     ['3x64x40: c8k3p1 m2s2 c8k3p1 c8k3p1', '1x2:stream4 | 2 | 2x2', '1x2:stream4 | 2 | 2x2'],
     ['3x64x40: c8k3p1 m2s2 c8k3p1 c8k3p1', 'stream4 | 2 | 2x1:stream1', 'stream4 | 2 | 2x1:stream1'],
     // A gate that needs the whole map is cut out; the operands that it makes go whole to each tile.
     ['3x48x40: c8k3p1 c8k3p1 e c8k3p1 c4k3p1', '1x2:stream2', '1x2:stream2 | 2 | whole | 3 | 1x2:stream2'],
-    // What can't be streamed runs in plain tiles.
+    // Segments that can't be streamed run in plain tiles.
     ['3x48x40: c8k3p1 v2 c4k3p1', '1x2:stream2', '1x2:stream2 | 1 | 1x2 | 2 | 1x2:stream2'],
-    // Tiles too short to be streamed run at once, and there are no more columns than the map has.
+    // Tiles that are too short for a stream run at once. There are no more columns of tiles than of the map.
     ['3x32x40: c8k3p1 m2s2 c4k5p2', '8x1:stream4', '8x1'],
     ['3x40x6: c8k3p1 m2s2 c4k3p1', '1x5:stream2', '1x3:stream2'],
     ['3x40x3: c8k3p1 m2s2 c4k3p1', '1x5:stream2', 'stream2'],
@@ -87,14 +87,14 @@ test('random graphs in streamed tiles equal the whole run', async () => {
   assert.ok(seen.several > seen.runs / 8, `only ${seen.several} of ${seen.runs} had tiles of several shapes`);
 });
 
-/** Maps high enough to be streamed in several tiles: 64 rows more leave most maps that were equally high so. */
+/** Graphs high enough to be streamed in several tiles. Adding 64 rows keeps most equally high maps equally high. */
 const highGraphs = randomGraph({ maxSize: 48, maxWords: 10 })
   .map(({ notation }) => ({
     notation: notation.replace(/^3x(\d+)/, (_, rows) => `3x${Number(rows) + 64}`),
   }))
   .filter(({ notation }) => isGraph(notation));
 
-/** One mode throughout, or cut in two at one of the layers there are. */
+/** One mode for all layers, or two modes with a cut at a random layer. */
 function cutPlan(
   graph: Graph,
   { mode, choice, isCut }: { mode: string; choice: number; isCut: boolean },

@@ -1,4 +1,4 @@
-/** The law of exactness, on ONNX Runtime itself: random graphs, cut and tiled at random, equal the untiled run. */
+/** The law of exactness on ONNX Runtime itself. Random graphs, cut and tiled at random, equal the untiled run. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -76,7 +76,7 @@ function randomMode(): fc.Arbitrary<string> {
   return fc.oneof({ weight: 3, arbitrary: stream }, { weight: 1, arbitrary: grid });
 }
 
-/** The modes at some of the cuts there are; neighbouring streams are linked. */
+/** A plan with these modes and random cuts. Neighbouring streams are linked. */
 function planOf(graph: Graph, modes: readonly string[], choices: readonly number[]): string {
   const layers = graph.nodes.slice(1).map(({ layer }) => layer);
   const places = new Set(choices.map((choice) => layers[choice % Math.max(1, layers.length)]));

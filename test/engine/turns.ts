@@ -1,4 +1,4 @@
-/** A network, plans of it and inputs to run on by turns. */
+/** A network, its plans, and inputs to run on by turns. */
 
 import { readFileSync } from 'node:fs';
 import type { ExecutorClient } from '../../agent/engine/executor-client.js';
@@ -7,7 +7,7 @@ import { mulberry32 } from '../../shared/darknet/index.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';
 
-/** With outputs of three sizes, one of which is read again later. */
+/** A network with outputs of three sizes, one of which is read again later. */
 export const TURNS_GRAPH = graphOf('3x48x40: c8k3p1 r ! m2s2 c16k3p1 ! c8k3p1 u2 &2 c8k3p1');
 export const TURNS_INPUT = imageInputOf(TURNS_GRAPH);
 export const TURNS_PLANS = [
@@ -21,7 +21,7 @@ export const TURNS_PLANS = [
 
 type Pixels = Extract<ImageSource, { kind: 'pixels' }>;
 
-/** Noise, at the network's size unless told otherwise. */
+/** Noise, by default at the network's size. */
 export function pixelsOf(
   seed: number,
   { width, height }: Pick<Pixels, 'width' | 'height'> = TURNS_INPUT,

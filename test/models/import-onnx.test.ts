@@ -1,4 +1,4 @@
-/** Imports of ONNX files in the ways exporters write them, through the importer itself. */
+/** Imports of ONNX files written in the ways of several exporters. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ test('importOnnx() folds batch normalisation into the convolution before it', as
 });
 
 test('importOnnx() computes sizes that the network derives from its input', async (context) => {
-  // As PyTorch exports interpolate(size=...): Shape -> Slice -> Mul -> Concat -> Resize by sizes.
+  // PyTorch exports interpolate(size=...) like this: Shape -> Slice -> Mul -> Concat -> Resize by sizes.
   const builder = new GraphBuilder();
   const image = builder.addInput('image', [1, 3, 8, 12]);
   const integers = (name: string, ...values: number[]) =>

@@ -56,7 +56,7 @@ test('ModelStore.save() refuses a manifest that could not be read again', async 
 
 test('ModelStore.list() passes over leftovers and other files', async (context) => {
   const { store, folder } = setUp(context);
-  mkdirSync(join(folder, '.import-abc'));
+  mkdirSync(join(folder, '.draft-abc'));
   writeFileSync(join(folder, 'notes.txt'), '');
   assert.deepEqual(await store.list(), []);
 });
@@ -83,11 +83,11 @@ test('ModelStore.save() clears away old leftovers, and puts back a model that ha
   await store.save('lost', newModel(), { force: false });
   mkdirSync(join(folder, '.replaced-x'));
   renameSync(join(folder, 'lost'), join(folder, '.replaced-x', 'lost'));
-  mkdirSync(join(folder, '.import-old'));
-  mkdirSync(join(folder, '.import-new'));
-  for (const old of ['.replaced-x', '.import-old']) utimesSync(join(folder, old), 0, 0);
+  mkdirSync(join(folder, '.draft-old'));
+  mkdirSync(join(folder, '.draft-new'));
+  for (const old of ['.replaced-x', '.draft-old']) utimesSync(join(folder, old), 0, 0);
   await store.save('net', newModel(), { force: false });
-  assert.deepEqual(readdirSync(folder).sort(), ['.import-new', 'lost', 'net']);
+  assert.deepEqual(readdirSync(folder).sort(), ['.draft-new', 'lost', 'net']);
   assert.equal((await store.load('lost')).graph.nodes.length, 2);
 });
 

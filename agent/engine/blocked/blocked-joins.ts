@@ -1,20 +1,25 @@
 /**
- * Joins the rows of streams in the order that blocked convolutions have them in.
+ * Rewrites a saved model so that streams join their rows in the order of blocked convolutions.
  *
- * Where ONNX Runtime runs convolutions in blocked order (NCHWc: channels by eight or sixteen, innermost) it knows no
- * Concat and Slice of rows in that order, so it puts a map back in plain order before each join and into blocked order
- * again behind it. To operators that only move rows a blocked map of [1, C, H, W] is a plain map of
- * [1, C/b, H, W*b]. So a model as ONNX Runtime saved it is rewritten:
+ * ONNX Runtime runs convolutions in blocked order (NCHWc: blocks of eight or sixteen channels, channels of a
+ * block innermost). It has no Concat and Slice of rows in that order. So it reorders each map to plain order
+ * before a join, and to blocked order again after it. For operators that only move rows a blocked map of [1,
+ * C, H, W] is a plain map of [1, C/b, H, W*b]. Therefore the reorders can be replaced:
  *
  *     ReorderOutput -> Concat -> Slice, ReorderInput -> Conv
  *     Reshape       -> Concat -> Slice, Reshape      -> Conv
  *
- * A Reshape copies nothing. What a stream carries is in blocked order then: the session's inputs say so by their shape.
+ * A Reshape copies nothing. The carried rows of a stream are in blocked order then, and the shapes of the
+ * session's inputs say so.
+ *
+ * A join stays as it is in three cases: its channels don't fill whole blocks, another node reads the carried
+ * rows, or a node reads the joined rows in plain order.
  */
 
 import type { Graph, Node, Tensor } from '../../../shared/graph/index.js';
 import {
   constantNumbers,
+  elementAt,
   inlineConstant,
   intAttribute,
   producers,
@@ -37,8 +42,9 @@ export function joinInBlocks(graph: Graph, block: number): Graph {
 
 interface Join {
   readonly concat: Node;
-  /** New rows in plain order, made by a ReorderOutput, and what that reads. */
+  /** New rows in plain order, made by a ReorderOutput. */
   readonly plain: number;
+  /** New rows in blocked order, which that ReorderOutput reads. */
   readonly blocked: number;
   readonly channels: number;
 }
@@ -49,18 +55,21 @@ function findJoins(graph: Graph, block: number): readonly Join[] {
   return graph.nodes.flatMap((concat) => {
     if (concat.op !== 'Concat' || intAttribute(concat, 'axis', 0) !== ROW_AXIS) return [];
     const carried = concat.inputs.filter((tensor) => graph.inputs.includes(tensor));
-    const [plain = -1, ...others] = concat.inputs.filter((tensor) => !carried.includes(tensor));
-    const reorder = graph.nodes[made[plain] ?? -1];
-    if (others.length > 0 || reorder === undefined || !isReorder(reorder, 'ReorderOutput')) return [];
+    const [plain, ...others] = concat.inputs.filter((tensor) => !carried.includes(tensor));
+    if (plain === undefined || others.length > 0) return [];
+    // Rows that no node makes come from outside, in plain order.
+    const reorder = graph.nodes[elementAt(made, plain)];
+    if (reorder === undefined || !isReorder(reorder, 'ReorderOutput')) return [];
     const channels = intAttribute(reorder, 'channels', 0);
     const canJoin =
       channels % block === 0 &&
       carried.every((tensor) => readers.get(tensor)?.length === 1) &&
-      isReadInBlocks(graph, { tensor: concat.outputs[0] ?? -1, readers });
-    return canJoin ? [{ concat, plain, blocked: reorder.inputs[0] ?? -1, channels }] : [];
+      isReadInBlocks(graph, { tensor: outputOf(concat), readers });
+    return canJoin ? [{ concat, plain, blocked: elementAt(reorder.inputs, 0), channels }] : [];
   });
 }
 
+/** Nodes that read a tensor, by tensor; none for a tensor that nothing reads. */
 type Readers = ReadonlyMap<number, readonly Node[]>;
 
 function readersOf({ nodes }: Graph): Readers {
@@ -70,7 +79,7 @@ function readersOf({ nodes }: Graph): Readers {
   return readers;
 }
 
-/** Whether rows are only sliced, and go into blocked order or out of the session. */
+/** Whether nodes only slice these rows, reorder them to blocks, or pass them out of the session. */
 function isReadInBlocks(
   graph: Graph,
   { tensor, readers }: { readonly tensor: number; readonly readers: Readers },
@@ -78,29 +87,35 @@ function isReadInBlocks(
   return (readers.get(tensor) ?? []).every(
     (node) =>
       isReorder(node, 'ReorderInput') ||
-      (isRowSlice(graph, node) && isReadInBlocks(graph, { tensor: node.outputs[0] ?? -1, readers })),
+      (isRowSlice(graph, node) && isReadInBlocks(graph, { tensor: outputOf(node), readers })),
   );
 }
 
-/** Between blocked and plain order with channels first. */
+/** Whether a node reorders between blocked order and plain order with channels first. */
 function isReorder(node: Node, op: 'ReorderInput' | 'ReorderOutput'): boolean {
   return node.op === op && node.domain === BLOCKED_DOMAIN && intAttribute(node, 'channels_last', 0) === 0;
 }
 
-/** A Slice as streams have it, along the rows alone. */
+/** Whether a node slices along the rows alone, as nodes of streams do. */
 function isRowSlice(graph: Graph, { op, inputs }: Node): boolean {
   return op === 'Slice' && constantNumbers(graph, inputs[3])?.join() === String(ROW_AXIS);
+}
+
+function outputOf(node: Node): number {
+  return elementAt(node.outputs, 0);
 }
 
 class JoinRewriter {
   readonly #graph: Graph;
   readonly #block: number;
   readonly #list: TensorList;
+  /** Constants that were added, by their values. */
   readonly #constants = new Map<string, number>();
   /** Blocked rows as [1, C/b, H, W*b], by the tensor in plain order. */
   readonly #views = new Map<number, number>();
-  /** Nodes instead of others. */
+  /** Nodes that replace a node. */
   readonly #instead = new Map<Node, readonly Node[]>();
+  /** New shapes of tensors that hold rows in blocked order. */
   readonly #shapes = new Map<number, readonly number[]>();
 
   constructor(graph: Graph, block: number) {
@@ -118,7 +133,7 @@ class JoinRewriter {
     this.#views.set(plain, rows);
     this.#instead.set(concat, [...reshape, { ...concat, inputs }]);
     for (const tensor of concat.inputs) if (tensor !== plain) this.#shapes.set(tensor, [1, blocks, -1, -1]);
-    this.#rewriteReaders(concat.outputs[0] ?? -1, channels);
+    this.#rewriteReaders(outputOf(concat), channels);
   }
 
   build(): Graph {
@@ -132,14 +147,14 @@ class JoinRewriter {
 
   #rewriteReaders(rows: number, channels: number): void {
     for (const node of this.#graph.nodes.filter(({ inputs }) => inputs.includes(rows))) {
-      const output = node.outputs[0] ?? -1;
+      const output = outputOf(node);
       if (isReorder(node, 'ReorderInput'))
         this.#instead.set(node, [this.#reshape(rows, { to: output, channels })]);
       else this.#rewriteReaders(output, channels);
     }
   }
 
-  /** Shapes of rows in blocked order are another thing than the file says. */
+  /** A tensor with its new shape, if it holds rows in blocked order now. */
   #reshaped(tensor: Tensor, index: number): Tensor {
     const shape = this.#shapes.get(index);
     return shape === undefined ? tensor : { ...tensor, shape };
@@ -150,10 +165,10 @@ class JoinRewriter {
     return this.#list.add({ name: `${name}/blocks`, dtype, shape: null, constant: null });
   }
 
-  /** To so many channels, or blocks of them, keeping rows. */
+  /** A node that keeps the rows and sets the number of channels, or of blocks of channels. */
   #reshape(from: number, { to, channels }: { readonly to: number; readonly channels: number }): Node {
     const shape = this.#integers([0, channels, 0, -1]);
-    const name = this.#list.tensors[to]?.name ?? '';
+    const { name } = elementAt(this.#list.tensors, to);
     return {
       name: `${name}/reshape`,
       op: 'Reshape',

@@ -2,37 +2,43 @@
  * Keeps weights mapped at the levels where convolutions run in blocked layout.
  *
  * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A
- * session that was saved once at that level and is loaded as it is runs the same kernels on the same numbers,
- * and has its weights mapped. So each segment is saved once for each machine, by an executor of its own: what
- * that needs (about twice the weights) is over before the program is loaded. Wherever this can't be done
- * (no room, no permission, weights inside the model) the session is made as ever, and its weights are copied.
+ * model that was saved once at that level runs the same kernels on the same numbers, and has its weights
+ * mapped. So each segment is saved once for each machine. A separate executor saves it, so that the memory
+ * this takes (about twice the weights) is free again before the program is loaded. A segment can't be saved
+ * without room or permission, or if its weights are inside the model. Then its weights are copied to the
+ * heap.
  *
- * Costs disk: the weights of each segment once more, see `optimized-store.ts` for the limits.
+ * The saved weights take as much disk again as those of the model; `optimized-store.ts` sets the limits.
  */
 
 import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isBlocked } from '../../../shared/predict/index.js';
 import { readMachine } from '../../board/machine.js';
-import { ExecutorClient } from '../executor-client.js';
+import type { Executor } from '../wire/executor.js';
 import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '../wire/protocol.js';
 import type { OptimizedKey } from './optimized-key.js';
 import { keyOf } from './optimized-key.js';
 import { OptimizedStore } from './optimized-store.js';
+import { OPTIMIZED_MODEL } from './optimizer-settings.js';
+import { rewriteSaved } from './rewrite-saved.js';
 
 export interface OptimizerOptions {
-  /** A name for ONNX Runtime's version and the processor; else this machine's. */
+  /** Starts an executor of its own for saving. */
+  readonly startExecutor: () => Promise<Executor>;
+  /** Name of ONNX Runtime's version and the processor. By default it is read from this machine. */
   readonly machine?: string;
-  /** Told why the weights of a session stay on the heap, or why old models weren't removed. */
+  /** Called with the reason why weights stay on the heap, or why old models weren't removed. */
   readonly onFailed?: (reason: string) => void;
 }
 
 export interface OptimizeOptions {
   readonly signal?: AbortSignal;
-  /** Called before a session is saved, which takes seconds. */
+  /** Called before a session is saved. Saving takes seconds. */
   readonly onSave?: () => void;
 }
 
-/** Whether weights of a stored model can be mapped at the blocked levels, as far as can be told before it is tried. */
+/** Whether weights of a stored model can probably be mapped at the blocked levels. Only saving it would tell. */
 export async function canMapWeights(folder: string): Promise<boolean> {
   // Without blocked kernels nothing is reordered.
   if (readMachine() === undefined) return true;
@@ -46,20 +52,24 @@ export async function canMapWeights(folder: string): Promise<boolean> {
 
 export class ModelOptimizer {
   readonly #options: OptimizerOptions;
-  /** Keys that couldn't be made; tried again by the next process only, since each try costs memory. */
+  /** Keys that couldn't be saved. They are tried again by the next process only, since each try costs memory. */
   readonly #refused = new Set<string>();
 
-  constructor(options: OptimizerOptions = {}) {
+  constructor(options: OptimizerOptions) {
     this.#options = options;
   }
 
-  /** The program with optimised models wherever there are any, or they can be made. @throws if the signal aborts. */
+  /**
+   * The program with an optimised model for each session that has one or can get one.
+   * @throws if the signal aborts.
+   */
   async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
     const machine = this.#options.machine ?? readMachine();
     if (!isBlocked(program.settings.level) || machine === undefined) return program;
     const run = new OptimizerRun(program, {
       ...options,
       machine,
+      startExecutor: this.#options.startExecutor,
       refused: this.#refused,
       onFailed: (error) => this.#options.onFailed?.(error instanceof Error ? error.message : String(error)),
     });
@@ -73,17 +83,19 @@ export class ModelOptimizer {
 
 interface RunOptions extends OptimizeOptions {
   readonly machine: string;
+  readonly startExecutor: OptimizerOptions['startExecutor'];
   readonly refused: Set<string>;
   readonly onFailed: (error: unknown) => void;
 }
 
-/** One program's way through. */
+/** The optimisation of one program. */
 class OptimizerRun {
   readonly #program: Program;
   readonly #options: RunOptions;
   readonly #store: OptimizedStore;
+  /** Keys of the program's sessions, by name. */
   readonly #used = new Map<string, OptimizedKey>();
-  #executor: ExecutorClient | undefined;
+  #executor: Executor | undefined;
   #made = 0;
 
   constructor(program: Program, options: RunOptions) {
@@ -102,7 +114,7 @@ class OptimizerRun {
     return { ...this.#program, segments };
   }
 
-  /** What was made takes room from what is old. */
+  /** Removes old entries if new ones were made, so that the disk keeps its limits. */
   async end(): Promise<void> {
     await this.#stopExecutor();
     if (this.#made === 0) return;
@@ -148,22 +160,16 @@ class OptimizerRun {
     } = this.#program;
     signal?.throwIfAborted();
     onSave?.();
-    const executor = await this.#startExecutor();
-    await executor.ask(
-      { kind: 'optimize', model, folder, level, into },
-      signal === undefined ? {} : { signal },
+    this.#executor ??= await this.#options.startExecutor();
+    const executor = this.#executor;
+    const asking = signal === undefined ? {} : { signal };
+    await executor.ask({ kind: 'optimize', model, folder, level, into }, asking);
+    await rewriteSaved(join(into, OPTIMIZED_MODEL), (test) =>
+      executor.ask({ kind: 'evaluate', model: test, folder: into }, asking),
     );
   }
 
-  async #startExecutor(): Promise<ExecutorClient> {
-    if (this.#executor === undefined) {
-      this.#executor = new ExecutorClient();
-      await this.#executor.start();
-    }
-    return this.#executor;
-  }
-
-  /** It may be lost; the next segment may need less and is given a new one. */
+  /** Stops the executor, which may be lost. The next segment may need less memory and gets a new one. */
   async #stopExecutor(): Promise<void> {
     await this.#executor?.stop();
     this.#executor = undefined;

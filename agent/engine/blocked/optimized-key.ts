@@ -1,4 +1,4 @@
-/** Names an optimised model after all that its content depends on. */
+/** Names an optimised model by a digest of everything that its content depends on. */
 
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { parseOnnx } from '../../../shared/onnx/index.js';
 import type { Level } from '../../../shared/predict/index.js';
 import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
 
-/** Raised when optimised models are saved in another way. */
+/** Version of the saved form, raised when models are saved in another way. */
 const FORMAT = 2;
 
 export interface ModelSource {
@@ -30,9 +30,11 @@ export interface OptimizedKey {
 }
 
 /**
- * The weights count by file, size, time and inode: reading them all at each load takes seconds from an SD card,
- * and stored models are replaced by renaming, never written in place. undefined where no convolution has
- * external weights: then nothing would be copied either.
+ * The key of a segment's model; undefined if no convolution has external weights, since nothing is copied
+ * then.
+ *
+ * The weights enter the key by file, size, time and inode. Reading them all at each load would take seconds
+ * from an SD card. Stored models are replaced by renaming and never written in place, so that a change shows.
  */
 export async function keyOf(source: ModelSource, machine: string): Promise<OptimizedKey | undefined> {
   const weights = externalWeights(parseOnnx(source.model));
@@ -48,9 +50,10 @@ export async function keyOf(source: ModelSource, machine: string): Promise<Optim
 
 type ExternalConstant = Extract<Constant, { kind: 'external' }>;
 
-/** All external weights if a convolution reads one, else none. */
+/** All external weights, if a convolution reads one of them; else none. */
 function externalWeights(graph: Graph): readonly ExternalConstant[] {
   const externalAt = (index: number) => {
+    // An optional input that is left out has index -1.
     const constant = index < 0 ? null : tensorAt(graph, index).constant;
     return constant?.kind === 'external' ? constant : undefined;
   };

@@ -1,11 +1,20 @@
-/** What shapes a model that ONNX Runtime has optimised, beside the level. Free of ONNX Runtime itself: the agent reads it, too. */
+/**
+ * Settings, in addition to the level, that the content of an optimised model depends on. The agent reads
+ * them, too, so that this file must not load ONNX Runtime.
+ */
 
-/** Fuses zero padding into MaxPool, which pads with -infinity: another result. `normalize.ts` does it for Conv. */
+/**
+ * Pass that fuses zero padding into MaxPool, which changes results: MaxPool pads with -infinity.
+ * `normalize.ts` does it for Conv.
+ */
 export const DISABLED_OPTIMIZERS = 'Pad_Fusion';
 
-/** Smaller weights stay in the model file: a mapping of its own costs ONNX Runtime a page each. */
+/**
+ * Size of the smallest weights that are mapped. Smaller ones stay in the model file, since each mapping costs
+ * a page.
+ */
 export const MIN_MAPPED_BYTES = 4096;
 
-/** Files of an optimised model, in a folder of its own. */
+/** Files of an optimised model within its own folder. */
 export const OPTIMIZED_MODEL = 'model.onnx';
 export const OPTIMIZED_DATA = 'model.onnx.data';

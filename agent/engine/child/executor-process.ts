@@ -19,7 +19,7 @@ import type { DecodedImage } from './image.js';
 import { decodeImage } from './image.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
-import { Session } from './onnx-runtime.js';
+import { Session, saveSession } from './onnx-runtime.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
 import { TRIVIAL_MODEL } from './trivial-model.js';
 
@@ -48,7 +48,7 @@ class ExecutorProcess {
       case 'evaluate':
         return evaluateModel(request);
       case 'optimize':
-        await (await import('./save-optimized.js')).saveOptimized(request);
+        await saveSession(request);
         return null;
     }
   }

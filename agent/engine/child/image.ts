@@ -1,7 +1,9 @@
 /**
- * The only file that touches sharp (libvips). Runs in the executor process: encoded images come from
- * cameras and strangers. The header is checked before anything is decoded, and decoding is streamed into
- * the resize, so that memory is bounded whatever the file claims.
+ * Decodes images and brings them to the network's input size. The only file that touches sharp (libvips).
+ *
+ * It runs in the executor process, because encoded images come from cameras and strangers. The header is
+ * checked before anything is decoded, and decoding is streamed into the resize. So memory is bounded whatever
+ * the file claims.
  */
 import type { Sharp } from 'sharp';
 import sharp from 'sharp';
@@ -10,14 +12,14 @@ import type { Size } from '../wire/shown-size.js';
 import { marginOf, shownSize } from '../wire/shown-size.js';
 import { release } from '../wire/typed-array.js';
 
-/** 2^26 pixels: above any camera that feeds a small board, and 1/4 of what sharp would accept. */
-export const MAX_PIXELS = 2 ** 26;
+/** Most pixels of an image: above any camera of a small board, and 1/4 of what sharp would accept. */
+const MAX_PIXELS = 2 ** 26;
 
-/** Progressive JPEGs and interlaced PNGs are decoded whole before the first row: 50 MB at this size. */
-export const MAX_INTERLACED_PIXELS = 2 ** 24;
+/** Most pixels of a progressive JPEG or interlaced PNG, which is decoded whole before its first row: 50 MB. */
+const MAX_INTERLACED_PIXELS = 2 ** 24;
 
-/** An image of one row or column has nothing to be resized from. */
-export const MIN_EDGE = 2;
+/** Least rows and columns of an image. One of a single row or column can't be sampled from corner to corner. */
+const MIN_EDGE = 2;
 
 const FORMATS = ['jpeg', 'png', 'webp'];
 
@@ -29,7 +31,7 @@ export interface DecodedImage {
   readonly height: number;
 }
 
-// One image at a time, nothing kept: latency is in the network, and libvips' caches are memory.
+// Images come one at a time and none is kept: libvips' caches and threads would only take memory.
 sharp.cache(false);
 sharp.concurrency(1);
 
@@ -94,7 +96,7 @@ function checkSize({ width, height }: Size, { name, most, kind }: SizeLimit): vo
   }
 }
 
-/** Reads no pixel. */
+/** Size of an encoded image. Only its header is read. */
 async function readHeader(encoded: string | Uint8Array, name: string): Promise<Size> {
   const header = sharp(encoded, { limitInputPixels: false });
   const { width, height, format, isProgressive } = await header.metadata().catch((error: unknown) => {
@@ -115,7 +117,10 @@ interface RawImage extends Size {
   readonly channels: 1 | 3;
 }
 
-/** Images of more pixels than this times what is shown are shrunk first: 1080p for 608x608 (5.6) is not. */
+/**
+ * Ratio of pixels given to pixels shown above which an image is shrunk first. 1080p for 608x608 (5.6) is
+ * below it.
+ */
 const LARGE_AREA = 6;
 
 interface Shrink {
@@ -125,8 +130,8 @@ interface Shrink {
 }
 
 /**
- * A large image is shrunk by whole factors while it is decoded, a strip at a time: sampling needs it whole, and
- * whole it may be larger than any budget.
+ * Decodes an image. A large one is shrunk by whole factors while it is decoded, a strip at a time. Sampling
+ * needs all its pixels at once, which may be more than any budget.
  */
 async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink): Promise<RawImage> {
   const factorOf = (length: number, target: number) => Math.max(1, Math.floor(length / target));
@@ -139,12 +144,14 @@ async function shrinkDecoding(image: Sharp, { given, shown, channels }: Shrink):
 }
 
 /**
- * Samples the image so that its corner pixels become the corner pixels of the result, as Darknet does, with
- * libvips' vsqbs: a quadratic B-spline whose smoothing keeps point sampling from aliasing.
+ * Samples the image so that its corner pixels become the corner pixels of the result, as Darknet does.
  *
- * Measured on the four photographs with known detections (confidence off by at most / highest unexpected
- * one, threshold 0.4): vsqbs 0.033 / 0.33, bilinear 0.013 / 0.41, and with sharp's own antialiased resize
- * cubic 0.097 / 0.36, linear 0.110 / 0.30, lanczos3 0.088 / 0.41.
+ * The interpolator is libvips' vsqbs, a quadratic B-spline whose smoothing keeps point sampling from
+ * aliasing. It was measured on the four photographs with known detections, at threshold 0.4. The figures are
+ * the largest error of a confidence / the highest confidence of an unexpected detection:
+ *
+ * - vsqbs 0.033 / 0.33, bilinear 0.013 / 0.41
+ * - sharp's own antialiased resize: cubic 0.097 / 0.36, linear 0.110 / 0.30, lanczos3 0.088 / 0.41
  */
 async function sampleImage(image: RawImage, { width, height }: Size): Promise<RawImage> {
   const [left, top, right, bottom] = [BORDER, BORDER, BORDER, BORDER];
@@ -160,7 +167,7 @@ async function sampleImage(image: RawImage, { width, height }: Size): Promise<Ra
   return sampled;
 }
 
-/** Pixels copied around the image first: beyond its border libvips would sample black. */
+/** Width in pixels of the border that is copied around the image, since beyond it libvips would sample black. */
 const BORDER = 2;
 
 function fromRaw({ data, width, height, channels }: RawImage): Sharp {
@@ -176,7 +183,7 @@ async function toRaw(image: Sharp, channels: RawImage['channels']): Promise<RawI
   return { data, width: info.width, height: info.height, channels };
 }
 
-/** libvips rounds the sampled size up or down by a pixel. */
+/** The image at exactly the size wanted: libvips rounds the sampled size up or down by a pixel. */
 async function trimTo({ width, height }: Size, image: RawImage): Promise<RawImage> {
   if (image.width === width && image.height === height) return image;
   const right = Math.max(0, width - image.width);
@@ -188,7 +195,7 @@ async function trimTo({ width, height }: Size, image: RawImage): Promise<RawImag
   return trimmed;
 }
 
-/** Fills up to the network's input where the aspect ratio was kept. */
+/** The image with grey margins up to the network's input size, which it needs if its aspect ratio was kept. */
 async function addMargins(image: RawImage, input: ImageInput): Promise<RawImage> {
   if (image.width === input.width && image.height === input.height) return image;
   const { left, top } = marginOf(image, input);
@@ -201,11 +208,11 @@ async function addMargins(image: RawImage, input: ImageInput): Promise<RawImage>
   return framed;
 }
 
-/** Darknet fills letterbox margins with 0.5. */
+/** Colour of letterbox margins: Darknet fills them with 0.5. */
 const GREY = { r: 128, g: 128, b: 128 };
 
-/** sharp's messages end in lines of libvips' own; the first says what is wrong. */
+/** The first line of an error. The others of sharp's messages are libvips' own and say no more. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.split('\n')[0] ?? message;
+  return message.replace(/\n.*/s, '');
 }

@@ -1,4 +1,4 @@
-/** Questions about a model that only ONNX Runtime can answer: shapes of all tensors, values of constants. */
+/** Answers questions about a model that need ONNX Runtime: the shapes of all tensors and the values of constants. */
 
 import type { InspectedTensor, OutputTensor } from '../wire/protocol.js';
 import { allocate } from '../wire/typed-array.js';
@@ -12,8 +12,8 @@ export interface InspectedModel {
 }
 
 /**
- * Types and shapes of a model's outputs. What shape inference can't tell (sizes that depend on values) is
- * measured with an input of zeros.
+ * Types and shapes of a model's outputs. Shapes that inference can't tell, because they depend on values, are
+ * measured in a run on zeros.
  */
 export async function inspectModel({ model, folder }: InspectedModel): Promise<readonly InspectedTensor[]> {
   const session = await Session.create(model, { folder, level: 'basic', threads: 1 });

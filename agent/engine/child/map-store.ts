@@ -1,5 +1,6 @@
-/** The full maps between segments, and reading and writing tiles of them. */
+/** Holds the full maps between segments, and reads and writes tiles of them. */
 
+import { elementAt } from '../../../shared/graph/lookup.js';
 import type { ImageInput, MapSpec, Region, TileWrite } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';
@@ -7,20 +8,22 @@ import type { DecodedImage } from './image.js';
 import type { TensorData } from './onnx-runtime.js';
 import { RgbBytes } from './rgb-planes.js';
 
-/** Copies a region of a map into the start of `into`, as a tensor of the region's shape. */
+/** A map that tiles are read from. */
 export interface TileSource {
+  /** Shape of the whole map. */
   readonly shape: readonly number[];
+  /** Copies a region to the start of `into`, as a tensor of the region's shape. */
   read(region: Region, into: TypedArray): void;
-  /** Gives its memory back; it can't be read any more. */
+  /** Frees the map's memory. It can't be read any more. */
   release(): void;
 }
 
-/** A rank-4 map in memory, N = 1, channels outermost: all of its rows, or the last of them in a ring. */
+/** A map [1, C, H, W] in memory. It holds all rows, or the last ones in a ring. */
 export class TensorMap implements TileSource {
   readonly tensor: TensorData;
   readonly shape: readonly number[];
 
-  /** @param shape of the whole map, where `tensor` is a ring of its rows. */
+  /** @param shape of the whole map, if `tensor` is a ring of its rows. */
   constructor(tensor: TensorData, shape = tensor.shape) {
     this.tensor = tensor;
     this.shape = shape;
@@ -48,7 +51,7 @@ export class TensorMap implements TileSource {
 
   /** Copies the crop of an output tile to its place. */
   write({ data, shape }: TensorData, { crop, row, col }: TileWrite): void {
-    const [, , tileRows = 1, tileCols = 1] = shape;
+    const [tileRows, tileCols] = [elementAt(shape, 2), elementAt(shape, 3)];
     const width = crop.colTo - crop.colFrom;
     const height = crop.rowTo - crop.rowFrom;
     const place = { rowFrom: row, rowTo: row + height, colFrom: col, colTo: col + width };
@@ -59,14 +62,15 @@ export class TensorMap implements TileSource {
   }
 
   /**
-   * Calls back with each part of a region that lies in one piece: whole rows together, up to the end of a
-   * ring. `start` is the element it begins at, `at` its first row within the region.
+   * Calls back with each part of a region that is contiguous in memory. Whole rows come together, up to the
+   * end of a ring. `start` is the index of the part's first element, `at` its first row within the region.
    */
   #eachRun(
     { rowFrom, rowTo, colFrom, colTo }: Region,
     visit: (start: number, rows: number, place: { readonly channel: number; readonly at: number }) => void,
   ): void {
-    const [, channels = 1, heldRows = 1, cols = 1] = this.tensor.shape;
+    const { shape } = this.tensor;
+    const [channels, heldRows, cols] = [elementAt(shape, 1), elementAt(shape, 2), elementAt(shape, 3)];
     const isFullWidth = colTo - colFrom === cols;
     for (let channel = 0; channel < channels; channel += 1) {
       for (let row = rowFrom; row < rowTo; ) {
@@ -86,19 +90,19 @@ interface Run {
   readonly length: number;
 }
 
-/** Both arrays hold the same element type: the program was compiled so. */
+/** Copies elements between arrays of the same type, which the compiler guarantees. */
 function copyRun(into: TypedArray, { target, source, start, length }: Run): void {
   (into as Float32Array).set(source.subarray(start, start + length) as Float32Array, target);
 }
 
-/** The image as bytes, converted to the network's values tile by tile: no float copy of it exists. */
+/** The image as bytes. They are converted to the network's values tile by tile, so that no float copy exists. */
 export class ImageMap implements TileSource {
   readonly shape: readonly number[];
   readonly #image: DecodedImage;
-  /** None for grey images. */
+  /** Fast reader of the bytes; undefined for grey images. */
   readonly #rgb: RgbBytes | undefined;
   readonly #input: ImageInput;
-  /** Value of each byte, by channel of the network's input. */
+  /** Table of the 256 values of a byte, by channel of the network's input. */
   readonly #values: readonly Float32Array[];
 
   constructor(image: DecodedImage, input: ImageInput) {
@@ -136,13 +140,13 @@ export class ImageMap implements TileSource {
     }
   }
 
-  /** What nearly all networks take. */
+  /** Reads an image of three channels as planes of floats, the input of nearly all networks. */
   #readRgb(rgb: RgbBytes, { rowFrom, rowTo, colFrom, colTo }: Region, into: Float32Array): void {
     const { width, channels } = this.#input;
     const columns = colTo - colFrom;
     const pixels = (rowTo - rowFrom) * columns;
     const planes = Array.from({ length: channels }, (_, plane) => this.#plane(plane));
-    const values = planes.map((channel) => this.#values[channel] as Float32Array);
+    const values = planes.map((channel) => elementAt(this.#values, channel));
     const isFullWidth = columns === width;
     const runs = isFullWidth ? 1 : rowTo - rowFrom;
     const count = isFullWidth ? pixels : columns;
@@ -152,7 +156,7 @@ export class ImageMap implements TileSource {
     }
   }
 
-  /** Where a channel of the network stands among those of the image, which are RGB. */
+  /** Index of a channel of the network among those of the image, which are RGB. */
   #plane(channel: number): number {
     return this.#input.colorOrder === 'rgb' ? channel : this.#input.channels - 1 - channel;
   }
@@ -161,12 +165,13 @@ export class ImageMap implements TileSource {
     const { channels, width, dtype } = this.#input;
     const bytes = this.#image.data;
     const plane = this.#plane(channel);
-    const values = dtype === 'uint8' ? undefined : this.#values[channel];
+    const values = dtype === 'uint8' ? undefined : elementAt(this.#values, channel);
     const floats = into as Float32Array;
     let at = target;
     for (let row = region.rowFrom; row < region.rowTo; row += 1) {
       let source = (row * width + region.colFrom) * channels + plane;
       for (let col = region.colFrom; col < region.colTo; col += 1) {
+        // Assertions: a checked read would cost too much for each pixel.
         const byte = bytes[source] as number;
         floats[at] = values === undefined ? byte : (values[byte] as number);
         source += channels;
@@ -185,7 +190,6 @@ interface ChannelRead {
 }
 
 function valuesOf({ scale, mean, std }: ImageInput, channel: number): Float32Array {
-  const offset = mean[channel] ?? 0;
-  const divisor = std[channel] ?? 1;
+  const [offset, divisor] = [elementAt(mean, channel), elementAt(std, channel)];
   return Float32Array.from({ length: 256 }, (_, byte) => (byte * scale - offset) / divisor);
 }

@@ -1,12 +1,14 @@
 /**
- * Runs a program: segment after segment, step after step, each reading tiles of the maps before and writing
- * tiles of the maps after. It decides nothing; `compile.ts` did.
+ * Runs a program, segment after segment and step after step. Each step reads tiles of the maps before it and
+ * writes tiles of the maps after it. All decisions were made by `compile.ts`.
  *
- * Memory: a segment's buffers and output maps stand while it runs and serve all its steps; a map stands until its
- * last reader has run. Outputs of a run are fresh V8 buffers, copied to where they belong. Whatever is done with
- * is released at once: waiting for the collector costs memory, and making it come costs a tenth of the time.
+ * Memory: the buffers and output maps of a segment stand while it runs and serve all its steps. A map stands
+ * until its last reader has run. Outputs of a run are fresh V8 buffers and are copied to their maps. A buffer
+ * is released as soon as it isn't needed: the collector would come late, and calling it costs a tenth of the
+ * time.
  */
 import { setImmediate } from 'node:timers/promises';
+import { elementAt, present } from '../../../shared/graph/lookup.js';
 import type {
   ImageInput,
   MapBinding,
@@ -32,12 +34,13 @@ export interface RunnerOptions {
 
 export class ProgramRunner {
   readonly #program: Program;
-  /** By segment. */
+  /** Sessions by segment. */
   readonly #sessions: readonly (readonly Session[])[];
   readonly #options: RunnerOptions;
   readonly #steps: number;
+  /** Maps by number; undefined before they are made and after their last reader. */
   readonly #maps: (TensorMap | ImageMap | undefined)[];
-  /** The input came in a message, whose memory isn't ours to release. */
+  /** Whether the input came in a message, whose memory isn't ours to release. */
   #isBorrowed = false;
   #stepsDone = 0;
 
@@ -55,7 +58,7 @@ export class ProgramRunner {
       for (const [at, segment] of program.segments.entries()) {
         const repeats = segment.steps.length > segment.sessions.length;
         for (const session of segment.sessions)
-          sessions[at]?.push(await createSession(session, { program, repeats }));
+          elementAt(sessions, at).push(await createSession(session, { program, repeats }));
       }
     } catch (error) {
       for (const session of sessions.flat()) await session.release();
@@ -69,7 +72,7 @@ export class ProgramRunner {
     this.#maps.fill(undefined);
   }
 
-  /** Outputs of the network for one image, which is released when it has been read, or for its input tensor. */
+  /** Outputs of the network for one image or input tensor. An image is released when it has been read. */
   async run(
     input: DecodedImage | TensorData,
   ): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
@@ -87,10 +90,7 @@ export class ProgramRunner {
   async #runSegment(at: number, segment: SegmentProgram): Promise<void> {
     const sessions = segment.sessions.map((program, index) => this.#prepare(segment, { program, at, index }));
     for (const step of segment.steps) {
-      const session = sessions[step.session];
-      if (session === undefined)
-        throw new RangeError(`Cannot run session ${step.session} of segment ${at}: not loaded`);
-      await this.#runStep(session, step);
+      await this.#runStep(elementAt(sessions, step.session), step);
       this.#stepsDone += 1;
       this.#options.onStep(this.#stepsDone, this.#steps);
       await setImmediate();
@@ -102,36 +102,30 @@ export class ProgramRunner {
     for (const map of segment.frees) this.#free(map);
   }
 
-  /** A session with all that stands while its segment runs: output maps, buffers, rows carried. */
+  /** A session with its output maps, buffers and carried rows, which stand while its segment runs. */
   #prepare(segment: SegmentProgram, { program, at, index }: SessionPlace): RunningSession {
-    const session = this.#sessions[at]?.[index];
-    if (session === undefined)
-      throw new RangeError(`Cannot run session ${index} of segment ${at}: not loaded`);
+    const session = elementAt(elementAt(this.#sessions, at), index);
     for (const { map } of program.fetches) {
-      const spec = this.#program.maps[map];
-      if (spec?.preallocated === true) this.#maps[map] = TensorMap.ofSpec(spec);
+      const spec = elementAt(this.#program.maps, map);
+      if (spec.preallocated) this.#maps[map] = TensorMap.ofSpec(spec);
     }
     const steps = segment.steps.filter((step) => step.session === index);
     const buffers = program.feeds.map((feed, feedAt) =>
       tileBuffer(this.#program, { steps, feed, at: feedAt }),
     );
-    return {
-      program,
-      session,
-      buffers,
-      stream: new StreamState(program.carries[0] ?? [], session),
-      carries: 0,
-    };
+    // Only streams carry rows.
+    const stream = new StreamState(program.carries[0] ?? [], session);
+    return { program, session, buffers, stream, carries: 0 };
   }
 
-  /** Tiles of one shape carry in the same buffers; those of the shape before are released first. */
+  /** Begins a stream. Streams of one shape share buffers; those of another shape are released first. */
   #beginStream(running: RunningSession, { carries }: Step): void {
     if (running.carries === carries) {
       running.stream.restart();
       return;
     }
     running.stream.release();
-    running.stream = new StreamState(running.program.carries[carries] ?? [], running.session);
+    running.stream = new StreamState(elementAt(running.program.carries, carries), running.session);
     running.carries = carries;
   }
 
@@ -139,7 +133,7 @@ export class ProgramRunner {
     if (step.phase === 'first') this.#beginStream(running, step);
     const { program, session, buffers, stream } = running;
     const feeds = program.feeds.map(({ name, map }, index) => {
-      const region = step.reads[index] ?? null;
+      const region = elementAt(step.reads, index);
       const buffer = buffers[index];
       const isTile = region !== null && buffer !== undefined;
       return [name, isTile ? this.#readTile(map, { region, buffer }) : this.#tensorOf(map)] as const;
@@ -148,28 +142,25 @@ export class ProgramRunner {
     const wanted = program.fetches.map(({ name }) => name);
     const names = step.phase === null ? wanted : [...wanted, ...stream.nextNames(step.phase)];
     const results = await session.run(Object.fromEntries([...feeds, ...carried]), names);
-    for (const [index, [, tensor]] of feeds.entries())
-      if (this.#isConverted(program.feeds[index], buffers[index])) release(tensor.data);
+    for (const [index, { map }] of program.feeds.entries()) {
+      // The image was made a tensor for this step alone.
+      const isConverted = buffers[index] === undefined && this.#mapAt(map) instanceof ImageMap;
+      if (isConverted) release(elementAt(feeds, index)[1].data);
+    }
     for (const [index, { name, map }] of program.fetches.entries()) {
-      this.#store({ map, tensor: results[name] as TensorData, write: step.writes[index] ?? null });
+      const tensor = present(results[name], `output ${name}`);
+      this.#store({ map, tensor, write: elementAt(step.writes, index) });
     }
     if (step.phase !== null) stream.keep(results);
   }
 
-  /** The image was made a tensor for this step alone. */
-  #isConverted(feed: MapBinding | undefined, buffer: TypedArray | undefined): boolean {
-    return buffer === undefined && this.#maps[feed?.map ?? -1] instanceof ImageMap;
-  }
-
   #readTile(map: number, { region, buffer }: { region: Region; buffer: TypedArray }): TensorData {
-    const source = this.#maps[map];
-    const spec = this.#program.maps[map];
-    if (source === undefined || spec === undefined)
-      throw new RangeError(`Cannot read map ${map}: it isn't there`);
+    const source = this.#mapAt(map);
+    const { dtype } = elementAt(this.#program.maps, map);
     const shape = [...source.shape.slice(0, 2), region.rowTo - region.rowFrom, region.colTo - region.colFrom];
     const length = shape.reduce((product, dim) => product * dim, 1);
     source.read(region, buffer);
-    return { dtype: spec.dtype, shape, data: buffer.subarray(0, length) as TypedArray };
+    return { dtype, shape, data: buffer.subarray(0, length) as TypedArray };
   }
 
   #store({ map, tensor, write }: Stored): void {
@@ -186,20 +177,25 @@ export class ProgramRunner {
   }
 
   #tensorOf(map: number): TensorData {
-    const source = this.#maps[map];
-    if (source instanceof ImageMap) return source.toTensor();
-    if (source === undefined) throw new RangeError(`Cannot read map ${map}: it isn't there`);
-    return source.tensor;
+    const source = this.#mapAt(map);
+    return source instanceof ImageMap ? source.toTensor() : source.tensor;
   }
 
-  /** Lets a map go that nothing reads any more. */
+  #mapAt(map: number): TensorMap | ImageMap {
+    return present(this.#maps[map], `map ${map}`);
+  }
+
+  /** Frees a map that nothing reads any more. */
   #free(map: number): void {
-    if (map !== 0 || !this.#isBorrowed) this.#maps[map]?.release();
+    if (map !== 0 || !this.#isBorrowed) this.#mapAt(map).release();
     this.#maps[map] = undefined;
   }
 }
 
-/** What was optimised may have been removed since it was found; nothing but memory is lost without it. */
+/**
+ * A session of the optimised model. If its files were removed since it was found, the model itself takes its
+ * place.
+ */
 async function createSession(
   { model, optimized }: SessionProgram,
   { program, repeats }: { readonly program: Program; readonly repeats: boolean },
@@ -213,22 +209,24 @@ async function createSession(
 
 interface SessionPlace {
   readonly program: SessionProgram;
-  /** Segment, and place in it. */
+  /** Index of the segment. */
   readonly at: number;
+  /** Index of the session in its segment. */
   readonly index: number;
 }
 
 interface RunningSession {
   readonly program: SessionProgram;
   readonly session: Session;
-  /** One for each feed that is read part by part, as large as its largest part. */
+  /** A buffer of the largest part for each feed that is read part by part; undefined for the other feeds. */
   readonly buffers: readonly (TypedArray | undefined)[];
-  /** What the stream that runs carries, and which of the program's carries that is. */
+  /** Carried rows of the stream that runs. */
   stream: StreamState;
+  /** Index of their shape among the program's carries. */
   carries: number;
 }
 
-/** Tiles are cut from the two last axes, which are no space in an NHWC image: that one is converted whole. */
+/** The image as map 0. An NHWC image is converted whole, since tiles are cut from the two last axes. */
 function imageMap(image: DecodedImage, input: ImageInput): TensorMap | ImageMap {
   const map = new ImageMap(image, input);
   if (input.layout === 'nchw') return map;
@@ -244,16 +242,17 @@ interface Stored {
 }
 
 interface BufferNeed {
+  /** Steps of the session. */
   readonly steps: readonly Step[];
   readonly feed: MapBinding;
+  /** Index of the feed. */
   readonly at: number;
 }
 
 function tileBuffer(program: Program, { steps, feed, at }: BufferNeed): TypedArray | undefined {
-  const spec = program.maps[feed.map];
-  const pixels = Math.max(0, ...steps.map(({ reads }) => areaOf(reads[at] ?? null)));
-  if (spec === undefined || pixels === 0) return undefined;
-  return allocate(spec.dtype, pixels * (spec.shape[1] ?? 1));
+  const { dtype, shape } = elementAt(program.maps, feed.map);
+  const pixels = Math.max(0, ...steps.map(({ reads }) => areaOf(elementAt(reads, at))));
+  return pixels === 0 ? undefined : allocate(dtype, pixels * elementAt(shape, 1));
 }
 
 function areaOf(region: Region | null): number {

@@ -1,6 +1,6 @@
 /**
- * What a stream keeps between its steps: for each operand the rows that it will need again, copied out of the
- * session's outputs into buffers of our own.
+ * Keeps the rows of a stream between its steps. Rows that the next step needs again are copied from the
+ * session's outputs to buffers. The buffers stand as long as the segment runs.
  */
 import type { Phase } from '../../../shared/tile/index.js';
 import type { CarrySpec } from '../wire/protocol.js';
@@ -10,35 +10,40 @@ import type { Session, TensorData } from './onnx-runtime.js';
 export class StreamState {
   readonly #carries: readonly CarryState[];
 
-  /** @param session to which rows in blocked order are fewer channels of more columns (see `blocked-joins.ts`). */
+  /**
+   * @param session whose inputs may have rows in blocked order: fewer channels of more columns
+   * (`blocked-joins.ts`).
+   */
   constructor(specs: readonly CarrySpec[], session: Session) {
     this.#carries = specs.map((spec) => {
-      const channels = session.channelsOf(spec.carry?.name ?? spec.tail?.name ?? '') ?? spec.channels;
+      const input = spec.carry?.name ?? spec.tail?.name;
+      const declared = input === undefined ? undefined : session.channelsOf(input);
+      const channels = declared ?? spec.channels;
       return new CarryState({ ...spec, channels, cols: (spec.cols * spec.channels) / channels });
     });
   }
 
-  /** Padding again, for another stream of the same shape. */
+  /** Fills the buffers with padding again, for another stream of the same shape. */
   restart(): void {
     for (const carry of this.#carries) carry.restart();
   }
 
-  /** Inputs of the session beside the new rows. */
+  /** Inputs of the session in addition to the new rows. */
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
     return this.#carries.flatMap((carry) => carry.feeds(phase));
   }
 
-  /** Outputs that have to be asked for. */
+  /** Names of the outputs that hold rows for the next step. */
   nextNames(phase: Phase): readonly string[] {
     return phase === 'last' ? [] : this.#carries.flatMap(({ spec }) => spec.next ?? []);
   }
 
-  /** Keeps what the next step needs. */
+  /** Copies the rows that the next step needs. */
   keep(results: Readonly<Record<string, TensorData>>): void {
     for (const carry of this.#carries) carry.keep(results);
   }
 
-  /** The segment has ended. */
+  /** Frees the buffers when the segment has ended. */
   release(): void {
     for (const carry of this.#carries) carry.release();
   }

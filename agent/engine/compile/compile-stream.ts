@@ -1,7 +1,7 @@
-/** A streamed segment -> the sessions of its links, and the steps of all of them in the order they run. */
+/** Compiles a streamed segment: a session for each of its links, and the steps of all links in the order they run. */
 
 import type { Graph } from '../../../shared/graph/index.js';
-import { compactGraph, knownShape, tensorAt } from '../../../shared/graph/index.js';
+import { compactGraph, elementAt, knownShape, tensorAt } from '../../../shared/graph/index.js';
 import { writeOnnx } from '../../../shared/onnx/index.js';
 import type {
   Interval,
@@ -13,7 +13,7 @@ import type {
 } from '../../../shared/tile/index.js';
 import { buildLinkGraph, sizeAlong } from '../../../shared/tile/index.js';
 import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from '../wire/protocol.js';
-import { endBehind, runLeavesInOrder } from './leaf-order.js';
+import { addOutputReaders, runLeavesInOrder } from './leaf-order.js';
 import type { NumberedMaps } from './map-binding.js';
 import { bindMaps } from './map-binding.js';
 import { RowCursor } from './row-cursor.js';
@@ -29,18 +29,18 @@ export function compileStream(
       ...compileLink({ graph, mapOf }, link),
       carries: [carriesOf(graph, link)],
     })),
-    steps: order.steps.flatMap((step) => cursors[step.link]?.next(step) ?? []),
+    steps: order.steps.map((step) => elementAt(cursors, step.link).next(step)),
   };
 }
 
-/** The session of a link, what it carries apart. */
+/** The session of a link, without what it carries. */
 export function compileLink(
   { graph, mapOf }: NumberedMaps,
   link: StreamLink,
 ): Omit<SessionProgram, 'carries'> {
   const { inputs, outputs } = link.stream.space.boundary;
   const { graph: linked } = buildLinkGraph(graph, link);
-  const ordered = runLeavesInOrder(endBehind(linked, outputs));
+  const ordered = runLeavesInOrder(addOutputReaders(linked, outputs));
   return {
     model: writeOnnx(compactGraph(ordered), { symbolicSpace: true }),
     feeds: bindMaps({ graph, mapOf }, inputs),
@@ -48,7 +48,7 @@ export function compileLink(
   };
 }
 
-/** @param graph with maps as wide as the link's. */
+/** The rows that each operand of a link keeps. @param graph whose maps are as wide as the link's. */
 export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] {
   const { graph: linked, ports } = buildLinkGraph(graph, link);
   return ports.map((port) => carryOf(linked, port));
@@ -56,11 +56,11 @@ export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] 
 
 function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
   const nameOf = (index: number) => tensorAt(graph, index).name;
-  const [, channels = 1, , cols = 1] = knownShape(tensorAt(graph, operand.tensor));
+  const shape = knownShape(tensorAt(graph, operand.tensor));
   const { top, kept, bottom, fill, takes } = operand;
   return {
-    channels,
-    cols,
+    channels: elementAt(shape, 1),
+    cols: elementAt(shape, 3),
     fill,
     carry: carry === undefined ? null : { name: nameOf(carry), top, kept },
     next: next === undefined ? null : nameOf(next),
@@ -69,7 +69,7 @@ function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand
   };
 }
 
-/** Follows a link through its steps: which rows each of them reads and writes. */
+/** Follows a link through its steps, and says which rows each step reads and writes. */
 class LinkCursor {
   readonly #graph: Graph;
   readonly #link: StreamLink;

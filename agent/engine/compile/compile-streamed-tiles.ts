@@ -1,8 +1,9 @@
 /**
- * A segment of streamed tiles -> its session, and the steps of one tile after the other. Tiles of
- * one shape come together, so that what they carry is allocated once.
+ * Compiles a segment of streamed tiles: one session, and the steps of one tile after the other. Tiles of one
+ * shape follow each other, so that the buffers of their carried rows are allocated once.
  */
 
+import { valueFor } from '../../../shared/graph/index.js';
 import type { StreamedTilesSegment, Tile, TileStream } from '../../../shared/tile/index.js';
 import { phasesOf } from '../../../shared/tile/index.js';
 import type { SegmentProgram, Step } from '../wire/protocol.js';
@@ -29,7 +30,7 @@ export function compileStreamedTiles(
 
 interface TilePlace {
   readonly tile: Tile;
-  /** Which of the session's carries. */
+  /** Index of the tile's shape among the session's carries. */
   readonly carries: number;
 }
 
@@ -43,17 +44,17 @@ function tileSteps({ link }: TileStream, { tile, carries }: TilePlace): readonly
     reads: inputs.map((tensor) => {
       const [rows, cols] = [cursor.advance(tensor, phase), tile.cols.reads.get(tensor)];
       if (rows === undefined || cols === undefined) return null;
-      return region(shift(rows, tile.rows.reads.get(tensor)?.from ?? 0), cols);
+      return region(shift(rows, valueFor(tile.rows.reads, tensor).from), cols);
     }),
     writes: outputs.map((tensor) => {
       const rows = cursor.advance(tensor, phase);
-      const made = rows && shift(rows, tile.rows.spans.get(tensor)?.from ?? 0);
+      const made = rows && shift(rows, valueFor(tile.rows.spans, tensor).from);
       return ownedWrite(tile, { tensor, made }) ?? null;
     }),
   }));
 }
 
-/** An output without space is the same in every step. */
+/** The writes of a step. An output without rows and columns is the same in every step: the first one writes it. */
 function writtenOnce(writes: Step['writes'], isFirst: boolean): Step['writes'] {
   return writes.map((write) => (write === null && !isFirst ? 'skip' : write));
 }

@@ -1,10 +1,13 @@
 /**
- * Plan -> program. Numbers the maps that cross cuts, writes each segment as an ONNX model whose weights stay
- * in the stored model's data file, and turns tiles into regions to read and to write.
+ * Compiles a plan to the program that the executor runs.
+ *
+ * 1. Number the maps that cross cuts.
+ * 2. Write each segment as an ONNX model, whose weights stay in the stored model's data file.
+ * 3. Turn tiles into regions to read and to write.
  */
 
 import type { Graph } from '../../../shared/graph/index.js';
-import { boundaryOf, extractSegment, knownShape, tensorAt } from '../../../shared/graph/index.js';
+import { boundaryOf, extractSegment, knownShape, tensorAt, valueFor } from '../../../shared/graph/index.js';
 import { writeOnnx } from '../../../shared/onnx/index.js';
 import type { Plan } from '../../../shared/search/index.js';
 import type { Segment, TiledSegment, WholeSegment } from '../../../shared/tile/index.js';
@@ -17,6 +20,7 @@ import { bindMaps } from './map-binding.js';
 import { ownedWrite, readRegion } from './tile-region.js';
 
 export interface CompileOptions {
+  /** Folder of the stored model, which holds its weights. */
   readonly folder: string;
   readonly input: ImageInput;
 }
@@ -42,21 +46,18 @@ export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): 
       return { dtype, shape, preallocated: parted.has(tensor), ringRows: rings.get(tensor) ?? null };
     }),
     segments: segments.map((segment) => compileSegment(compiler, segment)),
-    outputs: graph.outputs.map((tensor) => ({
-      name: tensorAt(graph, tensor).name,
-      map: mapOf.get(tensor) ?? -1,
-    })),
+    outputs: bindMaps(compiler, graph.outputs),
   };
 }
 
-/** Tensors that leave a session. */
+/** Outputs of all sessions of a segment. */
 function outputsOf(graph: Graph, segment: Segment): readonly number[] {
   return segment.kind === 'stream'
     ? segment.links.flatMap(({ stream }) => stream.space.boundary.outputs)
     : boundaryOf(graph, segment).outputs;
 }
 
-/** Outputs that are written part by part. */
+/** Outputs that are written part by part, so that their buffers must stand before the first step. */
 function partedOutputs(graph: Graph, segment: Segment): readonly number[] {
   switch (segment.kind) {
     case 'whole':
@@ -83,7 +84,7 @@ function compileSegment(compiler: NumberedMaps, segment: Segment): SegmentProgra
     ...compileSteps(compiler, segment),
     frees: [...inputs, ...inner]
       .filter((tensor) => !later.has(tensor))
-      .map((tensor) => mapOf.get(tensor) ?? -1),
+      .map((tensor) => valueFor(mapOf, tensor)),
   };
 }
 

@@ -1,16 +1,19 @@
 /**
- * The order in which ONNX Runtime runs the nodes of a model, as far as a file can decide it.
+ * Orders the nodes of a model file so that ONNX Runtime runs them in an order that needs little memory.
  *
- * It searches backwards from the leaves, the nodes whose outputs no node reads, and begins at the last leaf of the
- * file. Rows that a stream keeps are leaves, and so is its last node: as they stand, all of the network runs before the first
- * rows are cut out, and each map waits for that. A step of a stream needs a third more memory so.
+ * ONNX Runtime searches backwards from the leaves, the nodes whose outputs no node reads. It begins at the
+ * last leaf of the file. The rows that a stream keeps are leaves, and so is its last node. Left as they
+ * stand, the whole network runs before the first kept rows are cut out, and each map waits until then. That
+ * takes a third more memory in each step of a stream.
+ *
+ * Not guaranteed: between leaves ONNX Runtime chooses the order itself.
  * Source: onnxruntime/core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
  */
 
 import type { Graph, Node } from '../../../shared/graph/index.js';
 import { TensorList, tensorAt } from '../../../shared/graph/index.js';
 
-/** Leaves in the order they stand in, each as soon as it can. */
+/** Moves the leaves to the end of the file, last leaf first. ONNX Runtime then runs each leaf as soon as it can. */
 export function runLeavesInOrder(graph: Graph): Graph {
   const read = new Set(graph.nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
   const isLeaf = ({ outputs }: Node) => outputs.every((tensor) => !read.has(tensor));
@@ -19,10 +22,11 @@ export function runLeavesInOrder(graph: Graph): Graph {
 }
 
 /**
- * Makes the node of an output no leaf: whatever ONNX Runtime fuses it with comes to stand behind all others, and would run
- * first. The Shape that reads it instead is never fetched and costs microseconds.
+ * Adds a Shape node that reads each output, so that the output's own node is no leaf. ONNX Runtime may fuse
+ * that node with others and append it to the end of the file, where as a leaf it would run first. The Shape
+ * is never fetched and costs microseconds.
  */
-export function endBehind(graph: Graph, outputs: readonly number[]): Graph {
+export function addOutputReaders(graph: Graph, outputs: readonly number[]): Graph {
   const list = new TensorList(graph);
   const ends = outputs.map((output): Node => {
     const { name } = tensorAt(graph, output);

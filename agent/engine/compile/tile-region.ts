@@ -1,4 +1,4 @@
-/** What a tile reads and writes of full maps. */
+/** The regions of full maps that a tile reads and writes. */
 
 import type { Interval, Tile } from '../../../shared/tile/index.js';
 import { intersect, isEmpty } from '../../../shared/tile/index.js';
@@ -12,7 +12,7 @@ export function shift({ from, to }: Interval, by: number): Interval {
   return { from: from + by, to: to + by };
 }
 
-/** All that a tile reads of a tensor; null for one without space, which is read whole. */
+/** The region that a tile reads of a tensor; null if the tensor has no rows and columns and is read whole. */
 export function readRegion({ rows, cols }: Tile, tensor: number): Region | null {
   const rowsRead = rows.reads.get(tensor);
   const colsRead = cols.reads.get(tensor);
@@ -20,8 +20,11 @@ export function readRegion({ rows, cols }: Tile, tensor: number): Region | null 
 }
 
 /**
- * What a tile owns of the rows `made` of an output, in coordinates of these rows, and where it belongs.
- * `skip` if it owns none of them; undefined for an output without space, which is written whole.
+ * The part of an output's rows `made` that a tile owns, in coordinates of these rows, and its place in the
+ * map.
+ *
+ * @returns `skip` if the tile owns none of the rows; undefined if the output has no rows and columns and is
+ * written whole.
  */
 export function ownedWrite(
   { rows, cols }: Tile,

@@ -1,13 +1,16 @@
 /**
- * Measures what work costs on this device. Every probe is run by each of its plans, with each number of threads,
- * with both kinds of kernels where there are two, with memory trimmed and retained; for each way to run, costs are fitted
- * to them (shared/memory/fit-costs.ts).
+ * Measures the costs of work on this device.
+ *
+ * 1. Each probe runs by each of its plans, in all ways to run: each number of threads, each kind of kernels,
+ *    memory trimmed and retained.
+ * 2. For each kind of kernels and number of threads, costs are fitted to the runs
+ *    (shared/predict/fit-costs.ts).
  */
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { externalizeConstants } from '../../../shared/graph/index.js';
+import { elementAt, externalizeConstants } from '../../../shared/graph/index.js';
 import type { CostEntry, Kernels, Malloc, RunSettings, Work } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
@@ -17,11 +20,12 @@ import {
   kernelsOf,
   latencyOf,
   MALLOCS,
+  median,
 } from '../../../shared/predict/index.js';
 import type { Plan } from '../../../shared/search/index.js';
 import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
-import { ExecutorClient } from '../../engine/executor-client.js';
+import { ExecutorClient, startExecutor } from '../../engine/executor-client.js';
 import { loadPlan } from '../../engine/load-plan.js';
 import { DATA_FILE } from '../../models/model-store.js';
 import { rgbInputOf } from '../../models/rgb-input.js';
@@ -29,21 +33,25 @@ import type { Probe } from './probes.js';
 import { makeProbes } from './probes.js';
 
 export interface CalibrateOptions {
-  /** Numbers of threads. */
+  /** Numbers of threads to measure with. */
   readonly threads: readonly number[];
-  /** Whether ONNX Runtime has blocked kernels here; else theirs are taken to be as the plain ones. */
+  /** Whether ONNX Runtime has blocked kernels here. If not, their costs are set to those of the plain ones. */
   readonly hasBlocked: boolean;
   readonly onProgress?: (done: number, all: number) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface Calibration {
+  /** Costs, and the median relative error of the latencies that they predict. */
   readonly entries: readonly (CostEntry & { readonly errorRatio: number })[];
   /** Private memory of an executor before any model, with memory trimmed. */
   readonly idleBytes: number;
 }
 
-/** Runs before those that count, and these, of which the second fastest is taken: others only ever slow a run down. */
+/**
+ * Runs to warm up, runs timed, and index of the run taken: the second fastest, since other processes only
+ * slow runs down.
+ */
 const RUNS = { warm: 2, timed: 5, taken: 1 } as const;
 
 interface Sample {
@@ -52,7 +60,7 @@ interface Sample {
   readonly latencyMs: number;
 }
 
-/** Its weights lie in a file, as those of real models do: blocked kernels run as they are saved for them. */
+/** A probe whose weights lie in a file, as those of stored models do, so that its blocked weights can be saved. */
 interface StoredProbe extends Probe {
   readonly folder: string;
 }
@@ -127,7 +135,7 @@ async function measure(
   const options = signal === undefined ? {} : { signal };
   const input = rgbInputOf(probe.graph);
   const model = { graph: probe.graph, folder: probe.folder, input };
-  await loadPlan(executor, { model, plan }, { ...options, optimizer: new ModelOptimizer() });
+  await loadPlan(executor, { model, plan }, { ...options, optimizer: new ModelOptimizer({ startExecutor }) });
   const { width, height } = input;
   const image = {
     kind: 'pixels',
@@ -141,7 +149,10 @@ async function measure(
     const { latencyMs } = await executor.ask({ kind: 'run', image, outputs: 'shapes' }, options);
     if (run >= RUNS.warm) latencies.push(latencyMs);
   }
-  const latencyMs = latencies.sort((a, b) => a - b)[RUNS.taken] ?? 0;
+  const latencyMs = elementAt(
+    latencies.sort((a, b) => a - b),
+    RUNS.taken,
+  );
   return { settings: plan.settings, work: countPlanWork(probe.graph, plan), latencyMs };
 }
 
@@ -158,7 +169,7 @@ function fitAll(
 
 interface Wanted {
   readonly kernels: Kernels;
-  /** Whose samples are taken. */
+  /** Kernels whose samples the costs are fitted to. */
   readonly from: Kernels;
   readonly threads: number;
 }
@@ -175,6 +186,5 @@ function fitEntry(
     costEntryFor(BUILT_IN_PROFILE, { level: from === 'plain' ? 'extended' : 'all', threads }).costs,
   );
   const errors = samples.map(({ work, latencyMs }) => Math.abs(latencyOf(work, costs) / latencyMs - 1));
-  const errorRatio = errors.sort((a, b) => a - b)[Math.floor(errors.length / 2)] ?? 0;
-  return { kernels, threads, costs, errorRatio };
+  return { kernels, threads, costs, errorRatio: median(errors) };
 }

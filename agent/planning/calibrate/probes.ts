@@ -1,15 +1,18 @@
 /**
- * What is run to learn what work costs: small networks made of the pieces of known ones, each by several plans, so
- * that every kind of work weighs much in some of them. A whole one takes milliseconds on a fast machine and a
- * fraction of a second on a small board. Weights are noise: they don't matter to time.
+ * The probes that calibration runs: small networks built from pieces of known ones, each with several plans.
+ * Each kind of work takes a large part of the time in some of them.
+ *
+ * An untiled probe takes milliseconds on a fast machine and a fraction of a second on a small board. Its
+ * weights are noise, since time doesn't depend on them.
  */
 import { mulberry32 } from '../../../shared/darknet/index.js';
 import type { Feature, Graph } from '../../../shared/graph/index.js';
-import { GraphBuilder } from '../../../shared/graph/index.js';
+import { elementAt, GraphBuilder } from '../../../shared/graph/index.js';
 
 export interface Probe {
   readonly name: string;
   readonly graph: Graph;
+  /** Notations of the plans it runs by. */
   readonly plans: readonly string[];
 }
 
@@ -46,7 +49,7 @@ function probe(name: string, size: number, plans: readonly string[], extend: (ne
   return { name, graph: extend(new Layers(size)).build(name), plans };
 }
 
-/** A chain of layers; a layer's number is its place. Each method appends one, or a block of them. */
+/** A chain of layers under construction. Each method appends a layer or a block of layers. */
 class Layers {
   readonly #builder = new GraphBuilder();
   readonly #random = mulberry32(1);
@@ -76,16 +79,16 @@ class Layers {
 
   pool(stride = 2): this {
     this.#layer += 1;
-    const [rows, cols] = [this.#map.rows, this.#map.cols].map((size) => Math.ceil(size / stride));
-    const attributes = windowOf(3, stride);
-    return this.#add('MaxPool', { attributes }, { ...this.#map, rows: rows ?? 0, cols: cols ?? 0 });
+    const { channels, rows, cols } = this.#map;
+    const made = { channels, rows: Math.ceil(rows / stride), cols: Math.ceil(cols / stride) };
+    return this.#add('MaxPool', { attributes: windowOf(3, stride) }, made);
   }
 
   relu(): this {
     return this.#add('LeakyRelu', { attributes: { alpha: 0.1 }, floats: ['alpha'] }, this.#map);
   }
 
-  /** MobileNetV2's: wide, by channel, narrow; joined with its input where that fits. */
+  /** MobileNetV2's inverted residual: a wide, a depthwise and a narrow Conv, added to the input if shapes agree. */
   inverted(filters: number, stride = 1): this {
     const input = this.#map;
     const hidden = 6 * input.channels;
@@ -95,7 +98,7 @@ class Layers {
     return stride === 1 && filters === input.channels ? this.#join(input) : this;
   }
 
-  /** ResNet's. */
+  /** ResNet's basic block, added to the input if shapes agree. */
   block(filters: number): this {
     const input = this.#map;
     this.dense(filters);
@@ -130,7 +133,7 @@ class Layers {
 
   #noise(shape: readonly number[]): number {
     const count = shape.reduce((product, dim) => product * dim, 1);
-    const scale = Math.sqrt(6 / (count / (shape[0] ?? 1)));
+    const scale = Math.sqrt(6 / (count / elementAt(shape, 0)));
     const values = Float32Array.from({ length: count }, () => (this.#random() * 2 - 1) * scale);
     return this.#builder.addConstant('weights', values, shape);
   }
@@ -149,7 +152,7 @@ interface Piece {
   readonly floats?: readonly string[];
 }
 
-/** Half a window of padding: only the stride shrinks the map. */
+/** Window attributes with half a window of padding, so that only the stride shrinks the map. */
 function windowOf(kernel: number, stride: number) {
   const pad = Math.floor(kernel / 2);
   return { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] };

@@ -1,16 +1,18 @@
 /**
- * Bounds what the embedded broker is delivering: messages and bytes, from when they are published until each
- * subscriber's socket has taken them. It wraps the emitter inside aedes, which all messages pass.
+ * Bounds the messages and bytes that the embedded broker is delivering. A message counts from its publication
+ * until each subscriber's socket has taken it. All messages pass the emitter inside aedes, which is wrapped
+ * here.
  *
- * Without it a few subscribers that don't read end the process: mqemitter holds back all messages once 100
- * deliveries hang, in a list without an end, and drains it by recursion, which overflows the stack. With it that
- * list isn't needed, and the emitter's own `concurrency` is to be 0.
+ * Without the bound a few subscribers that don't read would end the process. The emitter (mqemitter) holds
+ * back all messages in a list without a limit once 100 deliveries hang. It drains the list by recursion,
+ * which overflows the stack. With the bound that list isn't needed, and the emitter's own `concurrency` must
+ * be 0.
  */
 
 export interface Message {
   readonly topic: string;
   readonly payload: string | Uint8Array;
-  /** Of who published it; none if that is the broker. */
+  /** Client id of the publisher; absent if that is the broker itself. */
   readonly clientId?: string;
 }
 
@@ -21,11 +23,12 @@ export interface Emitter {
 }
 
 export interface DeliveryOptions {
-  /** For all clients together; the agent has as much again. */
+  /** Most messages of all clients together. The agent may have as many again. */
   readonly maxMessages: number;
+  /** Most bytes of all clients together. The agent may have as many again. */
   readonly maxBytes: number;
   readonly isAgent: (clientId: string) => boolean;
-  /** Told of each message of the agent that there was no room for. */
+  /** Called for each message of the agent that is dropped for lack of room. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -53,7 +56,10 @@ class Deliveries {
     else this.#emitOfClient(message, done);
   }
 
-  /** It waits for nobody and loses the message: one reader that has stopped must not hold up the others' news. */
+  /**
+   * Publishes a message of the agent. It never waits: a reader that has stopped must not delay messages to
+   * others.
+   */
   #emitOfAgent(message: Message, done: Done): void {
     const fault = this.#findFault(message, 2);
     if (fault === undefined) this.#deliver(message, () => undefined);
@@ -61,7 +67,10 @@ class Deliveries {
     setImmediate(done);
   }
 
-  /** Its next messages are read when this one has been taken; aedes cuts it off by the error. */
+  /**
+   * Publishes a message of a client. The client's next one is read after this one; an error makes aedes cut
+   * it off.
+   */
   #emitOfClient(message: Message, done: Done): void {
     const fault = this.#findFault(message, 1);
     if (fault === undefined) this.#deliver(message, done);
@@ -82,16 +91,16 @@ class Deliveries {
     this.#emit(message, (error) => {
       this.#messages -= 1;
       this.#bytes -= bytes;
-      // On a stack of its own: the next message of the client is read from within this call.
+      // A new stack, since the client's next message is read from within this call.
       setImmediate(done, error);
     });
   }
 }
 
 /**
- * What aedes tells other brokers of its clients: there are none, and nobody may read it. A client could fill the
- * queue with it, by subscribing again and again. The heartbeat, once a minute, stays: without it aedes takes itself for dead and
- * publishes the wills of clients that live.
+ * Whether a message is news of clients from aedes to other brokers. There are none, and no client may read
+ * the news. A client that subscribes again and again could fill the queue with them. The heartbeat, once a
+ * minute, must stay: without it aedes takes itself for dead and publishes the wills of connected clients.
  */
 function isNews(topic: string): boolean {
   return topic.startsWith('$SYS/') && !topic.endsWith('/heartbeat');

@@ -1,8 +1,8 @@
-/** One connection to the embedded broker: what it turned out to be, and how much it has left unread. */
+/** One connection to the embedded broker, with its login and its unread bytes. */
 import type { Socket } from 'node:net';
 import type { Refusal } from './broker-login.js';
 
-/** Filters that may be asked for at once, and again per second: each is a search through what is retained. */
+/** Limits of subscriptions, at once and per second. Each filter is a search through the retained messages. */
 const SUBSCRIPTIONS = { burst: 64, perSecond: 10 } as const;
 
 export class Guest {
@@ -10,11 +10,14 @@ export class Guest {
   readonly #address: string;
   readonly #onRefused: (address: string, reason: string) => void;
   #isReported = false;
+  /** Bytes that aedes will write in a moment. */
   #promisedBytes = 0;
   #subscriptions = { left: SUBSCRIPTIONS.burst as number, atMs: 0 };
-  /** By its CONNECT. */
+  /** Whether its CONNECT has the agent's login. */
   isAgent = false;
+  /** Refusal of its CONNECT; undefined if it is accepted. */
   refusal: Refusal | undefined;
+  /** Whether its CONNECT has been accepted. */
   isLoggedIn = false;
 
   constructor(socket: Socket, onRefused: (address: string, reason: string) => void) {
@@ -23,14 +26,15 @@ export class Guest {
     this.#onRefused = onRefused;
   }
 
-  /** Bytes that wait for its socket, or will in a moment. */
+  /** Bytes that wait for its socket, or will wait in a moment. */
   get unreadBytes(): number {
     return this.#socket.writableLength + this.#promisedBytes;
   }
 
   /**
-   * aedes writes what it forwards a turn later, so that many messages at once would all find the socket empty:
-   * thousands of SUBSCRIBE in one chunk, each answered with what is retained.
+   * Counts bytes that will be written. The broker writes a turn later, so that many messages at once would
+   * all find the socket empty. One chunk may hold thousands of SUBSCRIBE, each answered with the retained
+   * messages.
    */
   promise(bytes: number): void {
     this.#promisedBytes += bytes;
@@ -41,7 +45,7 @@ export class Guest {
     );
   }
 
-  /** Counts a filter that is asked for; false when there were too many in too short a time. */
+  /** Counts a subscription. @returns false if there were too many in too short a time. */
   maySubscribe(nowMs = performance.now()): boolean {
     const { left, atMs } = this.#subscriptions;
     const gained = ((nowMs - atMs) / 1000) * SUBSCRIPTIONS.perSecond;
@@ -49,13 +53,14 @@ export class Guest {
     return this.#subscriptions.left >= 0;
   }
 
-  /** Once: what a connection is refused for is the first thing, and a log isn't a client's to fill. */
+  /** Reports only the first refusal of a connection, so that a client can't flood the log. */
   report(reason: string): void {
     if (this.#isReported) return;
     this.#isReported = true;
     this.#onRefused(this.#address, reason);
   }
 
+  /** Reports the reason and closes the connection. */
   cut(reason: string): void {
     this.report(reason);
     this.#socket.destroy();

@@ -1,25 +1,28 @@
 /**
- * Bounds what clients of the embedded broker may send before it is of use, beyond the limit of each packet (see
- * packet-limit.ts):
+ * Bounds the unfinished packets of the embedded broker's clients, in addition to the limit of each packet
+ * (packet-limit.ts):
  *
- * - Only a publish of a client that is logged in may be large: a SUBSCRIBE of 32 MB is millions of filters.
- * - All clients together may have so many bytes of unfinished packets. Past that, who has most is cut off, so that
- *   many who send large packets and never end them don't keep out the others.
+ * - Only a PUBLISH of a client that is logged in may be large. A SUBSCRIBE of 32 MB would be millions of
+ *   filters.
+ * - All clients together have a limit of unfinished bytes. Past it the client with the most is cut off, so
+ *   that clients that never end large packets can't keep out the others.
  */
 import type { Readable } from 'node:stream';
+import { elementAt } from '../../../shared/graph/index.js';
 
-/** Of everything but PUBLISH, and of anything before login. */
-export const MAX_CONTROL_BYTES = 2 ** 16;
+/** Largest packet, in bytes, that isn't a PUBLISH or comes before login. */
+const MAX_CONTROL_BYTES = 2 ** 16;
 
+/** Packet type (MQTT 3.1.1, section 2.2.1). */
 const PUBLISH = 3;
 
 export interface IntakeOptions {
   readonly isLoggedIn: () => boolean;
-  /** Called with why, once for a stream; it has to end it. */
+  /** Called once with the reason. It must end the stream. */
   readonly onRefused: (reason: string) => void;
 }
 
-/** Unfinished packets of all clients. */
+/** Counts the bytes of all clients' unfinished packets. */
 export class Intake {
   readonly #maxBytes: number;
   readonly #held = new Map<Readable, { bytes: number; readonly onRefused: (reason: string) => void }>();
@@ -28,7 +31,7 @@ export class Intake {
     this.#maxBytes = maxBytes;
   }
 
-  /** As limitPackets(): the listener leaves the pace to the reader. */
+  /** Watches a stream until it closes. As in limitPackets(), the listener doesn't change the reader's pace. */
   watch(stream: Readable, { isLoggedIn, onRefused }: IntakeOptions): void {
     const packet = new PacketProgress();
     const held = { bytes: 0, onRefused };
@@ -56,21 +59,22 @@ export class Intake {
   }
 }
 
-/** How much of its current packet a client has sent. Headers as in packet-limit.ts, which refuses bad ones. */
+/** Counts the bytes of a client's current packet. packet-limit.ts refuses malformed headers before. */
 export class PacketProgress {
   #type = 0;
-  /** 0 between packets. */
+  /** Header bytes received; 0 between packets. */
   #headerBytes = 0;
+  /** Body bytes announced by the header, as far as it has been read. */
   #bodyBytes = 0;
-  /** Of the body, still to come. */
+  /** Body bytes that are still to come. */
   #missingBytes = 0;
 
-  /** Bytes of the packet that isn't complete. */
+  /** Bytes received of the unfinished packet. */
   get receivedBytes(): number {
     return this.#headerBytes + (this.#missingBytes === 0 ? 0 : this.#bodyBytes - this.#missingBytes);
   }
 
-  /** @returns why the client has to go. */
+  /** @returns the reason why the client must be cut off; undefined if it may go on. */
   read(chunk: Uint8Array, isLoggedIn: boolean): string | undefined {
     let at = 0;
     while (at < chunk.length) {
@@ -78,7 +82,8 @@ export class PacketProgress {
         at += this.#skipBody(chunk.length - at);
         continue;
       }
-      const fault = this.#readHeader(chunk[at++] ?? 0, isLoggedIn);
+      const fault = this.#readHeader(elementAt(chunk, at), isLoggedIn);
+      at += 1;
       if (fault !== undefined) return fault;
     }
     return undefined;

@@ -1,6 +1,6 @@
 /**
- * Who a client of the embedded broker is, judged by its CONNECT alone. The agent proves itself by a password that
- * is made at each start and never leaves the process: a client id can be said by anybody.
+ * Judges a client of the embedded broker by its CONNECT. The agent logs in with a password that is made at
+ * each start and never leaves the process. A client id wouldn't prove anything, since any client can send it.
  */
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
@@ -12,7 +12,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** Of CONNECT; no name and an empty one are the same. */
+/** Fields of CONNECT. A missing user name counts as an empty one. */
 export interface Introduction {
   readonly clientId: string;
   readonly clean?: boolean;
@@ -23,14 +23,17 @@ export interface Introduction {
 
 export interface DoorRules {
   readonly base: string;
-  /** That the agent came with, once it has come: nobody else may push it out. */
+  /**
+   * Client id of the agent once it is connected. Other clients may not use it, since MQTT would disconnect
+   * the agent.
+   */
   readonly agentId?: string | undefined;
-  /** Asked of everybody else; without them anybody may come. */
+  /** Login of all other clients. Without it any client may connect. */
   readonly credentials?: Login | undefined;
 }
 
 export interface Refusal {
-  /** Of CONNACK (MQTT 3.1.1, section 3.2.2.3). */
+  /** Return code of CONNACK (MQTT 3.1.1, section 3.2.2.3). */
   readonly returnCode: number;
   readonly reason: string;
 }
@@ -41,14 +44,14 @@ export function createAgentLogin(): Login {
   return { username: 'agent', password: randomBytes(24).toString('base64url') };
 }
 
-/** Hashes are equally long, so that the time taken says nothing about either part. */
+/** Whether a login is the expected one. Hashes of equal length are compared, so that the time taken tells nothing. */
 export function isLogin({ username, password }: Pick<Introduction, keyof Login>, expected: Login): boolean {
   const sameName = timingSafeEqual(digest(username ?? ''), digest(expected.username));
   const samePassword = timingSafeEqual(digest(password ?? ''), digest(expected.password));
   return sameName && samePassword;
 }
 
-/** Why a client that isn't the agent can't come in; undefined if it can. */
+/** The refusal of a client that isn't the agent; undefined if it may connect. */
 export function refuseClient(client: Introduction, rules: DoorRules): Refusal | undefined {
   const { clientId, clean = true, will } = client;
   // A client may leave its id to the broker if it keeps no session (MQTT 3.1.1, section 3.1.3.1).

@@ -1,10 +1,11 @@
 /**
- * An MQTT 3.1.1 broker inside the agent, for nodes that have none: nothing else needs to be installed. The
- * only file that touches aedes. Listens on the loopback interface unless told otherwise.
+ * An MQTT 3.1.1 broker inside the agent, so that a node needs no other broker. The only file that touches
+ * aedes. By default it listens on the loopback interface.
  *
- * Clients are hostile until bounded: who may do what is in broker-access.ts and broker-login.ts, what they may
- * make the broker hold in packet-limit.ts, broker-intake.ts and broker-deliveries.ts. Sessions aren't kept: a
- * client that asks for one (`clean: false`) gets a clean one, or what is published while it is away would pile up.
+ * Clients are treated as hostile. broker-access.ts and broker-login.ts decide on their rights.
+ * packet-limit.ts, broker-intake.ts and broker-deliveries.ts bound the memory that they can take. Sessions
+ * aren't kept: a client that asks for one (`clean: false`) gets a clean one, since messages would pile up
+ * while it is away.
  */
 import type { EventEmitter } from 'node:events';
 import { once } from 'node:events';
@@ -24,46 +25,49 @@ import { limitPackets, MAX_PACKET_BYTES } from './packet-limit.js';
 
 export interface BrokerOptions {
   readonly host: string;
-  /** 0 takes any free port. */
+  /** Port; 0 for any free one. */
   readonly port: number;
   readonly base: string;
-  /** What clients log in with; without it anybody may connect. */
+  /** Login of clients. Without it any client may connect. */
   readonly credentials?: Login;
-  /** Largest packet, header and body together; a client that announces a larger one is cut off. */
+  /** Largest packet in bytes, header and body together. A client that announces a larger one is cut off. */
   readonly maxPacketBytes?: number;
-  /** Told of each client that is refused something or cut off, once, with its address and why. */
+  /** Called once for each client that is refused or cut off, with its address and the reason. */
   readonly onRefused?: (address: string, reason: string) => void;
 }
 
-/** For the agent's own line alone: who logs in with it may do everything. */
+/** URL and login of the agent itself. A client with this login may do everything. */
 export interface AgentAccess extends Login {
   readonly url: string;
 }
 
-/** Clients at once: more than a board serves, fewer than it has memory for. */
+/** Most connections at once, the agent's own included: more than a board serves, fewer than it has memory for. */
 const MAX_CLIENTS = 32;
 
-/** Each may be `MAX_FILTER_LENGTH` long and stays as long as its client. */
+/** Most subscriptions of a client, and most characters of each. They stay as long as the client. */
 const MAX_SUBSCRIPTIONS = 64;
 const MAX_FILTER_LENGTH = 1024;
 
-/** Of all clients; more than one packet of the largest size. */
+/** Most bytes of all clients' unfinished packets: more than one packet of the largest size. */
 const MAX_UNFINISHED_BYTES = 48 * 2 ** 20;
+
+/** Most messages and bytes that are being delivered, of all clients together. */
 const DELIVERIES = { maxMessages: 500, maxBytes: 48 * 2 ** 20 } as const;
 
-/** Past this a reader is given up; one message more, of any size, is always begun. */
+/** Most unread bytes of a client. Past them it is cut off, but one message of any size is always begun. */
 const MAX_UNREAD_BYTES = 8 * 2 ** 20;
 
-/** The time to say CONNECT, and for a full socket to be taken over by its reader, which others wait for. */
+/** Time in ms until CONNECT must come, and for a full socket to drain, since other clients wait for it. */
 const TIMEOUTS = { connectTimeout: 10_000, drainTimeout: 5000 } as const;
 
-/** QoS 2 messages without their PUBREL, of one client. */
+/** Most QoS 2 messages of a client that wait for their PUBREL. */
 const MAX_INBOUND = 32;
 
+/** CONNACK's return code for a refused protocol version. */
 const PROTOCOL_REFUSED = 1;
 const GONE: Refusal = { returnCode: RETURN_CODE.notAuthorized, reason: 'connection closed' };
 
-/** Of aedes, not in its types. */
+/** Members of aedes that its types don't declare. */
 interface Internals {
   readonly mq: Emitter;
   readonly persistence: { incomingStorePacket(client: Client, packet: AedesPublishPacket): Promise<void> };
@@ -74,7 +78,7 @@ export class EmbeddedBroker {
   readonly #guests = new Map<unknown, Guest>();
   readonly #intake = new Intake(MAX_UNFINISHED_BYTES);
   #agent = createAgentLogin();
-  /** Of the agent, since it first logged in. */
+  /** Client id of the agent, since it first logged in. */
   #agentId: string | undefined;
   #broker: Aedes | undefined;
   #server: Server | undefined;
@@ -83,7 +87,10 @@ export class EmbeddedBroker {
     this.#options = options;
   }
 
-  /** @returns how the agent itself connects. @throws {RangeError} if it can't listen there. */
+  /**
+   * @returns URL and login of the agent itself.
+   * @throws {RangeError} if the broker can't listen at its address.
+   */
   async start(): Promise<AgentAccess> {
     this.#agent = createAgentLogin();
     const broker = await this.#createBroker();
@@ -103,7 +110,7 @@ export class EmbeddedBroker {
     return { url: localUrl(server.address() as AddressInfo), ...this.#agent };
   }
 
-  /** Sockets first: aedes knows only those that have said CONNECT. */
+  /** Closes the sockets before aedes, which knows only those that have sent CONNECT. */
   async stop(): Promise<void> {
     const [broker, server] = [this.#broker, this.#server];
     this.#broker = undefined;
@@ -118,7 +125,7 @@ export class EmbeddedBroker {
   async #createBroker(): Promise<Aedes> {
     const broker = await Aedes.createBroker({
       ...TIMEOUTS,
-      // Without a limit of its own: DELIVERIES is that.
+      // aedes gets no limit, since DELIVERIES is the limit.
       concurrency: 0,
       maxInflightInbound: MAX_INBOUND,
       preConnect: (client, packet, done) => {
@@ -143,7 +150,7 @@ export class EmbeddedBroker {
     return broker;
   }
 
-  /** Where aedes has no options. */
+  /** Bounds aedes from the inside where it has no options. */
   #boundInside({ mq, persistence }: Internals): void {
     const isAgent = (clientId: string) => clientId === this.#agentId;
     const onLost = (reason: string) => {
@@ -151,13 +158,16 @@ export class EmbeddedBroker {
         if (guest.isAgent) guest.report(`messages are lost: ${reason}`);
     };
     boundDeliveries(mq, { ...DELIVERIES, isAgent, onLost });
-    // Until PUBREL, aedes asks only whether it has the packet: what is in it needn't stay.
+    // Until PUBREL, aedes only asks whether it has the packet, so that the payload needn't stay.
     const store = persistence.incomingStorePacket.bind(persistence);
     persistence.incomingStorePacket = (client, packet) =>
       store(client, { ...packet, payload: Buffer.alloc(0) });
   }
 
-  /** aedes first: once it listens for 'readable', the limits' 'data' doesn't set the socket flowing. */
+  /**
+   * Takes a connection. aedes comes first: it listens for 'readable', so that the limits' 'data' doesn't
+   * start the flow.
+   */
   #take(socket: Socket, broker: Aedes): void {
     const { maxPacketBytes = MAX_PACKET_BYTES, onRefused = () => undefined } = this.#options;
     const guest = new Guest(socket, onRefused);
@@ -171,7 +181,7 @@ export class EmbeddedBroker {
     });
   }
 
-  /** Only here is the whole CONNECT to be had; only #admit() can answer it. */
+  /** Judges a CONNECT, which aedes passes whole only here. Only #admit() can answer it. */
   #judge(client: Client, packet: ConnectPacket): void {
     const guest = this.#guests.get(client.conn);
     if (guest === undefined) return;
@@ -191,7 +201,7 @@ export class EmbeddedBroker {
     return Object.assign(new Error(refusal.reason), { returnCode: refusal.returnCode });
   }
 
-  /** Of anybody; aedes closes the connection. */
+  /** Checks the limits of subscriptions, for the agent, too. aedes closes the connection on an error. */
   #refuseSubscription(client: Client, { topic }: Subscription): Error | null {
     const { subscriptions } = client as Client & { readonly subscriptions: object };
     const isFull = Object.keys(subscriptions).length >= MAX_SUBSCRIPTIONS;
@@ -199,11 +209,11 @@ export class EmbeddedBroker {
       const limits = `${MAX_SUBSCRIPTIONS} filters of ${MAX_FILTER_LENGTH} characters`;
       return new Error(`too many or too long subscriptions, expected at most ${limits}`);
     }
-    const isSlow = this.#guests.get(client.conn)?.maySubscribe() === true;
-    return isSlow ? null : new Error('too many subscriptions in a short time');
+    const isSlowEnough = this.#guests.get(client.conn)?.maySubscribe() === true;
+    return isSlowEnough ? null : new Error('too many subscriptions in a short time');
   }
 
-  /** A filter that isn't granted is refused in SUBACK; the connection stays. */
+  /** Whether a client may read a filter. A refusal goes into SUBACK, and the connection stays. */
   #mayRead({ conn, id }: Client, { topic }: Subscription): boolean {
     const guest = this.#guests.get(conn);
     if (guest?.isAgent === true || mayRead(topic, { base: this.#options.base, client: id })) return true;
@@ -211,7 +221,7 @@ export class EmbeddedBroker {
     return false;
   }
 
-  /** aedes closes the connection of a client that it may not publish for: MQTT 3.1.1 has no other answer. */
+  /** The refusal of a publication. aedes closes the connection, since MQTT 3.1.1 has no other answer. */
   #refusePublish(client: Client | null, packet: { topic: string; retain?: boolean }): Error | null {
     const guest = client === null ? undefined : this.#guests.get(client.conn);
     const { topic, retain = false } = packet;
@@ -221,7 +231,7 @@ export class EmbeddedBroker {
     );
   }
 
-  /** The agent keeps its line when others ask faster than it reads; those requests get no answer. */
+  /** Forwards a message unless its reader is too slow. A slow client is cut off; a slow agent only loses requests. */
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     const guest = this.#guests.get(client.conn);
     if (guest === undefined) return null;
@@ -230,22 +240,22 @@ export class EmbeddedBroker {
       guest.promise(packet.payload.length);
       return packet;
     }
-    const reason = `${unreadBytes} bytes that it hasn't read, expected at most ${MAX_UNREAD_BYTES}`;
+    const reason = `${unreadBytes} bytes are unread, expected at most ${MAX_UNREAD_BYTES}`;
     if (guest.isAgent) guest.report(`requests to the agent are lost: ${reason}`);
     else guest.cut(reason);
     return null;
   }
 
   /**
-   * Not what the other side ended (an error with a code, or after the close), nor the refusal of MQTT 5, after which
-   * clients come again with 3.1.1.
+   * Reports an error of a client. Connections that the other side ended (an error with a code, or after the
+   * close) aren't reported. Neither is the refusal of MQTT 5, after which clients come again with 3.1.1.
    */
   #reportError(client: Client, error: Error & { errorCode?: number; code?: string }): void {
     if (client.closed || error.code !== undefined || error.errorCode === PROTOCOL_REFUSED) return;
     this.#guests.get(client.conn)?.report(error.message);
   }
 
-  /** Such as an accept without a file descriptor left; nobody's in particular, and nothing to end for. */
+  /** Reports an error of the server itself, such as running out of file descriptors. The broker goes on. */
   #reportOwn(error: Error): void {
     this.#options.onRefused?.('the broker itself', error.message);
   }

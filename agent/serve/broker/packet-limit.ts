@@ -1,39 +1,42 @@
 /**
- * Bounds what one MQTT client can make the broker hold: a packet is collected in memory until it is whole,
- * MQTT lets it be 256 MB, and aedes has no limit of its own (moscajs/aedes#831).
+ * Bounds the packets of one MQTT client. The broker collects a packet in memory until it is whole. MQTT
+ * allows 256 MB, and aedes has no limit of its own (moscajs/aedes#831).
  *
- * Only fixed headers are read (MQTT 3.1.1, section 2.2): a byte of type and flags, then the length of the
- * rest in one to four bytes, seven bits each, lowest first, with the top bit where another one follows.
- * Bodies are counted off, so that a chunk costs its packets, not its bytes, and nothing is copied. What a
- * packet says isn't checked: that is the broker's.
+ * Only fixed headers are read (MQTT 3.1.1, section 2.2). A header has a byte of type and flags, then the
+ * length of the rest in one to four bytes. Each has seven bits, lowest first; its top bit is set if another
+ * byte follows. Bodies are skipped, so that a chunk costs time by its packets, not its bytes. The broker
+ * checks the content of packets.
  */
 import type { Readable } from 'node:stream';
 
 /**
- * Well above what the agent reads by default, so that a request it finds too large can still be told so;
- * only what is far beyond loses its connection without a word, which is all that MQTT 3.1.1 has for it.
+ * Largest packet in bytes. It is well above the agent's own default limit, so that most requests that are too
+ * large still get an answer. Past this limit the connection is closed, since MQTT 3.1.1 has no other refusal.
  */
 export const MAX_PACKET_BYTES = 32 * 2 ** 20;
 
-/** Length bytes of a fixed header. */
+/** Most bytes of the length in a fixed header. */
 const MAX_LENGTH_BYTES = 4;
 
-/** Follows the packets of one client through its bytes, in chunks cut anywhere. */
+/** Follows the packets of one client through chunks that may be cut anywhere. */
 export class PacketLimit {
   readonly #maxPacketBytes: number;
-  /** Of the packet being read; 0 before its first byte. */
+  /** Header bytes read of the current packet; 0 before its first byte. */
   #headerBytes = 0;
-  /** As far as the length has been read. */
+  /** Body length, as far as it has been read. */
   #announcedBytes = 0;
-  /** Of a body, still to come. */
+  /** Body bytes that are still to come. */
   #bodyBytes = 0;
 
-  /** @param maxPacketBytes largest packet, header and body together, as MQTT 5 counts it too. */
+  /** @param maxPacketBytes size of header and body together, as MQTT 5 counts it. */
   constructor(maxPacketBytes: number) {
     this.#maxPacketBytes = maxPacketBytes;
   }
 
-  /** @returns why the client has to go, in the chunk that ends the header at fault; its bytes end there. */
+  /**
+   * @returns the reason why the client must be cut off, with the chunk that ends the bad header. No later
+   * byte is read.
+   */
   read(chunk: Uint8Array): string | undefined {
     let at = 0;
     while (at < chunk.length) {
@@ -76,11 +79,11 @@ export interface PacketLimitOptions {
 }
 
 /**
- * Destroys a stream at a packet that is too large, before more of it is read than the chunk it starts in.
+ * Destroys a stream at a packet that is too large, after the chunk in which the packet starts.
  *
- * It listens to 'data' and leaves the stream to its reader: while there is a 'readable' listener, which is
- * how aedes reads, 'data' comes from within read() and doesn't pull (Node's "Event: 'readable'"), so that
- * the reader keeps its pace and the chunk passes here first.
+ * The 'data' listener doesn't change the pace of the stream's reader. aedes reads with a 'readable' listener.
+ * While there is one, 'data' comes from within read() and doesn't make the stream flow (Node's "Event:
+ * 'readable'").
  */
 export function limitPackets(stream: Readable, { maxPacketBytes, onRefused }: PacketLimitOptions): void {
   const limit = new PacketLimit(maxPacketBytes);

@@ -1,15 +1,17 @@
-/** Optimised models on ONNX Runtime itself: the same numbers from mapped weights, or else the way without. */
+/** Optimised models on ONNX Runtime itself. Mapped weights give the same numbers; without them the model still runs. */
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readMachine } from '../../../agent/board/machine.js';
+import type { OptimizerOptions } from '../../../agent/engine/blocked/model-optimizer.js';
 import { ModelOptimizer } from '../../../agent/engine/blocked/model-optimizer.js';
+import { startExecutor } from '../../../agent/engine/executor-client.js';
 import type { Program } from '../../../agent/engine/wire/protocol.js';
 import { temporaryFolder } from '../../fixtures.js';
 import { programOf, runProgram, sessionsOfProgram, storeGraph } from '../../stored-program.js';
 
-/** Elsewhere than on x86-64 nothing is copied, and nothing is saved. */
+/** Reason to skip a test: only x86-64 has blocked convolutions, whose weights would be copied. */
 const skip = readMachine() === undefined && 'no blocked convolutions on this machine';
 
 const NETWORK = '3x40x40: c16k3p1 l c32k3p1 m2s2 c32k3p1 c16k3p1';
@@ -121,7 +123,7 @@ test('ModelOptimizer.optimize() uses a folder it may only read', { skip: skipAsR
   try {
     assert.notEqual(sessionsOfProgram(await optimizerOf().optimize(made))[0]?.optimized, undefined);
     const bare = programOf(stored, 'stream2');
-    assert.deepEqual(await new ModelOptimizer().optimize(bare), bare);
+    assert.deepEqual(await new ModelOptimizer({ startExecutor }).optimize(bare), bare);
   } finally {
     for (const folder of folders) chmodSync(folder, 0o755);
   }
@@ -159,7 +161,7 @@ test('readMachine() tells processors apart, and has no name where nothing is gai
   assert.equal(readMachine({ root: temporaryFolder(context), arch: 'x64' }), undefined);
 });
 
-/** One that fails the test where it should have worked. */
-function optimizerOf(options: ConstructorParameters<typeof ModelOptimizer>[0] = {}): ModelOptimizer {
-  return new ModelOptimizer({ onFailed: (reason) => assert.fail(reason), ...options });
+/** An optimizer that fails the test if a model can't be saved. */
+function optimizerOf(options: Partial<OptimizerOptions> = {}): ModelOptimizer {
+  return new ModelOptimizer({ startExecutor, onFailed: (reason) => assert.fail(reason), ...options });
 }

@@ -1,4 +1,4 @@
-/** In which order ONNX Runtime runs a stream's nodes, and what its rows are joined in. */
+/** The order in which ONNX Runtime runs a stream's nodes, and the order of channels in which rows are joined. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { readMachine } from '../../../agent/board/machine.js';
 import { ModelOptimizer } from '../../../agent/engine/blocked/model-optimizer.js';
+import { startExecutor } from '../../../agent/engine/executor-client.js';
 import type { CarrySpec, SessionProgram } from '../../../agent/engine/wire/protocol.js';
 import type { Level } from '../../../shared/predict/index.js';
 import { temporaryFolder } from '../../fixtures.js';
@@ -34,7 +35,7 @@ test('saved in blocked order they do, and join rows in that order', { skip }, as
 
 async function streamOf(context: TestContext, level: Level) {
   const program = programOf(storeGraph(context, NETWORK), 'stream2', { level });
-  const [session] = sessionsOfProgram(await new ModelOptimizer().optimize(program));
+  const [session] = sessionsOfProgram(await new ModelOptimizer({ startExecutor }).optimize(program));
   return { folder: program.folder, session: session ?? assert.fail('no session') };
 }
 
@@ -45,7 +46,7 @@ interface Saved {
   readonly level: Level;
 }
 
-/** By ONNX Runtime's profile of one step. */
+/** Operators in the order in which they ran, by ONNX Runtime's profile of one step. */
 async function opsAsRun(
   context: TestContext,
   { session, model, folder, level }: Saved,
@@ -76,7 +77,7 @@ interface ProfileEvent {
 
 type Feed = readonly [string, Tensor];
 
-/** Rows of a middle step. */
+/** Inputs with the carried rows of a middle step. */
 function feedsOf(
   { channels, cols, carry, tail }: CarrySpec,
   channelsOf: (name: string) => string | number | undefined,

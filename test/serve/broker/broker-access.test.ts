@@ -1,4 +1,4 @@
-/** Rights at the embedded broker: tables, and reading against all topics that a short filter could match. */
+/** Rights at the embedded broker, by tables and by comparison with all topics that a short filter could match. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mayPublish, mayRead } from '../../../agent/serve/broker/broker-access.js';
@@ -97,7 +97,7 @@ test('mayPublish() refuses a request that is retained: it would be run at each s
   assert.equal(mayPublish({ topic: 'mafat/node/v2/models/m/infer', retain: true }, 'mafat'), false);
 });
 
-/** MQTT 3.1.1, section 4.7, by the letter. */
+/** Whether a filter matches a topic, by the letter of MQTT 3.1.1, section 4.7. */
 function matches([level, ...rest]: readonly string[], topic: readonly string[]): boolean {
   if (level === '#') return true;
   if (level === undefined || topic.length === 0) return level === undefined && topic.length === 0;

@@ -1,4 +1,4 @@
-/** The bound on messages under way, over an emitter that delivers when it is told to. */
+/** The bound on deliveries, over an emitter that delivers when the test says so. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** What a connection may ask for, by the clock. */
+/** The rate of subscriptions of a connection. */
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** What clients may have begun to send: the packet that counts, and whom it costs the connection. */
+/** The bounds on unfinished packets, and the choice of the client that is cut off. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';

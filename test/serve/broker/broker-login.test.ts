@@ -1,4 +1,4 @@
-/** Who is let in, by CONNECT alone. */
+/** The judgement of clients by their CONNECT. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAgentLogin, isLogin, refuseClient } from '../../../agent/serve/broker/broker-login.js';

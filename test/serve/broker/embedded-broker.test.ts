@@ -139,7 +139,7 @@ test('EmbeddedBroker cuts a client that sends much before login, or a SUBSCRIBE 
 test('EmbeddedBroker cuts who begins more large packets than all clients together may', async (t) => {
   const { openRaw, refused } = await startBroker(t);
   const raws = [await openRaw('a'), await openRaw('b')];
-  // 31 MB announced by each, 25 MB sent by each: 50 MB are more than 48.
+  // Each announces 31 MB and sends 25 MB. Together 50 MB are more than the limit of 48.
   for (const raw of raws) {
     raw.on('error', () => undefined);
     raw.write(Buffer.concat([Buffer.from([0x30, 0x80, 0x80, 0xc0, 0x0f]), Buffer.alloc(25 * MB)]));
@@ -181,9 +181,9 @@ test('EmbeddedBroker cuts a reader that stops, and neither the agent nor the oth
   const event = Buffer.alloc(MB / 4, 'e');
   for (let at = 0; at < 120; at += 1) await agent.client.publishAsync('mafat/node/events', event, { qos: 1 });
   await until(() => reader.count() === 120);
-  // The reader that stopped would be waited for 5 s.
+  // Without the bound, the stopped reader would delay the others by 5 s.
   assert.ok(performance.now() - started < 5000);
-  assert.match(refused.join(), /: \d+ bytes that it hasn't read, expected at most 8388608$/);
+  assert.match(refused.join(), /: \d+ bytes are unread, expected at most 8388608$/);
 });
 
 test('EmbeddedBroker cuts who asks again and again for what is retained, and does not read it', async (t) => {
@@ -194,7 +194,7 @@ test('EmbeddedBroker cuts who asks again and again for what is retained, and doe
   raw.pause();
   raw.write(Buffer.concat(Array.from({ length: 60 }, () => subscribePacket('mafat/+/info'))));
   await until(() => refused.length > 0);
-  const [, unread] = /: (\d+) bytes that it hasn't read/.exec(refused.join()) ?? [];
+  const [, unread] = /: (\d+) bytes are unread/.exec(refused.join()) ?? [];
   assert.ok(Number(unread) < 9 * MB, refused.join());
 });
 
@@ -223,12 +223,12 @@ test('EmbeddedBroker.start() names the key of the configuration when its port is
   const second = new EmbeddedBroker({ host: '127.0.0.1', port, base: 'mafat' });
   await assert.rejects(second.start(), {
     name: 'RangeError',
-    message: new RegExp(`mqtt\\.listen\\.port is ${port}, which another program has on 127\\.0\\.0\\.1`),
+    message: new RegExp(`mqtt\\.listen\\.port is ${port}, which another program uses on 127\\.0\\.0\\.1`),
   });
   await second.stop();
 });
 
-/** A broker and its clients, which don't come back once cut; all end with the test. */
+/** A broker and clients that don't reconnect once they are cut off. All end with the test. */
 async function startBroker(t: TestContext, options: Partial<BrokerOptions> = {}) {
   const refused: string[] = [];
   const broker = new EmbeddedBroker({
@@ -284,7 +284,7 @@ function subscribePacket(filter: string): Buffer {
   return packet(0x82, Buffer.concat([Buffer.from([0, 1]), text(filter), Buffer.from([0])]));
 }
 
-/** Of less than 128 bytes. */
+/** A packet of less than 128 bytes. */
 function packet(head: number, body: Buffer): Buffer {
   return Buffer.concat([Buffer.from([head, body.length]), body]);
 }

@@ -1,4 +1,4 @@
-/** The largest packet: the headers in a stream of bytes, and the broker that cuts who announces too much. */
+/** The limit of packets: reading headers in a stream of bytes, and cutting off clients that announce too much. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { limitPackets, MAX_PACKET_BYTES, PacketLimit } from '../../../agent/serv
 
 const MB = 2 ** 20;
 
-/** Requests: all that a client may publish. */
+/** The topic of requests, the only one that a client may publish to. */
 const LARGE = 'mafat/node/v2/models/large/infer';
 const SMALL = 'mafat/node/v2/models/small/infer';
 
@@ -141,7 +141,7 @@ test('EmbeddedBroker cuts at the announcement, without waiting for the body', as
 interface Packet {
   readonly bytes: Uint8Array;
   readonly headerBytes: number;
-  /** Its length has a fourth byte that asks for a fifth. */
+  /** Whether the length has a fourth byte that asks for a fifth. */
   readonly malformed: boolean;
 }
 
@@ -164,7 +164,7 @@ function streams(): fc.Arbitrary<Stream> {
   });
 }
 
-/** 3.1.1 doesn't forbid a length that is longer than it needs to be. */
+/** Length bytes, which may be more than needed: MQTT 3.1.1 doesn't forbid that. */
 function packetOf([type, paddingBytes, body]: readonly [number, number, Uint8Array]): Packet {
   const length =
     body.length < 128 ? [body.length] : [(body.length % 128) | 0x80, Math.floor(body.length / 128)];
@@ -181,7 +181,7 @@ function malformedPacket([type, bits]: readonly [number, number]): Packet {
   return { bytes: Uint8Array.of(type, 0x80, 0x80, 0x80, bits | 0x80), headerBytes: 5, malformed: true };
 }
 
-/** Place of the last header byte of the first packet to refuse; -1 if all may pass. */
+/** Index of the last header byte of the first packet to refuse; -1 if all may pass. */
 function faultAt(packets: readonly Packet[], maxPacketBytes: number): number {
   let start = 0;
   for (const { bytes, headerBytes, malformed } of packets) {
@@ -206,7 +206,7 @@ function chunkOf(place: number, chunks: readonly Uint8Array[]): number {
       });
 }
 
-/** A broker and clients that don't come back once cut; all end with the test. */
+/** A broker and clients that don't reconnect once they are cut off. All end with the test. */
 async function startBroker(
   t: { after(stop: () => Promise<void>): void },
   options: { readonly maxPacketBytes?: number } = {},
