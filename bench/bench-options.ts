@@ -8,7 +8,7 @@ export interface OutputFlags {
   readonly svg?: string;
 }
 
-/** Command line of a bench. @param about says what the bench does, in a sentence. */
+/** Command line of a bench. @param about a sentence about what the bench does. */
 export function benchCommand(name: string, about: string): Command {
   return new Command(`node dist/bench/${name}.js`)
     .description(about)

@@ -129,7 +129,7 @@ function readFlags(): Flags {
     .opts<Flags>();
 }
 
-/** Network that has plans to sweep. @throws {RangeError} listing those that have, if this one doesn't. */
+/** Network that has plans to sweep. @throws {RangeError} listing all such networks, if this one has no plans. */
 function findSwept(name: string): BenchNetwork {
   if (SWEEP.has(name)) return findNetwork(name);
   const known = [...SWEEP.keys()].join(', ');

@@ -3,7 +3,7 @@ import type { Constant, DataType, Graph } from './graph.js';
 import { tensorAt } from './graph.js';
 import { elementAt } from './lookup.js';
 
-/** Values of an inline float32 constant. They are a copy if the bytes aren't aligned to 4, else a view. */
+/** Values of an inline float32 constant. They are a copy if the bytes aren't aligned to 4, otherwise a view. */
 export function float32Values(bytes: Uint8Array): Float32Array {
   if (bytes.byteOffset % 4 === 0) {
     return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -70,7 +70,7 @@ function liveNodes(graph: Graph): readonly Node[] {
   return live.reverse();
 }
 
-/** Tensors of a graph and those that a pass appends. A name that is taken gets a number. */
+/** Tensors of a graph, to which a pass appends more. A name that is taken gets a number. */
 export class TensorList {
   readonly tensors: Tensor[];
   readonly #names: Set<string>;

@@ -1,7 +1,7 @@
 /**
  * Folds operators that scale and shift each channel by constants into the convolution before them. They are
- * BatchNormalization, Mul, Div, Add and Sub. y = k * conv(x) + d becomes w' = w * k, b' = b * k + d, computed in
- * float64 and rounded once.
+ * BatchNormalization, Mul, Div, Add and Sub. y = k * conv(x) + d becomes w' = w * k and b' = b * k + d. The products
+ * are computed in float64 and rounded once.
  *
  * ONNX Runtime could fuse them too, but mafat folds them for two reasons:
  * 1. ONNX Runtime's fusions copy the weights to the heap. Weights folded here stay mapped from the data file.

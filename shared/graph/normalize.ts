@@ -133,7 +133,10 @@ interface AutomaticPads {
   readonly mode: string;
 }
 
-/** Pads as [begin of each axis, end of each axis]. The windows' own pads don't count. Source: onnx/docs/Operators.md, Conv, auto_pad. */
+/**
+ * Pads as [begin of each axis, end of each axis].
+ * Source: onnx/docs/Operators.md, Conv, auto_pad.
+ */
 function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly number[] {
   if (mode === 'VALID') return [...rowsIn, ...rowsIn].map(() => 0);
   const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, inputAt(node, 1)).shape?.slice(2);

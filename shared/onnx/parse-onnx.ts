@@ -7,7 +7,7 @@
  * 4. Keeps the file's order of nodes if it is topological, otherwise sorts them.
  *
  * This checks the structure alone. ONNX Runtime checks operators and types at import, since only it knows them.
- * External data is referenced, not read.
+ * External data is referenced, not read. Absent protobuf fields have their defaults.
  * Source: github.com/onnx/onnx, onnx.proto and docs/IR.md.
  */
 

@@ -1,4 +1,4 @@
-/** Darknet networks as a whole: sections, size, outputs. */
+/** Whole Darknet networks: sections, sizes, outputs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../../shared/darknet/index.js';

@@ -1,4 +1,4 @@
-/** Darknet's detection heads: anchors and the shape of their map. */
+/** Detection heads of Darknet: anchors and shapes of maps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tensorAt } from '../../shared/graph/index.js';

@@ -1,4 +1,4 @@
-/** Darknet layers that join earlier ones: route and shortcut. */
+/** Darknet layers that join earlier layers: route and shortcut. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -115,7 +115,7 @@ test('buildDarknet() names layer, line and key when a [shortcut] does not fit', 
   assert.throws(() => network('3x8x8', '[convolutional]', '[shortcut]'), /layer 1 .*expected a layer/);
 });
 
-/** Darknet's blas.c, shortcut_cpu: adds into `out`. */
+/** Adds into `out` as Darknet does. Source: blas.c, shortcut_cpu. */
 function naiveShortcut(add: PlainMap, out: PlainMap): void {
   const stride = Math.max(1, Math.floor(add.width / out.width));
   const sample = Math.max(1, Math.floor(out.width / add.width));

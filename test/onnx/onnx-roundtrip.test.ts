@@ -307,7 +307,7 @@ type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
 type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
 
-/** A model from x to y; whatever isn't given is as simple as can be. */
+/** A model from x to y. Fields that aren't given have simple values. */
 function modelOf(graph: GraphInit, opsets: readonly (readonly [string, number])[] = [['', 17]]): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: 8n,
@@ -363,12 +363,12 @@ function namesOf(graph: Graph): readonly string[] {
   return graph.nodes.map(({ name }) => name);
 }
 
-/** Shapes of what isn't constant, in order. */
+/** Shapes of the computed tensors, in order. */
 function shapesOf(graph: Graph): readonly (readonly number[] | null)[] {
   return graph.tensors.filter(({ constant }) => constant === null).map(({ shape }) => shape);
 }
 
-/** The graph with edges by name: files order tensors otherwise. */
+/** The graph with edges by name, since a file has another order of tensors. */
 function byName(graph: Graph) {
   const names = (indices: readonly number[]) =>
     indices.map((index) => (index < 0 ? '' : tensorAt(graph, index).name));
@@ -386,7 +386,7 @@ function byName(graph: Graph) {
   };
 }
 
-/** Bytes as a list, since views into different buffers are compared. */
+/** Bytes as a list, since the compared views are of different buffers. */
 function plain(tensor: Graph['tensors'][number]) {
   const { constant } = tensor;
   return { ...tensor, constant: constant?.kind === 'inline' ? [...constant.bytes] : constant };
