@@ -50,13 +50,13 @@ function mapInput(graph: Graph, node: Node): number | undefined {
   return computed.length === 1 && node.captures.length === 0 ? computed[0] : undefined;
 }
 
+/** ONNX Runtime hasn't checked the graph yet, so constants of a wrong length must be left for it to refuse. */
 function isFoldableConv(graph: Graph, conv: Node): boolean {
-  return (
-    conv.op === 'Conv' &&
-    tensorAt(graph, inputAt(conv, 1)).shape?.length === 4 &&
-    conv.domain === '' &&
-    conv.inputs.slice(1).every((index) => index < 0 || constantValues(graph, index) !== undefined)
-  );
+  if (conv.op !== 'Conv' || conv.domain !== '') return false;
+  const [weights, bias] = [inputAt(conv, 1), inputAt(conv, 2)];
+  if (tensorAt(graph, weights).shape?.length !== 4 || constantValues(graph, weights) === undefined)
+    return false;
+  return bias < 0 || constantValues(graph, bias)?.length === filtersOf(graph, conv);
 }
 
 function filtersOf(graph: Graph, conv: Node): number {
@@ -84,7 +84,7 @@ interface Operation {
 
 function affineOf(graph: Graph, { node, map, filters }: Operation): Affine | undefined {
   if (node.domain !== '') return undefined;
-  if (node.op === 'BatchNormalization') return normalizationOf(graph, node);
+  if (node.op === 'BatchNormalization') return normalizationOf(graph, { node, filters });
   const isFirst = node.inputs[0] === map;
   const other = inputAt(node, isFirst ? 1 : 0);
   const operand = channelOperand(graph, other, filters);
@@ -106,12 +106,17 @@ function affineOf(graph: Graph, { node, map, filters }: Operation): Affine | und
 }
 
 /** k = scale / sqrt(variance + epsilon), d = beta - mean * k. Source: onnx/docs/Operators.md, BatchNormalization. */
-function normalizationOf(graph: Graph, node: Node): Affine | undefined {
-  const [scale, beta, mean, variance] = node.inputs.slice(1).map((index) => constantValues(graph, index));
+function normalizationOf(
+  graph: Graph,
+  { node, filters }: Pick<Operation, 'node' | 'filters'>,
+): Affine | undefined {
+  const parameters = node.inputs.slice(1).map((index) => constantValues(graph, index));
+  const [scale, beta, mean, variance] = parameters;
   const trains =
     intAttribute(node, 'training_mode', 0) !== 0 || node.outputs.slice(1).some((index) => index >= 0);
   if (scale === undefined || beta === undefined || mean === undefined || variance === undefined || trains)
     return undefined;
+  if (parameters.some((values) => values?.length !== filters)) return undefined;
   const epsilon = floatAttribute(node, 'epsilon', 1e-5);
   const factor = (channel: number) =>
     elementAt(scale, channel) / Math.sqrt(elementAt(variance, channel) + epsilon);

@@ -118,6 +118,22 @@ test('foldChannelAffine() leaves the weights of another convolution as they were
   assert.deepEqual(values, [[3], [6]]);
 });
 
+test('foldChannelAffine() leaves constants of a wrong length for ONNX Runtime to refuse', () => {
+  for (const [biases, parameters] of [
+    [3, 2],
+    [2, 3],
+  ] as const) {
+    const builder = new GraphBuilder();
+    const vector = (length: number) => builder.addConstant('c', new Float32Array(length).fill(1), [length]);
+    const weights = builder.addConstant('w', new Float32Array(3 * TAPS), [3, TAPS, 1, 1]);
+    const image = builder.addInput('x', [1, TAPS, 8, 8]);
+    const conv = addMap(builder, { op: 'Conv', inputs: [image, weights, vector(biases)] });
+    const inputs = [conv, ...[1, 2, 3, 4].map(() => vector(parameters))];
+    const graph = builder.build('conv', [addMap(builder, { op: 'BatchNormalization', inputs })]);
+    assert.deepEqual(opsOf(foldChannelAffine(graph)), ['Conv', 'BatchNormalization']);
+  }
+});
+
 /** Weights of one filter: 2 channels of 1 x 1. */
 const TAPS = 2;
 
