@@ -1,37 +1,47 @@
 /**
- * Activations of MobileNetV2 (width 0.35, 144x144) by the convention of msf-CNN, in plans that compute nothing twice.
+ * Counts the bytes of MobileNetV2's activations (width 0.35, 144x144) by the convention of msf-CNN.
  *
  *     node dist/bench/activations.js [--json]
  *
- * The convention (TinyPART/msf-CNN, analysis/): one byte an element; weights, the network's input and its output don't
- * count. A fused block takes its input map, its output map, and for each map within the rows that its reader's window
- * is high. msf-CNN takes networks for chains; what a residual has to wait with is counted here all the same.
- * Blocks are streams, whose MACs are those of the untiled network; the cuts between them are the best there are.
+ * The convention (TinyPART/msf-CNN, analysis/): an element takes one byte. Weights, the network's input and its output
+ * don't count. A fused block takes its input map, its output map and some rows of each inner map. The number of rows
+ * is the height of the window that reads the map. msf-CNN treats networks as chains. This bench also counts the rows
+ * that wait for the other branch of a residual.
+ *
+ * Blocks are streams, which compute nothing twice. The cuts between them are optimal.
  */
 
 import type { Graph } from '../shared/graph/index.js';
-import { boundaryOf, knownShape, tensorAt } from '../shared/graph/index.js';
+import { boundaryOf, elementAt, elementCount, knownShape, tensorAt } from '../shared/graph/index.js';
 import { countRangeMacs } from '../shared/predict/index.js';
 import { flowOf, layoutLink, streamBy, wholeShapes } from '../shared/tile/index.js';
+import { benchCommand } from './bench-options.js';
 import { mobileNetV2 } from './networks-graphs.js';
+
+const flags = benchCommand('activations', "Counts the bytes of MobileNetV2's activations as msf-CNN does.")
+  .option('--json', 'print as JSON (default: as text)')
+  .parse()
+  .opts<{ readonly json?: true }>();
 
 const graph = mobileNetV2(0.35, { size: 144, seed: 1 });
 
-/** Elements of a map; of one of its rows. */
+/** Number of elements of a map. */
 function elementsOf(tensor: number): number {
-  return knownShape(tensorAt(graph, tensor)).reduce((product, dim) => product * dim, 1);
+  return elementCount(knownShape(tensorAt(graph, tensor)));
 }
 
-function rowElements(tensor: number): number {
-  const [, channels = 1, , cols = 1] = knownShape(tensorAt(graph, tensor));
-  return channels * cols;
+/** Number of elements of a map's first rows; the map may have fewer rows. */
+function rowElements(tensor: number, rows: number): number {
+  const shape = knownShape(tensorAt(graph, tensor));
+  const [channels, height, cols] = [elementAt(shape, 1), elementAt(shape, 2), elementAt(shape, 3)];
+  return channels * Math.min(rows, height) * cols;
 }
 
 function isEnd(tensor: number): boolean {
   return graph.inputs.includes(tensor) || graph.outputs.includes(tensor);
 }
 
-/** Bytes of a block that is streamed, or of what runs node by node; one node alone needs its maps. */
+/** Bytes of a block. A block that can't be streamed runs node by node, and a node needs its maps. */
 function blockBytes(from: number, to: number): number {
   const { inputs, outputs } = boundaryOf(graph, { from, to });
   const maps = [...inputs, ...outputs]
@@ -43,7 +53,7 @@ function blockBytes(from: number, to: number): number {
   return Math.max(...Array.from({ length: to - from }, (_, at) => blockBytes(from + at, from + at + 1)));
 }
 
-/** Of each map within a block the rows that are kept for its window, and those that wait for another branch. */
+/** Bytes of a block's inner maps: rows for the readers' windows and rows that wait for another branch. */
 function innerRows(net: Graph, from: number, to: number): number | undefined {
   const flow = flowOf(net, { from, to });
   const link = flow === undefined ? undefined : streamBy(flow, 1);
@@ -57,54 +67,48 @@ function innerRows(net: Graph, from: number, to: number): number | undefined {
     wanted(operand.tensor, operand.kept + 1);
   return [...rowsOf]
     .filter(([tensor]) => !inputs.includes(tensor) && !isFused(net, tensor))
-    .reduce(
-      (sum, [tensor, rows]) =>
-        sum + Math.min(rows, knownShape(tensorAt(net, tensor))[2] ?? 1) * rowElements(tensor),
-      0,
-    );
+    .reduce((sum, [tensor, rows]) => sum + rowElements(tensor, rows), 0);
 }
 
-/** What an activation alone reads is no map of its own: it is computed with the layer before. */
+/** Whether an activation is the only reader of a map. The layer before then computes both at once. */
 function isFused(net: Graph, tensor: number): boolean {
   const readers = net.nodes.filter(({ inputs }) => inputs.includes(tensor));
   return readers.length === 1 && readers[0]?.op === 'Clip';
 }
 
 interface Best {
+  /** Bytes of the largest block. */
   readonly bytes: number;
+  /** Layers at which the blocks start. */
   readonly cuts: readonly number[];
 }
 
-/** Least largest block, over cuts between layers. */
+/** Cuts between layers that make the largest block as small as possible. */
 function solve(): Best {
-  const starts = graph.nodes.flatMap(({ layer }, at) =>
-    at === 0 || graph.nodes[at - 1]?.layer !== layer ? [at] : [],
-  );
-  const cuts = [...starts, graph.nodes.length];
+  const starts = graph.nodes.flatMap(({ layer }, at) => (graph.nodes[at - 1]?.layer === layer ? [] : [at]));
+  const ends = [...starts.slice(1), graph.nodes.length];
   const best: Best[] = [{ bytes: 0, cuts: [] }];
-  for (let end = 1; end < cuts.length; end += 1) {
-    best[end] = { bytes: Number.POSITIVE_INFINITY, cuts: [] };
-    for (let start = 0; start < end; start += 1) {
-      const [from = 0, to = 0] = [cuts[start], cuts[end]];
-      const own = blockBytes(from, to);
-      const before = best[start];
-      if (before === undefined) continue;
-      const bytes = Math.max(before.bytes, own);
-      if (bytes < (best[end]?.bytes ?? 0))
-        best[end] = { bytes, cuts: [...before.cuts, graph.nodes[from]?.layer ?? 0] };
+  for (const [last, end] of ends.entries()) {
+    let least: Best = { bytes: Number.POSITIVE_INFINITY, cuts: [] };
+    for (const [at, start] of starts.slice(0, last + 1).entries()) {
+      const before = elementAt(best, at);
+      const bytes = Math.max(before.bytes, blockBytes(start, end));
+      if (bytes < least.bytes) least = { bytes, cuts: [...before.cuts, elementAt(graph.nodes, start).layer] };
     }
+    best.push(least);
   }
-  return best[cuts.length - 1] ?? { bytes: Number.POSITIVE_INFINITY, cuts: [] };
+  return elementAt(best, ends.length);
 }
 
 const { bytes, cuts } = solve();
 const macs = countRangeMacs(graph, { from: 0, to: graph.nodes.length }, [wholeShapes(graph)]);
 const untiled = Math.max(...graph.nodes.map((_, at) => blockBytes(at, at + 1)));
-if (process.argv.includes('--json'))
-  console.log(JSON.stringify({ bytes, cuts: cuts.slice(1), macs, macRatio: 1, untiled }));
+if (flags.json) console.log(JSON.stringify({ bytes, cuts: cuts.slice(1), macs, macRatio: 1, untiled }));
 else {
   console.log(
-    `MobileNetV2 0.35, 144x144: ${(macs / 1e6).toFixed(2)} M multiply-accumulates, untiled ${(untiled / 1000).toFixed(1)} kB`,
+    `MobileNetV2 0.35, 144x144: ${(macs / 1e6).toFixed(2)} M multiply-accumulates; untiled it needs ${(untiled / 1000).toFixed(1)} kB`,
   );
-  console.log(`${(bytes / 1000).toFixed(1)} kB at 1.00 x, cut before layers ${cuts.slice(1).join(', ')}`);
+  console.log(
+    `streamed it needs ${(bytes / 1000).toFixed(1)} kB at 1.00 x the work; cuts before layers ${cuts.slice(1).join(', ')}`,
+  );
 }

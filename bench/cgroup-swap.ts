@@ -1,4 +1,4 @@
-/** Swap for a bench: what the machine has, else a file of our own for as long as the bench runs. */
+/** Swap for a bench: the machine's, or a temporary file if the machine has none. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,16 +9,17 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface Swap {
-  /** What there is, for the report. */
+  /** Kind and size of the swap, for the report. */
   readonly description: string;
-  /** Takes our own file away again. */
+  /** Removes the temporary file, if there is one. */
   readonly remove: () => Promise<void>;
 }
 
 export async function ensureSwap(bytes: number): Promise<Swap> {
   const present = readFileSync('/proc/swaps', 'utf8').trim().split('\n').slice(1);
   const nothing = async () => undefined;
-  if (present.length > 0) return { description: `the machine's swap (${present.length})`, remove: nothing };
+  if (present.length > 0)
+    return { description: `the machine's swap, devices: ${present.length}`, remove: nothing };
   const folder = await mkdtemp(join(tmpdir(), 'mafat-swap-'));
   const file = join(folder, 'swap');
   try {

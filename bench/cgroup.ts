@@ -1,7 +1,8 @@
 /**
- * A memory cgroup of a bench's own, v1 or v2, made as root beside the group that the bench runs in, else at
- * the root of the hierarchy. Swap isn't limited. Memory that a process has when it joins stays charged to the
- * group it came from, in both versions.
+ * A memory cgroup for a bench, of version 1 or 2. Only root can make it. It is made inside the group that the bench
+ * runs in, or at the root of the hierarchy if that fails.
+ *
+ * Swap isn't limited. Memory that a process has when it joins stays charged to its former group, in both versions.
  * Source: kernel Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
  */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 interface Hierarchy {
   readonly version: 1 | 2;
-  /** Where it is mounted. */
+  /** Folder at which it is mounted. */
   readonly point: string;
 }
 
@@ -19,7 +20,7 @@ const FILES = {
   2: { limit: 'memory.max', unlimited: 'max', events: 'memory.events' },
 } as const;
 
-/** Tries to remove a group, whose last process may not have quite gone. */
+/** Attempts to remove a group, since its last process may still be ending. */
 const REMOVE = { tries: 50, pauseMs: 100 };
 
 export class MemoryGroup {
@@ -31,7 +32,7 @@ export class MemoryGroup {
     this.#folder = folder;
   }
 
-  /** @throws {Error} saying why there is none: no memory controller, or not allowed. */
+  /** @throws {Error} if there is no memory controller or the user isn't allowed to make a group. */
   static create(name: string): MemoryGroup {
     const problems: string[] = [];
     for (const place of placesOf(mountedHierarchies())) {
@@ -53,12 +54,12 @@ export class MemoryGroup {
     writeFileSync(join(this.#folder, limit), bytes === undefined ? unlimited : String(bytes));
   }
 
-  /** From now on what the process takes is charged to this group. */
+  /** Charges all further memory of a process to this group. */
   add(pid: number): void {
     writeFileSync(join(this.#folder, 'cgroup.procs'), String(pid));
   }
 
-  /** Processes of this group that the kernel has killed for want of memory. */
+  /** Number of the group's processes that the kernel killed because memory ran out. Old kernels don't count them. */
   oomKills(): number {
     const events = readFileSync(join(this.#folder, FILES[this.version].events), 'utf8');
     return Number(/^oom_kill (\d+)$/m.exec(events)?.[1] ?? 0);
@@ -76,7 +77,7 @@ export class MemoryGroup {
     }
   }
 
-  /** In v2 the group above has to pass the memory controller on, which its files show. */
+  /** Checks that limits can be set. In version 2 the group above must enable the memory controller first. */
   #prove(above: string): void {
     try {
       if (this.version === 2) writeFileSync(join(above, 'cgroup.subtree_control'), '+memory');
@@ -98,7 +99,7 @@ function mountedHierarchies(): readonly Hierarchy[] {
     });
 }
 
-/** The group of this process, then the root, of each hierarchy. */
+/** Folders to make a group in: of each hierarchy the group of this process, then the root. */
 function placesOf(
   hierarchies: readonly Hierarchy[],
 ): readonly { readonly version: 1 | 2; readonly folder: string }[] {

@@ -1,14 +1,16 @@
-/** Lets contestants take turns, and sums their turns up. */
+/** Lets contestants take turns and summarises the turns. */
+
 import type { CommandContext } from '../agent/cli/context.js';
 import { verifyOutputs } from '../agent/cli/verify-outputs.js';
 import type { OutputTensor } from '../agent/engine/wire/protocol.js';
+import { present } from '../shared/graph/index.js';
 import { median } from '../shared/predict/index.js';
 import type { Contestant } from './contestant.js';
 import type { Row } from './latency-memory-report.js';
 import type { CheckedTurn } from './latency-memory-turn.js';
 import { takeTurn } from './latency-memory-turn.js';
 
-export interface CompeteOptions {
+interface CompeteOptions {
   readonly rounds: number;
   readonly runs: number;
   readonly title: string;
@@ -50,11 +52,12 @@ function summarize(turns: ReadonlyMap<Contestant, readonly CheckedTurn[]>): read
       }),
     };
   });
-  const [fastest] = rows.filter(({ party }) => party === 'stock').sort((a, b) => a.medianMs - b.medianMs);
+  const [first] = rows.filter(({ party }) => party === 'stock').sort((a, b) => a.medianMs - b.medianMs);
+  const fastest = present(first, 'a stock contestant');
   return rows.map((row) => ({
     ...row,
-    memoryRatio: row.workingBytes / (fastest?.workingBytes ?? Number.NaN),
-    latencyRatio: row.medianMs / (fastest?.medianMs ?? Number.NaN),
+    memoryRatio: row.workingBytes / fastest.workingBytes,
+    latencyRatio: row.medianMs / fastest.medianMs,
   }));
 }
 
@@ -63,7 +66,7 @@ interface Compared {
   readonly reference: readonly OutputTensor[] | undefined;
 }
 
-/** Outputs of the untiled run of the same level. */
+/** Outputs of stock ONNX Runtime at the same level. */
 function referenceFor(
   { level }: Contestant,
   turns: readonly (readonly [Contestant, readonly CheckedTurn[]])[],
@@ -72,7 +75,10 @@ function referenceFor(
   return untiled?.[1][0]?.outputs;
 }
 
-/** Of a plan. Folded and cut models may round otherwise than the stored one: the law's wider bound holds here. */
+/**
+ * Difference of a plan's outputs from the reference. Folded and cut models may round differently from the stored
+ * model, so the wider bound of the equality law applies.
+ */
 function differenceOf({ plan }: Contestant, { outputs, reference }: Compared): Pick<Row, 'difference'> {
   if (plan === undefined || outputs === undefined || reference === undefined) return {};
   const { maxAbsDiff, maxAbsReference, exact } = verifyOutputs(outputs, reference, { bitExact: false });

@@ -1,4 +1,4 @@
-/** What bench/latency-memory says: a table and a panel for each network and number of threads. */
+/** Report of bench/latency-memory: a table and a panel for each network and number of threads. */
 
 import type { Panel, Point } from '../agent/cli/chart.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
@@ -13,18 +13,20 @@ export interface Result {
 export interface Row {
   readonly party: Party;
   readonly contestant: string;
-  /** At which a search chose it. */
+  /** Budgets at which a search chose the plan. */
   readonly budgets: readonly number[];
-  /** The median over turns, and the most. */
+  /** Median over the turns. */
   readonly workingBytes: number;
+  /** Largest value of any turn. */
   readonly workingBytesMost: number;
   readonly medianMs: number;
   readonly minMs: number;
   readonly latencyMs: readonly number[];
-  /** Both to the fastest stock setting's. */
+  /** Ratio of working memory to that of the fastest stock setting. */
   readonly memoryRatio: number;
+  /** Ratio of the median latency to that of the fastest stock setting. */
   readonly latencyRatio: number;
-  /** From the untiled run: absent for those that aren't compared. */
+  /** Difference from the untiled run; absent if the outputs weren't compared. */
   readonly difference?: { readonly relative: number; readonly exact: boolean };
 }
 
@@ -66,7 +68,7 @@ function formatDifference({ difference }: Row): string {
   return `${relative === 0 ? '0' : relative.toExponential(0)}${exact ? '' : ' !'}`;
 }
 
-/** Nearer to the lower left corner is better. */
+/** Plot of a result. Points near the lower left corner are better. */
 export function panelOf({ network, threads, rows }: Result): Panel {
   const parties = [...new Set(rows.map(({ party }) => party))];
   const series = parties.map((party) => ({

@@ -1,12 +1,12 @@
-/** One turn of one contestant in bench/latency-memory: its own process, from idle to the last of its runs. */
+/** A turn of a contestant: a new process loads the network, warms up and runs it some times. */
 import { PeakMeter } from '../agent/board/process-memory.js';
 import type { OutputTensor } from '../agent/engine/wire/protocol.js';
 import type { Contestant } from './contestant.js';
 import { settle } from './contestant.js';
 import { readProcessors, stolenRatio } from './stolen-time.js';
 
-export interface Turn {
-  /** Peak of private memory above idle, over loading, warming up and all runs. */
+interface Turn {
+  /** Peak of private memory above idle during loading, warming up and all runs. */
   readonly workingBytes: number;
   readonly latencyMs: readonly number[];
 }
@@ -15,18 +15,18 @@ export interface CheckedTurn extends Turn {
   readonly outputs: readonly OutputTensor[] | undefined;
 }
 
-export interface TurnOptions {
+interface TurnOptions {
   readonly runs: number;
-  /** Then one more run, not measured, whose outputs are kept. */
+  /** Whether one more run follows, which isn't measured and whose outputs are kept. */
   readonly check: boolean;
 }
 
-/** A hypervisor that gave more than this of the processors to others has spoilt the times. */
+/** Largest share of the processors' time that a hypervisor may take before the turn is repeated. */
 const MOST_STOLEN = 0.02;
 
 const TRIES = 4;
 
-/** The least disturbed of up to four turns; where nothing is stolen, or nobody says so, the first. */
+/** Takes turns until one is undisturbed by a hypervisor, or returns the least disturbed of all tries. */
 export async function takeTurn(contestant: Contestant, options: TurnOptions): Promise<CheckedTurn> {
   let best: { readonly turn: CheckedTurn; readonly stolen: number } | undefined;
   for (let tries = 0; tries < TRIES && (best === undefined || best.stolen > MOST_STOLEN); tries += 1) {
@@ -35,7 +35,8 @@ export async function takeTurn(contestant: Contestant, options: TurnOptions): Pr
     const stolen = stolenRatio(before, readProcessors());
     if (best === undefined || stolen < best.stolen) best = { turn, stolen };
   }
-  if (best === undefined) throw new RangeError('Cannot take a turn: no tries');
+  if (best === undefined)
+    throw new RangeError('Cannot take a turn: number of tries is 0, expected at least 1');
   return best.turn;
 }
 

@@ -1,31 +1,29 @@
 /**
- * Latency and working memory of each network, run by stock ONNX Runtime untiled, by OpenCV where Debian's
- * python3-opencv is installed, by MAFAT's search and by our plans. What is compared, and how fairly:
+ * Measures latency and working memory of networks. The contestants are stock ONNX Runtime untiled, OpenCV if
+ * Debian's python3-opencv is installed, MAFAT's search and this project's plans.
  *
- * - Contestants take turns, round after round, each turn in a process of its own, so that whatever else the
- *   machine does befalls them all alike. A turn loads, warms up once, and runs `--runs` times; one that a hypervisor
- *   took more than 2 % of the processors from is taken again.
- * - Working memory is the peak of private memory above idle, over loading and all runs; idle is the process
- *   after its runtime's start. Stock ONNX Runtime runs in a plain Node process, not in our executor.
- * - Latency of stock ONNX Runtime is session.run on a ready Float32Array; ours is from an image's bytes to the
- *   outputs, so it includes the conversion to floats.
- * - MAFAT's search and ours get `--budgets` of working memory: weights are evictable, as for stock ONNX Runtime.
+ * - Contestants take turns, round after round, so that other load on the machine meets all of them alike. Each turn
+ *   has a new process, which loads the network, warms up once and runs it `--runs` times. A turn is repeated if a
+ *   hypervisor took too much of the processors.
+ * - Working memory is the peak of private memory above idle during loading and all runs. A process is idle after its
+ *   runtime has started. Stock ONNX Runtime runs in a plain Node process, not in mafat's executor.
+ * - Latency of stock ONNX Runtime is that of session.run on a ready Float32Array. Latency of a plan is from an image's
+ *   bytes to the outputs, so it includes the conversion to floats.
+ * - The searches get `--budgets` of working memory. Weights are evictable, as they are for stock ONNX Runtime.
  * - Ratios are to the stock setting with the least median latency.
- * - `difference` is the largest difference to stock ONNX Runtime at the same level and threads, over the
- *   largest output; `!` where it is above 1e-5. (Against our own untiled run, `mafat run --verify` compares.)
+ * - `difference` is the largest difference from stock ONNX Runtime at the same level and threads, divided by the
+ *   largest output. `!` marks a difference that breaks the bound. `mafat run --verify` compares with mafat's own
+ *   untiled run.
  *
  *     node dist/bench/latency-memory.js [--networks yolov2-0-15-608,resnet18-224] [--threads 1,2]
  *         [--rounds 5] [--runs 2] [--budgets 64M,32M] [--plan NOTATION]... [--json FILE] [--svg FILE]
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Command } from 'commander';
-import { drawChart } from '../agent/cli/chart.js';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { collect, parseCount, parseMemory, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
+import { parseCount, parseMemory, parseThreads } from '../agent/cli/parse-options.js';
 import { printLine } from '../agent/cli/print.js';
+import type { OutputFlags } from './bench-options.js';
+import { benchCommand, jsonOption, listOf, optionOf, planOption, svgOption } from './bench-options.js';
 import { compete } from './latency-memory-compete.js';
 import type { Result } from './latency-memory-report.js';
 import { panelOf, printResult } from './latency-memory-report.js';
@@ -33,41 +31,46 @@ import type { BenchNetwork } from './networks.js';
 import { findNetwork, NETWORKS } from './networks.js';
 import { choosePlans } from './plan-contestants.js';
 import { prepareNetwork } from './prepare-network.js';
-import { runBench } from './run-bench.js';
+import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 
-interface Flags {
+interface Flags extends OutputFlags {
   readonly networks: readonly BenchNetwork[];
   readonly threads: readonly number[];
   readonly rounds: number;
   readonly runs: number;
   readonly budgets: readonly number[];
   readonly plan?: readonly string[];
-  readonly json?: string;
-  readonly svg?: string;
 }
 
-const listOf =
-  <T>(parse: (text: string) => T) =>
-  (text: string): readonly T[] =>
-    text.split(',').map((part) => parse(part.trim()));
+const NETWORK_NAMES = NETWORKS.map(({ name }) => name).join(',');
 
 function readFlags(): Flags {
-  return new Command('latency-memory')
-    .option('--networks <names>', 'by commas', listOf(findNetwork), NETWORKS)
-    .option('--threads <numbers>', 'by commas', listOf(parseThreads), [1, 2])
-    .option('--rounds <number>', 'turns of each contestant', parseCount, 5)
-    .option('--runs <number>', 'timed runs a turn', parseCount, 2)
-    .option(
-      '--budgets <sizes>',
-      'of the searches, by commas',
-      listOf(parseMemory),
-      [64, 32, 16].map((mega) => mega * 2 ** 20),
+  return benchCommand('latency-memory', 'Measures latency and working memory of networks.')
+    .addOption(
+      optionOf('--networks <names>', 'networks to run, separated by commas', {
+        parse: listOf(findNetwork),
+        fallback: NETWORK_NAMES,
+      }),
     )
-    .option('--plan <notation>', 'in place of the plans by hand', (text, all?: readonly string[]) =>
-      collect(parseNotation(text), all),
+    .addOption(
+      optionOf('--threads <numbers>', 'threads of one operator, separated by commas', {
+        parse: listOf(parseThreads),
+        fallback: '1,2',
+      }),
     )
-    .option('--json <file>', 'write all figures')
-    .option('--svg <file>', 'write a plot')
+    .addOption(
+      optionOf('--rounds <number>', 'turns of each contestant', { parse: parseCount, fallback: '5' }),
+    )
+    .addOption(optionOf('--runs <number>', 'timed runs in a turn', { parse: parseCount, fallback: '2' }))
+    .addOption(
+      optionOf('--budgets <sizes>', 'budgets of the searches, separated by commas', {
+        parse: listOf(parseMemory),
+        fallback: '64M,32M,16M',
+      }),
+    )
+    .addOption(planOption())
+    .addOption(jsonOption())
+    .addOption(svgOption())
     .parse()
     .opts<Flags>();
 }
@@ -98,19 +101,15 @@ async function benchNetwork(
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
-  try {
+  await withBenchFolder(async (folder) => {
     const results = await withContext('latency and memory', async (context) => {
       const all: Result[] = [];
       for (const bench of flags.networks)
         all.push(...(await benchNetwork(bench, flags, { context, folder })));
       return all;
     });
-    if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify(results, null, 2));
-    if (flags.svg !== undefined) await writeFile(flags.svg, drawChart(results.map(panelOf)));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    await writeResults(flags, { figures: results, panels: results.map(panelOf) });
+  });
 }
 
 await runBench(main);

@@ -1,4 +1,4 @@
-/** Who takes part in bench/limits. */
+/** Finds the contestants of bench/limits. */
 
 import type { CommandContext } from '../agent/cli/context.js';
 import { planNetwork, STRATEGIES } from '../agent/planning/plan-network.js';
@@ -13,11 +13,11 @@ import type { PreparedNetwork } from './prepare-network.js';
 export interface Contender {
   readonly party: Party;
   readonly name: string;
-  /** What it runs under a limit. */
+  /** Contestant that runs under a limit; undefined means no limit. */
   readonly at: (limitBytes: number | undefined) => Contestant;
 }
 
-export interface ContenderOptions {
+interface ContenderOptions {
   readonly context: CommandContext;
   readonly threads: number;
   readonly notations: readonly string[];
@@ -43,14 +43,14 @@ function always(contestant: Contestant): Contender {
   return { party: contestant.party, name: contestant.name, at: () => contestant };
 }
 
-/** The fastest and the leanest stock setting, without a limit; and OpenCV, if it is there. */
+/** The fastest and the leanest stock setting without a limit, and OpenCV if it is installed. */
 async function findStock(
   contestants: readonly Contestant[],
   context: CommandContext,
 ): Promise<readonly Contestant[]> {
   const measured: { contestant: Contestant; medianMs: number; workingBytes: number }[] = [];
   for (const contestant of contestants) {
-    context.progress.show(`looking for the fastest and the leanest: ${contestant.name}`);
+    context.progress.show(`looking for the fastest and the leanest setting: ${contestant.name}`);
     const { latencyMs, workingBytes } = await takeTurn(contestant, { runs: 3, check: false });
     measured.push({ contestant, medianMs: median(latencyMs), workingBytes });
   }
@@ -66,7 +66,7 @@ interface PlannerOptions {
   readonly threads: number;
 }
 
-/** Plans for each limit as its budget, weights and all; without a limit as if memory had no end. */
+/** A search whose budget is the limit, weights included. Without a limit its budget is infinite. */
 function planner({ network }: PreparedNetwork, { strategy, threads }: PlannerOptions): Contender {
   const party = strategy === 'mafat' ? 'MAFAT' : 'ours';
   const settings = { strategy, threads, weights: 'resident' } as const;
@@ -77,7 +77,7 @@ function planner({ network }: PreparedNetwork, { strategy, threads }: PlannerOpt
   return { party, name: `${strategy}, planned for the limit`, at };
 }
 
-/** Where nothing fits the smallest plan is the best that can be done. */
+/** The plan of a search, or the smallest plan if none fits the budget. */
 function orSmallest(search: () => Plan): Plan {
   try {
     return search();

@@ -1,4 +1,4 @@
-/** What bench/limits says: a table by limit, and a plot. */
+/** Report of bench/limits: a table by limit and a plot. */
 
 import type { Panel, Point, Tick } from '../agent/cli/chart.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
@@ -9,7 +9,7 @@ import type { LimitedTurn } from './limits-turn.js';
 export interface LimitRow extends LimitedTurn {
   readonly party: Party;
   readonly contender: string;
-  /** By which plan or setting. */
+  /** Plan or setting that it ran by. */
   readonly ran: string;
   readonly limitBytes: number | undefined;
 }
@@ -25,9 +25,8 @@ export function printRows(rows: readonly LimitRow[]): void {
     ),
   );
   printLine();
-  printLine(
-    'slower: than the same contender without a limit; faults (major), pages swapped in and out: per run',
-  );
+  printLine('slower: ratio of the median to that of the same contender without a limit');
+  printLine('faults, in, out: major faults and pages swapped in and out, per run');
   for (const { contender, limitBytes, failure } of rows) {
     if (failure !== undefined) printLine(`${contender} at ${limitText(limitBytes)}: ${failure}`);
   }
@@ -57,7 +56,7 @@ function limitText(limitBytes: number | undefined): string {
   return limitBytes === undefined ? 'none' : formatBytes(limitBytes);
 }
 
-/** Latency by limit, a line for each contender; a cross above all where no try survived. */
+/** Plot of latency by limit with a line for each contender. A cross above all points means that no try survived. */
 export function panelOf(rows: readonly LimitRow[], title: string): Panel {
   const limits = [...new Set(rows.flatMap(({ limitBytes }) => limitBytes ?? []))];
   const frame: Frame = {
@@ -77,9 +76,9 @@ export function panelOf(rows: readonly LimitRow[], title: string): Panel {
 }
 
 interface Frame {
-  /** Where "no limit" stands. */
+  /** Place of "no limit" on the x axis, in MB. */
   readonly freeAt: number;
-  /** Where those stand who didn't survive. */
+  /** Place of contenders that didn't survive on the y axis, in ms. */
   readonly failedAt: number;
 }
 

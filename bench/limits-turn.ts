@@ -1,4 +1,4 @@
-/** One contestant of bench/limits under one limit: up to three tries, for the kernel's kills are a matter of luck. */
+/** A turn of a contestant of bench/limits. A kill is a matter of chance, so a killed contestant tries again. */
 
 import type { MemoryGroup } from './cgroup.js';
 import type { FaultCounts } from './cgroup-faults.js';
@@ -6,26 +6,27 @@ import { evictFiles, faultsBetween, readFaults } from './cgroup-faults.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
 import { settle } from './contestant.js';
 
+/** Number of tries until a contestant counts as killed. */
 const TRIES = 3;
 
 export interface LimitedTurn {
-  /** Empty if no try survived. */
+  /** Latencies of the timed runs; none if no try survived. */
   readonly latencyMs: readonly number[];
-  /** Sums over the timed runs. */
+  /** Counts summed over the timed runs. */
   readonly faults: FaultCounts | undefined;
   readonly tries: number;
-  /** Tries that ended in the kernel's OOM killer. */
+  /** Number of tries that the kernel's OOM killer ended. */
   readonly kills: number;
-  /** Why the last try failed, if it did. */
+  /** Reason of the last try's failure, if it failed. */
   readonly failure: string | undefined;
 }
 
-export interface LimitedOptions {
-  /** None means no limits can be set: the contestant just runs. */
+interface LimitedOptions {
+  /** Group that the limit is set for. Without one no limit can be set. */
   readonly group: MemoryGroup | undefined;
   readonly limitBytes: number | undefined;
   readonly runs: number;
-  /** Files that the contestant will map or read. */
+  /** Folder of the files that the contestant maps or reads. */
   readonly folder: string;
 }
 

@@ -1,30 +1,40 @@
 /**
- * The experiment of the MAFAT paper (section V): how a network runs as memory gets short.
+ * Repeats the experiment of the MAFAT paper (section V), which shows how a network runs as memory gets short.
  *
- * Each contestant runs inside a memory cgroup from no limit down to `--limits`, with swap. The limit bounds
- * what the network needs: a process joins the group when its runtime has started, so Node, ONNX Runtime or
- * Python itself, which are there before and the same at every limit, are charged elsewhere. (In the paper the
- * program itself takes next to nothing.) The model's files are put out of the page cache before each start, so
- * that the weights read are charged to the group, too.
+ * Each contestant runs in a memory cgroup with swap, at each of the `--limits`. A process joins the group after its
+ * runtime has started, so the limit bounds the network's memory alone. Node, ONNX Runtime and Python are charged
+ * elsewhere; in the paper the program itself takes next to nothing. The model's files are dropped from the page cache
+ * before each start, so that reading the weights is charged to the group.
  *
- * Contestants: stock ONNX Runtime in its fastest and in its leanest setting, found by a run of all settings
- * without a limit; plans by hand; and the searches, which plan anew for each limit with the weights counted.
- * At each limit they take turns; a turn loads, warms up and runs `--runs` times. Killed ones get three tries.
- * Major faults are the process's, swapped pages the whole machine's, both per run. Swap is usually faster here
- * than on a board's SD card: that flatters those who swap.
+ * The contestants are:
+ * - stock ONNX Runtime in its fastest and in its leanest setting, which a run of all settings without a limit finds;
+ * - OpenCV, if it is installed;
+ * - plans by hand;
+ * - the searches, which plan again for each limit and count the weights.
  *
- * As root: sudo node dist/bench/limits.js [--network yolov2-0-15-608] [--threads 2] [--runs 5]
- *     [--limits none,192M,128M,96M,64M,48M,40M,32M,24M,16M] [--plan NOTATION]... [--json FILE] [--svg FILE]
+ * At each limit they take turns. A turn loads the network, warms up and runs it `--runs` times. A contestant that the
+ * kernel kills may try again. Major faults are those of the process, swapped pages those of the whole machine. This
+ * machine's swap is usually faster than the SD card of a board, which favours contestants that swap.
+ *
+ *     sudo node dist/bench/limits.js [--network yolov2-0-15-608] [--threads 2] [--runs 5]
+ *         [--limits none,192M,128M,96M,64M,48M,40M,32M,24M,16M] [--plan NOTATION]... [--json FILE] [--svg FILE]
+ *
+ * Only root can set limits. Without root each contestant runs once, without a limit.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Command } from 'commander';
-import { drawChart } from '../agent/cli/chart.js';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { collect, parseCount, parseMemory, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
+import { parseCount, parseMemory } from '../agent/cli/parse-options.js';
 import { formatBytes, printLine } from '../agent/cli/print.js';
+import type { OutputFlags } from './bench-options.js';
+import {
+  benchCommand,
+  jsonOption,
+  listOf,
+  optionOf,
+  planOption,
+  svgOption,
+  threadsOption,
+} from './bench-options.js';
 import { MemoryGroup } from './cgroup.js';
 import { ensureSwap } from './cgroup-swap.js';
 import type { Contender } from './limits-contenders.js';
@@ -35,35 +45,37 @@ import { takeLimitedTurn } from './limits-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
 import { prepareNetwork } from './prepare-network.js';
-import { runBench } from './run-bench.js';
+import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 
 const SWAP_BYTES = 2 ** 30;
-const MEGA = 2 ** 20;
 
-interface Flags {
+interface Flags extends OutputFlags {
   readonly network: BenchNetwork;
   readonly threads: number;
   readonly runs: number;
   readonly limits: readonly (number | undefined)[];
   readonly plan?: readonly string[];
-  readonly json?: string;
-  readonly svg?: string;
 }
 
 function readFlags(): Flags {
-  const parseLimits = (text: string) =>
-    text.split(',').map((part) => (part.trim() === 'none' ? undefined : parseMemory(part.trim())));
-  const limits = [undefined, ...[192, 128, 96, 64, 48, 40, 32, 24, 16].map((mega) => mega * MEGA)];
-  return new Command('limits')
-    .option('--network <name>', 'one of bench/networks', findNetwork, findNetwork('yolov2-0-15-608'))
-    .option('--threads <number>', 'threads of one operator', parseThreads, 2)
-    .option('--runs <number>', 'timed runs a turn', parseCount, 5)
-    .option('--limits <sizes>', 'by commas', parseLimits, limits)
-    .option('--plan <notation>', 'in place of the plans by hand', (text, all?: readonly string[]) =>
-      collect(parseNotation(text), all),
+  return benchCommand('limits', 'Measures how a network runs as memory gets short. Only root can set limits.')
+    .addOption(
+      optionOf('--network <name>', 'network to run, as named in bench/networks.ts', {
+        parse: findNetwork,
+        fallback: 'yolov2-0-15-608',
+      }),
     )
-    .option('--json <file>', 'write all figures')
-    .option('--svg <file>', 'write a plot')
+    .addOption(threadsOption('2'))
+    .addOption(optionOf('--runs <number>', 'timed runs in a turn', { parse: parseCount, fallback: '5' }))
+    .addOption(
+      optionOf('--limits <sizes>', 'limits of memory, separated by commas', {
+        parse: listOf((text) => (text === 'none' ? undefined : parseMemory(text))),
+        fallback: 'none,192M,128M,96M,64M,48M,40M,32M,24M,16M',
+      }),
+    )
+    .addOption(planOption())
+    .addOption(jsonOption())
+    .addOption(svgOption())
     .parse()
     .opts<Flags>();
 }
@@ -116,12 +128,12 @@ function openGroup(): MemoryGroup | undefined {
     return MemoryGroup.create(`mafat-limits-${process.pid}`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    printLine(`Without limits: no memory cgroup can be made here (${reason})`);
+    printLine(`Running without limits, since no memory cgroup can be made here: ${reason}`);
     return undefined;
   }
 }
 
-/** Runs `work` with a group and swap where they can be had, and takes both away whatever happens. */
+/** Runs `work` with a group and with swap, if this machine allows it, and removes both at the end. */
 async function withLimits<T>(work: (group: MemoryGroup | undefined) => Promise<T>): Promise<T> {
   const group = openGroup();
   const swap = group === undefined ? undefined : await ensureSwap(SWAP_BYTES);
@@ -136,18 +148,14 @@ async function withLimits<T>(work: (group: MemoryGroup | undefined) => Promise<T
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
-  try {
+  await withBenchFolder(async (folder) => {
     const rows = await withContext('limits', (context) =>
       withLimits((group) => benchLimits(flags, { context, folder, group })),
     );
     printRows(rows);
-    if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify(rows, null, 2));
     const title = `${flags.network.name}, ${flags.threads} threads`;
-    if (flags.svg !== undefined) await writeFile(flags.svg, drawChart([panelOf(rows, title)]));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    await writeResults(flags, { figures: rows, panels: [panelOf(rows, title)] });
+  });
 }
 
 await runBench(main);

@@ -1,10 +1,10 @@
 /**
- * MobileNetV2 and ResNet-18 as graphs, batch normalisation folded, with random weights of He's variance.
+ * Builds MobileNetV2 and ResNet-18 as graphs with random weights of He's variance. Batch normalisation is folded.
  * Sources: Sandler et al., MobileNetV2, table 2 and section 6.1; He et al., Deep Residual Learning, table 1.
  */
 import { mulberry32 } from '../shared/darknet/index.js';
 import type { Feature, Graph } from '../shared/graph/index.js';
-import { GraphBuilder } from '../shared/graph/index.js';
+import { elementAt, GraphBuilder } from '../shared/graph/index.js';
 
 const CLASSES = 1000;
 
@@ -20,7 +20,7 @@ interface WindowSpec {
   readonly stride: number;
 }
 
-/** Layers one after the other, each a node or two; a layer's number is its count of convolutions and joins. */
+/** Adds layers, which are numbered in order. An activation belongs to the layer before it. */
 class LayerBuilder {
   readonly #builder = new GraphBuilder();
   readonly #random: () => number;
@@ -57,10 +57,8 @@ class LayerBuilder {
   }
 
   relu6(input: Feature): Feature {
-    const [least, most] = [0, 6].map((value) =>
-      this.#builder.addConstant(`relu6.${value}`, Float32Array.of(value), []),
-    );
-    return this.#map('Clip', { inputs: [input.tensor, least ?? -1, most ?? -1] }, input);
+    const bound = (value: number) => this.#builder.addConstant(`relu6.${value}`, Float32Array.of(value), []);
+    return this.#map('Clip', { inputs: [input.tensor, bound(0), bound(6)] }, input);
   }
 
   add(left: Feature, right: Feature): Feature {
@@ -68,7 +66,7 @@ class LayerBuilder {
     return this.#map('Add', { inputs: [left.tensor, right.tensor] }, left);
   }
 
-  /** Global average, then a linear layer. */
+  /** Adds a global average and a linear layer. @returns the whole graph. */
   classify(input: Feature): Graph {
     this.#layer += 1;
     const pooled = this.#map('GlobalAveragePool', { inputs: [input.tensor] }, { ...input, rows: 1, cols: 1 });
@@ -89,7 +87,7 @@ class LayerBuilder {
 
   #weights(shape: readonly number[]): number {
     const count = shape.reduce((product, dim) => product * dim, 1);
-    const fanIn = count / (shape[0] ?? 1);
+    const fanIn = count / elementAt(shape, 0);
     const scale = shape.length === 1 ? 0.1 : Math.sqrt(6 / fanIn);
     const values = Float32Array.from({ length: count }, () => (this.#random() * 2 - 1) * scale);
     return this.#builder.addConstant(`weights${this.#layer}`, values, shape);
@@ -101,13 +99,13 @@ function windowOf({ kernel, stride }: WindowSpec) {
   return { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] };
 }
 
-/** With half a window of padding only the stride counts. */
+/** Map after a window. The padding is half the kernel, so the stride alone decides the size. */
 function shrunk(feature: Feature, stride: number): Feature {
   const less = (size: number) => Math.ceil(size / stride);
   return { ...feature, rows: less(feature.rows), cols: less(feature.cols) };
 }
 
-/** Expansion, channels, blocks, stride of the first block. */
+/** Stages of MobileNetV2: expansion, channels, number of blocks and stride of the first block. */
 const MOBILE_STAGES = [
   [1, 16, 1, 1],
   [6, 24, 2, 2],
@@ -118,11 +116,11 @@ const MOBILE_STAGES = [
   [6, 320, 1, 1],
 ] as const;
 
-export interface NetworkOptions {
-  /** Of the square image. */
+interface NetworkOptions {
+  /** Side of the square image in pixels. */
   readonly size: number;
   readonly seed: number;
-  /** Factor on the number of blocks that repeat; 1 if absent. */
+  /** Factor on the number of blocks in each stage; 1 if absent. */
   readonly depth?: number;
 }
 
@@ -163,7 +161,7 @@ function invertedResidual(
   return stride === 1 && filters === input.channels ? layers.add(narrow, input) : narrow;
 }
 
-/** The nearest multiple of 8, at most a tenth below. */
+/** Multiple of 8 near a number of channels, at most a tenth below it. */
 function divisible(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
   return rounded < 0.9 * channels ? rounded + 8 : rounded;

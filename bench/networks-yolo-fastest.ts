@@ -1,6 +1,6 @@
 /**
- * A network like Yolo-Fastest 1.1 as Darknet text: depthwise blocks with shortcuts, a pyramid of pools, two
- * `yolo` heads joined by an upsampling. Source: dog-qiuqiu/Yolo-Fastest, ModelZoo/yolo-fastest-1.1_coco.
+ * Writes a network like Yolo-Fastest 1.1 as Darknet text. It has depthwise blocks with shortcuts, a pyramid of pools
+ * and two `yolo` heads joined by an upsampling. Source: dog-qiuqiu/Yolo-Fastest, ModelZoo/yolo-fastest-1.1_coco.
  */
 
 interface Convolution {
@@ -14,9 +14,9 @@ interface Convolution {
 interface Stage {
   readonly inner: number;
   readonly filters: number;
-  /** Blocks after the first, each with a shortcut around it. */
+  /** Number of blocks with a shortcut around them. */
   readonly repeats: number;
-  /** The first block halves the map; else it has no shortcut. */
+  /** Stride of the first block, which has no shortcut. */
   readonly stride: 1 | 2;
 }
 
@@ -33,7 +33,7 @@ const STAGES: readonly Stage[] = [
   { inner: 224, filters: 48, repeats: 5, stride: 1 },
 ];
 
-/** Stands for the last map before it is halved to a 32nd, which the second head reads, too. */
+/** Placeholder of the layer that both the last stage and the second head read. */
 const NECK_LAYER = '-NECK-';
 
 const ANCHORS = '12,18, 37,49, 52,132, 115,73, 119,199, 242,238';
@@ -106,7 +106,7 @@ function network(): string {
   return [net, ...layers].join('\n').replace(NECK_LAYER, String(neckLayer(body)));
 }
 
-/** The output of the block before the one that halves the map last: that one expands first, so two back. */
+/** Layer before the last block of stride 2. That block starts with an expansion, one layer before its stride. */
 function neckLayer(body: readonly string[]): number {
   return body.findLastIndex((text) => text.includes('stride=2')) - 2;
 }

@@ -1,6 +1,6 @@
 /**
- * The networks that bench/latency-memory and bench/limits run, with synthetic weights: the architecture
- * decides memory and time, the values of the weights do not.
+ * Networks of the benches. Their weights are synthetic, since memory and time depend on the architecture and not on
+ * the weights' values.
  */
 
 import { DEFINITIONS } from '../agent/models/definitions.js';
@@ -9,26 +9,27 @@ import type { ImportOptions } from '../agent/models/import-model.js';
 import { storeNetwork } from '../agent/models/import-model.js';
 import { rgbInputOf } from '../agent/models/rgb-input.js';
 import type { Graph } from '../shared/graph/index.js';
-
+import { valueFor } from '../shared/graph/index.js';
 import { mobileNetV2, resNet18 } from './networks-graphs.js';
 import { YOLO_FASTEST } from './networks-yolo-fastest.js';
 
-/** A seed for all weights, so that OpenCV's file has the same ones. */
+/** Seed of all weights, the same for OpenCV's files. */
 export const SEED = 1;
 
 export interface DarknetNetworkSpec {
   readonly text: string;
-  /** First and last layer, inclusive; all of them if absent. */
+  /** First and last layer, both included; absent for all layers. */
   readonly layers?: { readonly from: number; readonly to: number };
   readonly size: number;
 }
 
 export interface BenchNetwork {
   readonly name: string;
-  /** Plans by hand, as long as there is no search to find them. */
+  /** Notations of plans by hand, which run in addition to the plans of the searches. */
   readonly plans: readonly string[];
+  /** Stores the network as a model. */
   readonly save: (options: ImportOptions) => Promise<unknown>;
-  /** What other programs can read, too. */
+  /** Network as Darknet text, which OpenCV can read; absent if it isn't a Darknet network. */
   readonly darknet?: DarknetNetworkSpec;
 }
 
@@ -56,16 +57,17 @@ export const NETWORKS: readonly BenchNetwork[] = [
   ]),
 ];
 
-/** @throws {RangeError} if there is none of this name. */
+/** Network of a name. @throws {RangeError} listing all names, if there is none. */
 export function findNetwork(name: string): BenchNetwork {
   const network = NETWORKS.find((one) => one.name === name);
   const known = NETWORKS.map((one) => one.name).join(', ');
-  if (network === undefined) throw new RangeError(`Cannot run network "${name}": expected ${known}`);
+  if (network === undefined)
+    throw new RangeError(`Cannot run network "${name}": it is unknown, expected one of ${known}`);
   return network;
 }
 
 function yolo(definition: string, size: number): DarknetNetworkSpec {
-  return { text: DEFINITIONS.get(definition) ?? '', size };
+  return { text: valueFor(DEFINITIONS, definition), size };
 }
 
 function darknet(name: string, spec: DarknetNetworkSpec, plans: readonly string[]): BenchNetwork {

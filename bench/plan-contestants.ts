@@ -1,4 +1,4 @@
-/** Contestants that run in our executor, by a plan. */
+/** Contestants that run in mafat's executor by a plan. */
 
 import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
@@ -14,7 +14,7 @@ import type { Contestant, ContestantProcess } from './contestant.js';
 import { DEADLINE_MS } from './contestant.js';
 import { noiseInput } from './stock-input.js';
 
-export interface PlanSetting {
+interface PlanSetting {
   readonly party: 'MAFAT' | 'ours';
   readonly plan: Plan;
 }
@@ -24,7 +24,7 @@ export function planContestant(network: Network, { party, plan }: PlanSetting): 
   const start = async () => {
     const { folder, graph, input } = network;
     const compiled = compilePlan(graph, plan, { folder, input });
-    // Weights are saved in the machine's order before the first turn, as they are in service.
+    // As in service, weights are saved in the machine's order before the first turn.
     const program = await new ModelOptimizer({ startExecutor }).optimize(compiled);
     const executor = new ExecutorClient(malloc);
     await executor.start();
@@ -38,7 +38,10 @@ interface ExecutorJob {
   readonly program: Program;
 }
 
-/** Runs on bytes of an image at the network's size, as a camera gives them; decoding isn't timed, but measured. */
+/**
+ * Runs on the bytes of an image at the network's size, as a camera gives them. Reading the image isn't timed, but
+ * working memory includes it.
+ */
 class ExecutorProcess implements ContestantProcess {
   readonly pid: number;
   readonly idleBytes: number;
@@ -77,16 +80,16 @@ class ExecutorProcess implements ContestantProcess {
   stop = (): Promise<void> => this.#executor.stop();
 }
 
-export interface PlanChoice {
+interface PlanChoice {
   readonly threads: number;
-  /** In bytes of working memory: weights are evictable, as they are for stock ONNX Runtime. */
+  /** Budgets in bytes of working memory. Weights are evictable, as they are for stock ONNX Runtime. */
   readonly budgets: readonly number[];
   readonly notations: readonly string[];
-  /** Told why a plan isn't run. */
+  /** Receives the reason why a plan isn't run. */
   readonly onSkip: (reason: string) => void;
 }
 
-/** MAFAT's search at each budget, ours, and the plans by hand, each with the settings that it is fastest with. */
+/** Plans of both searches at each budget, and plans by hand, each with its fastest settings. */
 export function choosePlans(network: Network, choice: PlanChoice): readonly Contestant[] {
   const searched = [...STRATEGIES.keys()].flatMap((strategy) =>
     choice.budgets.map((budgetBytes) => ({ strategy, budgetBytes })),
@@ -96,7 +99,7 @@ export function choosePlans(network: Network, choice: PlanChoice): readonly Cont
   return mergeSame(contestants);
 }
 
-/** A plan chosen at several budgets runs once. */
+/** Merges contestants of the same plan, so that a plan chosen at several budgets runs once. */
 function mergeSame(contestants: readonly Contestant[]): readonly Contestant[] {
   const merged = new Map<string, Contestant>();
   for (const contestant of contestants) {

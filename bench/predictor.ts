@@ -1,99 +1,101 @@
 /**
- * Predicted against measured working memory and latency, over plans of six networks with synthetic weights, each at
- * plain and blocked levels and with memory trimmed and retained.
+ * Compares predicted with measured working memory and latency of plans. Each plan runs at plain and blocked levels
+ * and with memory trimmed and retained.
  *
- *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--malloc trimmed,retained] [--rounds 3] [--json FILE]
+ *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--malloc trimmed,retained] [--rounds 3]
+ *         [--json FILE]
  *
- * Each plan runs in an executor of its own, round after round; medians. The JSON has each plan's amounts of work, too:
- * what the built-in profile was fitted to.
+ * Each turn of a plan has a new executor, and the figures are medians over the rounds. The JSON also holds each plan's
+ * amounts of work, to which the built-in profile was fitted.
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Command } from 'commander';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { parseCount, parseMalloc, parseThreads } from '../agent/cli/parse-options.js';
+import { parseCount, parseMalloc } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/plan-network.js';
+import { valueFor } from '../shared/graph/index.js';
 import type { DeviceProfile, Malloc, Work } from '../shared/predict/index.js';
 import { BUILT_IN_PROFILE, MALLOCS, median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { countPlanWork } from '../shared/search/index.js';
+import type { OutputFlags } from './bench-options.js';
+import { benchCommand, jsonOption, listOf, optionOf, threadsOption } from './bench-options.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
 import { planContestant } from './plan-contestants.js';
 import { prepareNetwork } from './prepare-network.js';
-import { runBench } from './run-bench.js';
+import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 
-const SWEEP: Readonly<Record<string, readonly string[]>> = {
-  'yolov2-0-15-608': [
-    'whole',
-    '2x2',
-    '3x3 | 8 | 2x2',
-    '4x4 | 4 | 3x3',
-    'stream2',
-    'stream8',
-    'stream1 > 8 > stream1',
-    'stream4 > 8 > stream4',
-    'stream8 > 4 > stream4 > 8 > stream4 > 12 > stream4',
-    'stream16 > 4 > stream8 > 8 > stream8 | 12 | whole',
-    'stream4 | 12 | whole | 14 | whole',
-  ],
-  'yolov2-416': [
-    'whole',
-    '2x2 | 17 | whole',
-    'stream4 | 17 | whole',
-    'stream2 > 8 > stream2 | 17 | whole',
-    'stream8 | 8 | stream4 | 12 | whole | 18 | whole',
-    'stream4 > 8 > stream4 > 12 > stream4 | 17 | whole',
-  ],
-  'yolov2-tiny-416': [
-    'whole',
-    '2x2 | 10 | whole',
-    '3x3 | 6 | 2x2',
-    'stream1 | 10 | whole',
-    'stream4 | 10 | whole',
-    'stream4 > 4 > stream2 | 10 | whole',
-  ],
-  'yolo-fastest-320': [
-    'whole',
-    'stream4 | 20 | whole',
-    'stream4 > 9 > stream4 | 50 | whole',
-    'stream2 > 12 > stream2 | 40 | whole',
-    'stream8 | 30 | whole | 90 | whole',
-    '2x2 | 20 | whole',
-  ],
-  'mobilenetv2-1.0-224': [
-    'whole',
-    'stream4 | 11 | whole',
-    'stream2 > 11 > stream2 | 22 | whole',
-    'stream4 > 5 > stream4 > 11 > stream4 | 22 | whole',
-    '2x2 | 11 | whole',
-    'stream8 | 5 | stream8 | 22 | whole',
-  ],
-  'resnet18-224': [
-    'whole',
-    'stream4 | 8 | whole',
-    'stream4 > 8 > stream4 | 15 | whole',
-    'stream2 > 2 > stream2 > 8 > stream2 | 15 | whole',
-    '2x2 | 8 | whole',
-    'stream8 | 15 | whole',
-  ],
-};
+/** Notations of the plans of each network. */
+const SWEEP: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries<readonly string[]>({
+    'yolov2-0-15-608': [
+      'whole',
+      '2x2',
+      '3x3 | 8 | 2x2',
+      '4x4 | 4 | 3x3',
+      'stream2',
+      'stream8',
+      'stream1 > 8 > stream1',
+      'stream4 > 8 > stream4',
+      'stream8 > 4 > stream4 > 8 > stream4 > 12 > stream4',
+      'stream16 > 4 > stream8 > 8 > stream8 | 12 | whole',
+      'stream4 | 12 | whole | 14 | whole',
+    ],
+    'yolov2-416': [
+      'whole',
+      '2x2 | 17 | whole',
+      'stream4 | 17 | whole',
+      'stream2 > 8 > stream2 | 17 | whole',
+      'stream8 | 8 | stream4 | 12 | whole | 18 | whole',
+      'stream4 > 8 > stream4 > 12 > stream4 | 17 | whole',
+    ],
+    'yolov2-tiny-416': [
+      'whole',
+      '2x2 | 10 | whole',
+      '3x3 | 6 | 2x2',
+      'stream1 | 10 | whole',
+      'stream4 | 10 | whole',
+      'stream4 > 4 > stream2 | 10 | whole',
+    ],
+    'yolo-fastest-320': [
+      'whole',
+      'stream4 | 20 | whole',
+      'stream4 > 9 > stream4 | 50 | whole',
+      'stream2 > 12 > stream2 | 40 | whole',
+      'stream8 | 30 | whole | 90 | whole',
+      '2x2 | 20 | whole',
+    ],
+    'mobilenetv2-1.0-224': [
+      'whole',
+      'stream4 | 11 | whole',
+      'stream2 > 11 > stream2 | 22 | whole',
+      'stream4 > 5 > stream4 > 11 > stream4 | 22 | whole',
+      '2x2 | 11 | whole',
+      'stream8 | 5 | stream8 | 22 | whole',
+    ],
+    'resnet18-224': [
+      'whole',
+      'stream4 | 8 | whole',
+      'stream4 > 8 > stream4 | 15 | whole',
+      'stream2 > 2 > stream2 > 8 > stream2 | 15 | whole',
+      '2x2 | 8 | whole',
+      'stream8 | 15 | whole',
+    ],
+  }),
+);
 
 const SWEPT_LEVELS = ['extended', 'all'] as const;
 
-interface Flags {
+interface Flags extends OutputFlags {
   readonly networks: readonly BenchNetwork[];
   readonly threads: number;
   readonly malloc: readonly Malloc[];
   readonly rounds: number;
-  readonly json?: string;
 }
 
 interface Row {
@@ -107,19 +109,31 @@ interface Row {
 }
 
 function readFlags(): Flags {
-  return new Command('predictor')
-    .option(
-      '--networks <names>',
-      'by commas',
-      (text: string) => text.split(',').map(findNetwork),
-      Object.keys(SWEEP).map(findNetwork),
+  return benchCommand('predictor', 'Compares predicted with measured working memory and latency of plans.')
+    .addOption(
+      optionOf('--networks <names>', 'networks to run, separated by commas', {
+        parse: listOf(findSwept),
+        fallback: [...SWEEP.keys()].join(','),
+      }),
     )
-    .option('--threads <number>', 'of one operator', parseThreads, 1)
-    .option('--malloc <kinds>', 'by commas', (text: string) => text.split(',').map(parseMalloc), [...MALLOCS])
-    .option('--rounds <number>', 'turns of each plan', parseCount, 3)
-    .option('--json <file>', 'write all figures')
+    .addOption(threadsOption('1'))
+    .addOption(
+      optionOf('--malloc <kinds>', 'kinds of memory allocation, separated by commas', {
+        parse: listOf(parseMalloc),
+        fallback: MALLOCS.join(','),
+      }),
+    )
+    .addOption(optionOf('--rounds <number>', 'turns of each plan', { parse: parseCount, fallback: '3' }))
+    .addOption(jsonOption())
     .parse()
     .opts<Flags>();
+}
+
+/** Network that has plans to sweep. @throws {RangeError} listing all such networks, if this one has no plans. */
+function findSwept(name: string): BenchNetwork {
+  if (SWEEP.has(name)) return findNetwork(name);
+  const known = [...SWEEP.keys()].join(', ');
+  throw new RangeError(`Cannot run network "${name}": it has no plans, expected one of ${known}`);
 }
 
 function plansOf(
@@ -129,7 +143,7 @@ function plansOf(
 ): readonly Plan[] {
   const ways = SWEPT_LEVELS.flatMap((level) => mallocs.map((malloc) => ({ level, malloc })));
   const budget = { strategy: 'mafat', weights: 'evictable', budgetBytes: Number.POSITIVE_INFINITY } as const;
-  return (SWEEP[network.name] ?? []).flatMap((notation) =>
+  return valueFor(SWEEP, network.name).flatMap((notation) =>
     ways.map((way) => planNetwork(network, { notation, ...way, threads, profile, ...budget })),
   );
 }
@@ -178,7 +192,7 @@ function printRows(rows: readonly Row[]): void {
   printLine(summarize(rows));
 }
 
-/** Of memory: the error and the shortfall, each beside what is allowed. */
+/** Errors of all rows. An error of memory is a multiple of the allowed error. */
 function summarize(rows: readonly Row[]): string {
   const gap = (part: number) => (row: Row) => {
     const allowed = Math.max(part * row.measuredBytes, 2 * 2 ** 20);
@@ -189,18 +203,17 @@ function summarize(rows: readonly Row[]): string {
   const latency = rows.map(({ predicted, measuredMs }) => Math.abs(predicted.latencyMs / measuredMs - 1));
   return [
     `${rows.length} plans`,
-    `memory: median error ${median(errors).toFixed(2)} of what is allowed (the larger of 5 % and 2 MB),`,
-    `${short.length} under by more than the larger of 10 % and 2 MB`,
-    `latency: median error ${percent(median(latency))}`,
+    `memory: the median error is ${median(errors).toFixed(2)} of the allowed error (the larger of 5 % and 2 MB)`,
+    `memory: ${short.length} plans need more than predicted by over 10 % and 2 MB`,
+    `latency: the median error is ${percent(median(latency))}`,
   ].join('\n');
 }
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
   const profile = deviceProfile() ?? BUILT_IN_PROFILE;
   printLine(`costs: ${profile.source}`);
-  try {
+  await withBenchFolder(async (folder) => {
     const rows = await withContext('sweeping', async (context) => {
       const all: Row[] = [];
       for (const bench of flags.networks) {
@@ -214,10 +227,8 @@ async function main(): Promise<void> {
       return all;
     });
     printRows(rows);
-    if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify(rows, null, 2));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    await writeResults(flags, { figures: rows, panels: [] });
+  });
 }
 
 await runBench(main);

@@ -1,4 +1,4 @@
-/** A network of the benches, stored and opened, with those who can run it without us. */
+/** Prepares a network of the benches: stores it, opens it and finds the contestants without plans. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandContext } from '../agent/cli/context.js';
@@ -15,8 +15,9 @@ import { findOpenCv, openCvProgram, writeDarknetFiles } from './stock-opencv.js'
 
 export interface PreparedNetwork {
   readonly network: Network;
+  /** Stock ONNX Runtime in all its settings, and OpenCV if it can run the network. */
   readonly stock: (threads: number) => readonly Contestant[];
-  /** Models can be large: each goes before the next comes. */
+  /** Removes the files. Models can be large, so each is removed before the next is stored. */
   readonly remove: () => Promise<void>;
 }
 
@@ -48,14 +49,14 @@ export async function prepareNetwork(
   return { network, stock, remove };
 }
 
-/** Says so where there is no OpenCV; it reads no network but Darknet's here. */
+/** Files for OpenCV, which reads only Darknet networks here. Prints a line if OpenCV isn't installed. */
 async function prepareOpenCv(
   { name, darknet }: BenchNetwork,
   folder: string,
 ): Promise<OpenCvFiles | undefined> {
   if (darknet === undefined) return undefined;
   if ((await findOpenCv()) === undefined) {
-    printLine(`${name}: without OpenCV, for which Debian's python3-opencv would be needed`);
+    printLine(`${name}: OpenCV is left out, since Debian's python3-opencv isn't installed`);
     return undefined;
   }
   await mkdir(folder, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * From how many output pixels on a cropped convolution equals the whole one bit for bit: the constants of
- * shared/memory/bit-exact.ts.
+ * Measures from how many output pixels on a cropped convolution equals the whole one bit for bit. The results are the
+ * constants of shared/predict/bit-exact.ts.
  *
  *     node dist/bench/rounding.js
  */
@@ -10,6 +10,7 @@ import { Session } from '../agent/engine/child/onnx-runtime.js';
 import { mulberry32 } from '../shared/darknet/index.js';
 import { GraphBuilder } from '../shared/graph/index.js';
 import { writeOnnx } from '../shared/onnx/index.js';
+import { benchCommand } from './bench-options.js';
 
 const WIDTHS = [1, 2, 3, 5, 7, 8, 11, 16, 23, 32];
 const ROWS = 40;
@@ -64,7 +65,7 @@ function modelOf({ channels, filters, kernel }: Convolution): Uint8Array {
   return writeOnnx(builder.build('conv', [conv.tensor]), { symbolicSpace: true });
 }
 
-/** The first `rows` output rows, from the same noise whatever their number. */
+/** The first output rows. The noise of a row doesn't depend on the number of rows. */
 async function runRows(
   session: Session,
   { channels, kernel }: Convolution,
@@ -79,6 +80,11 @@ async function runRows(
   const [output] = Object.values(await session.run(feeds));
   return output?.data as Float32Array;
 }
+
+benchCommand(
+  'rounding',
+  'Measures from how many output pixels on a cropped convolution equals the whole one.',
+).parse();
 
 const rows: string[][] = [];
 for (const convolution of CONVOLUTIONS) {

@@ -1,49 +1,59 @@
 /**
- * How long the search for a plan takes, with nothing known of the graph (cold) and with its ranges worked out (warm).
+ * Measures how long the search for a plan takes. A cold search knows nothing of the graph; a warm one has its ranges.
  *
  *     node dist/bench/search-time.js [--runs 5] [--network yolov2-608] [--first]
  *
- * Budgets are parts of the way from the least that any plan needs to what the untiled run does; `none` is a budget
- * that nothing meets, so that the smallest plan is asked for. `--first` gives the first search of the process alone,
- * with code that the engine hasn't compiled yet. Medians of
- * wall clock, and in brackets of processor time.
+ * Budgets lie between the least memory of any plan and the memory of the untiled run. `none` is a budget that no plan
+ * meets, so the search ends with the smallest plan. The times are medians of wall clock, with processor time in
+ * brackets. `--first` measures the first search of the process alone, before JavaScript's compiler has run.
  */
 
-import { parseArgs } from 'node:util';
+import { parseCount } from '../agent/cli/parse-options.js';
 import { formatTable, printLine } from '../agent/cli/print.js';
 import { DEFINITIONS } from '../agent/models/definitions.js';
 import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/darknet/index.js';
 import type { Graph } from '../shared/graph/index.js';
-import { externalizeConstants } from '../shared/graph/index.js';
+import { externalizeConstants, valueFor } from '../shared/graph/index.js';
 import { median } from '../shared/predict/index.js';
 import type { SearchOptions } from '../shared/search/index.js';
 import { BudgetError, buildPlan, optimalCandidates, searchPlan } from '../shared/search/index.js';
+import { benchCommand, optionOf } from './bench-options.js';
 import { mobileNetV2, resNet18 } from './networks-graphs.js';
 import { YOLO_FASTEST } from './networks-yolo-fastest.js';
 
 const SETTINGS = { threads: 2, level: 'extended', weights: 'resident' } as const;
+
+/** Budgets as parts of the way from the least memory of any plan to that of the untiled run. */
 const PARTS = [0.02, 0.1, 0.3, 0.6, 1];
 
 const NETWORKS: ReadonlyMap<string, () => Graph> = new Map([
-  ['yolov2-608', () => darknet(DEFINITIONS.get('yolov2') ?? '', 608)],
-  ['yolov2-tiny-416', () => darknet(DEFINITIONS.get('yolov2-tiny') ?? '', 416)],
+  ['yolov2-608', () => darknet(valueFor(DEFINITIONS, 'yolov2'), 608)],
+  ['yolov2-tiny-416', () => darknet(valueFor(DEFINITIONS, 'yolov2-tiny'), 416)],
   ['yolo-fastest-320', () => darknet(YOLO_FASTEST, 320)],
   ['resnet18-224', () => resNet18({ size: 224, seed: 1 })],
   ['mobilenetv2-224', () => mobileNetV2(1, { size: 224, seed: 1 })],
-  // Cut between all nodes, as it would be if it came from an ONNX file.
+  // Plans may cut between all nodes, as in a network from an ONNX file.
   ['mobilenetv2x2-224', () => layerEach(mobileNetV2(1, { size: 224, seed: 1, depth: 2 }))],
 ]);
 
+interface Flags {
+  readonly runs: number;
+  readonly network?: string;
+  readonly first?: true;
+}
+
 function main(): void {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '5' },
-      network: { type: 'string', default: '' },
-      first: { type: 'boolean', default: false },
-    },
-  });
-  const chosen = [...NETWORKS].filter(([name]) => name.includes(values.network));
-  const runs = values.first ? 1 : Number(values.runs);
+  const { network = '', ...flags } = benchCommand(
+    'search-time',
+    'Measures how long the search for a plan takes.',
+  )
+    .addOption(optionOf('--runs <number>', 'searches at each budget', { parse: parseCount, fallback: '5' }))
+    .option('--network <text>', 'networks whose name contains this text (default: all)')
+    .option('--first', 'measure the first search of the process alone (default: all searches)')
+    .parse()
+    .opts<Flags>();
+  const chosen = [...NETWORKS].filter(([name]) => name.includes(network));
+  const runs = flags.first ? 1 : flags.runs;
   const rows = chosen.flatMap(([name, build]) =>
     timeNetwork(name, externalizeConstants(build(), 'w').graph, runs),
   );
@@ -75,7 +85,8 @@ function timeBudget(
     budgetBytes === 1 ? 'none' : (budgetBytes / 2 ** 20).toFixed(1),
     latencyMs.toFixed(2),
     notation.length > 60 ? `${notation.slice(0, 57)}...` : notation,
-    ...[0, 1].map((run) => formatTimes(times.map((pair) => pair[run] ?? [0, 0]))),
+    formatTimes(times.map(([cold]) => cold)),
+    formatTimes(times.map(([, warm]) => warm)),
   ];
 }
 
@@ -84,7 +95,7 @@ function formatTimes(times: readonly (readonly [number, number])[]): string {
   return `${wall.toFixed(0)} (${cpu.toFixed(0)})`;
 }
 
-/** Milliseconds of wall clock, and of the processor: the machine may be busy with something else. */
+/** Milliseconds of wall clock and of processor time, which differ if the machine is busy. */
 function timeSearch(graph: Graph, options: SearchOptions): readonly [number, number] {
   const start = performance.now();
   const used = process.cpuUsage();

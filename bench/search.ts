@@ -1,22 +1,22 @@
 /**
- * How far the plan that the search chooses is from the best of a sweep of plans by hand, at several budgets of working
- * memory (weights evictable). Every plan of the sweep is run with memory trimmed and retained; plans take turns, round
- * after round, each turn in a process of its own; medians. The best is the fastest that was *measured* to keep the
- * budget, whatever was predicted. Of so many plans the one that seems fastest was also lucky; so for each budget the
- * FINALISTS that were fastest in the sweep, and those that were chosen, run again for `--final` rounds, and only
- * these are compared. MAFAT's choice stands beside.
+ * Compares the plans that the searches choose with the best of a sweep of plans by hand, at several budgets of working
+ * memory. Weights are evictable.
+ *
+ * 1. Plans take turns, round after round, and each turn has a new process. Plans by hand run with memory trimmed and
+ *    retained.
+ * 2. The best plan of a budget is the fastest that was *measured* to keep it, whatever was predicted.
+ * 3. The fastest of so many plans was also lucky. So the FINALISTS of each budget and the chosen plans run again for
+ *    `--final` rounds, and only these runs are compared.
+ *
+ * All figures are medians.
  *
  *     node dist/bench/search.js [--network yolov2-0-15-608] [--threads 1] [--rounds 3] [--final 8]
  *         [--budgets 48M,27M,22M,18M] [--json FILE]
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Command } from 'commander';
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { parseCount, parseMemory, parseThreads } from '../agent/cli/parse-options.js';
+import { parseCount, parseMemory } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
@@ -24,42 +24,50 @@ import { planNetwork } from '../agent/planning/plan-network.js';
 import { BUILT_IN_PROFILE, median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';
+import type { OutputFlags } from './bench-options.js';
+import { benchCommand, jsonOption, listOf, optionOf, threadsOption } from './bench-options.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
 import { planContestant } from './plan-contestants.js';
 import { prepareNetwork } from './prepare-network.js';
-import { runBench } from './run-bench.js';
+import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 
-interface Flags {
+interface Flags extends OutputFlags {
   readonly network: BenchNetwork;
   readonly threads: number;
   readonly rounds: number;
   readonly final: number;
   readonly budgets: readonly number[];
-  readonly json?: string;
 }
 
-const MIB = 2 ** 20;
-
 function readFlags(): Flags {
-  return new Command('search')
-    .option('--network <name>', 'one of the benches', findNetwork, findNetwork('yolov2-0-15-608'))
-    .option('--threads <number>', 'of one operator', parseThreads, 1)
-    .option('--rounds <number>', 'turns of each plan', parseCount, 3)
-    .option('--final <number>', 'turns of those that are compared', parseCount, 8)
-    .option(
-      '--budgets <sizes>',
-      'by commas',
-      (text: string) => text.split(',').map(parseMemory),
-      [48, 27, 22, 18].map((mega) => mega * MIB),
+  return benchCommand('search', 'Compares the plans that the searches choose with a sweep of plans by hand.')
+    .addOption(
+      optionOf('--network <name>', 'network to run, as named in bench/networks.ts', {
+        parse: findNetwork,
+        fallback: 'yolov2-0-15-608',
+      }),
     )
-    .option('--json <file>', 'write all figures')
+    .addOption(threadsOption('1'))
+    .addOption(
+      optionOf('--rounds <number>', 'turns of each plan in the sweep', { parse: parseCount, fallback: '3' }),
+    )
+    .addOption(
+      optionOf('--final <number>', 'turns of each plan in the final', { parse: parseCount, fallback: '8' }),
+    )
+    .addOption(
+      optionOf('--budgets <sizes>', 'budgets of working memory, separated by commas', {
+        parse: listOf(parseMemory),
+        fallback: '48M,27M,22M,18M',
+      }),
+    )
+    .addOption(jsonOption())
     .parse()
     .opts<Flags>();
 }
 
-/** Streams whole, cut and linked at the pools, with late layers whole: 34 notations of YOLOv2's first 16 layers. */
+/** Plans for YOLOv2's first 16 layers: streams that are whole, cut or linked at the pools, and some tiles. */
 function sweepNotations(): readonly string[] {
   const rows = [1, 2, 4, 8];
   return [
@@ -82,17 +90,20 @@ function sweepNotations(): readonly string[] {
 
 interface Entry {
   readonly plan: Plan;
-  /** Budgets at which ours, or MAFAT's search, chose it. */
+  /** Budgets at which this project's search chose the plan. */
   readonly ours: readonly number[];
+  /** Budgets at which MAFAT's search chose the plan. */
   readonly mafat: readonly number[];
-  /** In the sweep, and in the final. */
+  /** Latencies in the sweep. */
   readonly sweepMs: number[];
+  /** Latencies in the final. */
   readonly finalMs: number[];
   readonly workingBytes: number[];
 }
 
 type Stage = 'sweepMs' | 'finalMs';
 
+/** Number of plans of the sweep that run in the final of each budget. */
 const FINALISTS = 4;
 
 function listEntries(network: Network, { threads, budgets }: Flags): readonly Entry[] {
@@ -169,11 +180,11 @@ interface Row {
   readonly budgetBytes: number;
   readonly who: string;
   readonly entry: Entry;
-  /** Over the best. */
+  /** Ratio of the latency to that of the best plan. */
   readonly ratio: number;
 }
 
-/** Those that were measured to keep a budget, the fastest first. */
+/** Plans that were measured to keep a budget, the fastest first. */
 function fitting(entries: readonly Entry[], budgetBytes: number, stage: Stage): readonly Entry[] {
   return entries
     .filter((entry) => entry[stage].length > 0 && median(entry.workingBytes) <= budgetBytes)
@@ -234,25 +245,22 @@ function printRows(rows: readonly Row[]): void {
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const folder = await mkdtemp(join(tmpdir(), 'mafat-bench-'));
-  try {
-    await withContext('search', async (context) => {
+  await withBenchFolder((folder) =>
+    withContext('search', async (context) => {
       const { network, remove } = await prepareNetwork(flags.network, { context, folder });
       const entries = listEntries(network, flags);
       await measure(network, entries, { rounds: flags.rounds, stage: 'sweepMs', context });
       const finalists = finalistsOf(entries, flags.budgets);
       await measure(network, finalists, { rounds: flags.final, stage: 'finalMs', context });
       printLine(
-        `${flags.network.name}, ${flags.threads} threads, ${entries.length} plans, ${flags.rounds} rounds, ` +
-          `${finalists.length} of them in the final, ${flags.final} rounds`,
+        `${flags.network.name}, ${flags.threads} threads: ${entries.length} plans in a sweep of ${flags.rounds} rounds, ` +
+          `${finalists.length} of them in a final of ${flags.final} rounds`,
       );
       printRows(compare(entries, flags.budgets));
-      if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify(entries.map(jsonOf), null, 2));
+      await writeResults(flags, { figures: entries.map(jsonOf), panels: [] });
       await remove();
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    }),
+  );
 }
 
 function jsonOf({ plan: { notation, settings, predicted }, ...entry }: Entry) {

@@ -1,33 +1,38 @@
 /**
- * The agent under a camera and requests for a long time: does its memory stay where it is?
+ * Measures whether the agent's memory grows when it works for a long time.
  *
  *     node dist/bench/soak.js [--minutes 60] [--json FILE]
  *
- * The demo's model and budget, a synthetic camera at 1 frame a second, one request every 2 s with a PNG over
- * MQTT. Private memory (RssAnon + VmSwap) of the agent and its executor is sampled every 2 s; a row is the
- * median and the maximum of one twelfth of the time. The agent runs with the flags of `npm start`.
+ * The agent runs the demo's model within the demo's first budget and with the flags of `npm start`. It gets frames of a
+ * synthetic camera and requests with a PNG over MQTT. The bench samples the private memory (RssAnon + VmSwap) of the
+ * agent and of its executor. A row of the table is the median and the maximum of an equal part of the time.
  */
 
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { InvalidArgumentError } from 'commander';
 import { readProcessMemory } from '../agent/board/process-memory.js';
 import { formatBytes, formatTable, printLine } from '../agent/cli/print.js';
 import { startProgress } from '../agent/cli/progress.js';
 import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
 import { DEMO_NODE, DemoAgent } from '../demo/agent-process.js';
 import { DEMO_MODEL, makeDemoModel } from '../demo/demo-model.js';
+import { present } from '../shared/graph/index.js';
 import { median } from '../shared/predict/index.js';
 import type { NodeHealth } from '../shared/wire/index.js';
 import { inferTopic, nodeTopics } from '../shared/wire/index.js';
+import type { OutputFlags } from './bench-options.js';
+import { benchCommand, jsonOption, optionOf } from './bench-options.js';
 import { drawImage } from './draw-image.js';
+import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 
 const BUDGET = '40M';
+
+/** Number of parts of the time, each a row of the table. */
 const WINDOWS = 12;
+
 const SAMPLE_MS = 2000;
 const REQUEST_MS = 2000;
 
@@ -36,7 +41,7 @@ interface Sample {
   readonly executorBytes: number;
 }
 
-/** Sends requests and keeps what the agent says. */
+/** Sends requests, counts the answers and keeps the agent's last report of health. */
 class SoakClient {
   readonly #link: MqttLink;
   readonly #replyTo: string;
@@ -84,7 +89,8 @@ class SoakClient {
 
 function sampleOf({ processes }: NodeHealth): Sample {
   const bytesOf = (name: string) => {
-    const pid = processes.find((process) => process.name === name)?.pid ?? 0;
+    const found = processes.find((process) => process.name === name);
+    const { pid } = present(found, `process ${name} in the report of health`);
     const { rssAnonBytes, swapBytes } = readProcessMemory(pid);
     return rssAnonBytes + swapBytes;
   };
@@ -139,17 +145,32 @@ function printSoak({ samples, counts, camera }: Soak, minutes: number): void {
   });
   printLine(formatTable(['until', 'agent', 'at most', 'executor', 'at most'], rows));
   const { asked, answered, refused } = counts;
-  printLine(`requests: ${asked} asked, ${answered} answered, ${refused} refused`);
+  printLine(`requests: ${asked} sent, ${answered} answered, ${refused} refused`);
   if (camera !== undefined) printLine(`camera: ${JSON.stringify(camera)}`);
 }
 
-const { values } = parseArgs({ options: { minutes: { type: 'string' }, json: { type: 'string' } } });
-const minutes = Number(values.minutes ?? 60);
-const folder = mkdtempSync(join(tmpdir(), 'mafat-soak-'));
-try {
-  const result = await soak(folder, minutes);
-  printSoak(result, minutes);
-  if (values.json !== undefined) await writeFile(values.json, JSON.stringify(result));
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+function parseMinutes(text: string): number {
+  const minutes = Number(text);
+  if (minutes > 0 && Number.isFinite(minutes)) return minutes;
+  throw new InvalidArgumentError('Expected a number above 0.');
 }
+
+interface Flags extends OutputFlags {
+  readonly minutes: number;
+}
+
+async function main(): Promise<void> {
+  const flags = benchCommand(
+    'soak',
+    "Measures whether the agent's memory grows when it works for a long time.",
+  )
+    .addOption(optionOf('--minutes <number>', 'length of the run', { parse: parseMinutes, fallback: '60' }))
+    .addOption(jsonOption())
+    .parse()
+    .opts<Flags>();
+  const result = await withBenchFolder((folder) => soak(folder, flags.minutes));
+  printSoak(result, flags.minutes);
+  await writeResults(flags, { figures: result, panels: [] });
+}
+
+await runBench(main);

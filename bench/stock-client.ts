@@ -1,19 +1,21 @@
-/** The bench's side of a contestant that is a program of its own: JSON by the line over its stdin and stdout. */
-import type { ChildProcess } from 'node:child_process';
+/** Starts a contestant's program and asks it by lines of JSON over its stdin and stdout. */
+import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { readProcessMemory } from '../agent/board/process-memory.js';
+import { present } from '../shared/graph/index.js';
 
 export interface LineRequest {
-  /** `check` is a run that answers with its outputs. */
+  /** Kind of request. A `check` is a run that answers with its outputs. */
   readonly ask: 'load' | 'run' | 'check';
 }
 
 export interface LineOutput {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Raw float32, little-endian. */
+  /** Values as raw little-endian float32 numbers. */
   readonly base64: string;
 }
 
@@ -29,13 +31,13 @@ export interface ProgramSpec {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The program ended while an answer was awaited: killed, most likely. */
-export class ProgramEnded extends Error {
+/** The program ended while an answer was awaited, most likely because it was killed. */
+class ProgramEnded extends Error {
   override readonly name = 'ProgramEnded';
 }
 
 export class LineProgram {
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: AsyncIterator<string>;
   #idleBytes = 0;
 
@@ -44,12 +46,12 @@ export class LineProgram {
       env: { ...process.env, ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    // What is written to a program that has just been killed is lost with it.
-    this.#child.stdin?.on('error', () => undefined);
-    this.#lines = createInterface({ input: this.#child.stdout ?? process.stdin })[Symbol.asyncIterator]();
+    // A request to a program that has just been killed is lost.
+    this.#child.stdin.on('error', () => undefined);
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
-  /** Resolves when the program is ready and measured. */
+  /** Resolves when the program is ready and its idle memory is measured. */
   static async start(spec: ProgramSpec): Promise<LineProgram> {
     const program = new LineProgram(spec);
     await once(program.#child, 'spawn');
@@ -59,17 +61,20 @@ export class LineProgram {
   }
 
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return present(this.#child.pid, 'process id of the program');
   }
 
-  /** Private memory before any model. */
+  /** Private memory before a model is loaded. */
   get idleBytes(): number {
     return this.#idleBytes;
   }
 
-  /** @throws {ProgramEnded}, also after `deadlineMs`, when it is killed; {Error} if the program couldn't. */
+  /**
+   * @throws {ProgramEnded} if the program ends, as it must after `deadlineMs`.
+   * @throws {Error} with the program's message, if it can't do what was asked.
+   */
   async ask(request: LineRequest, deadlineMs: number): Promise<LineAnswer> {
-    this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
+    this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs);
     const answer = await this.#answer().finally(() => clearTimeout(timer));
     if (answer.error !== undefined) throw new Error(answer.error);
@@ -85,7 +90,8 @@ export class LineProgram {
 
   async #answer(): Promise<LineAnswer> {
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new ProgramEnded(`Program ${this.#child.spawnfile} ended`);
+    if (done === true)
+      throw new ProgramEnded(`Cannot ask ${this.#child.spawnfile}: the program ended before it answered`);
     return JSON.parse(value) as LineAnswer;
   }
 }

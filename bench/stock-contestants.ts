@@ -1,10 +1,11 @@
-/** Contestants that are programs of their own: stock ONNX Runtime (stock-process.ts), OpenCV (stock-opencv.ts). */
+/** Contestants without a plan: stock ONNX Runtime (stock-process.ts) and OpenCV (stock-opencv.ts). */
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MODEL_FILE } from '../agent/models/model-store.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network } from '../agent/planning/open-model.js';
+import { present } from '../shared/graph/index.js';
 import type { Level } from '../shared/predict/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
 import { DEADLINE_MS } from './contestant.js';
@@ -12,7 +13,7 @@ import type { LineRequest, ProgramSpec } from './stock-client.js';
 import { LineProgram } from './stock-client.js';
 import type { StockJob } from './stock-process.js';
 
-export interface StockSetting {
+interface StockSetting {
   readonly level: Level;
   readonly memory: 'arena' | 'no arena' | 'trimmed malloc';
 }
@@ -21,14 +22,14 @@ export const STOCK_SETTINGS: readonly StockSetting[] = (['extended', 'all'] as c
   (['arena', 'no arena', 'trimmed malloc'] as const).map((memory) => ({ level, memory })),
 );
 
-/** What is freed goes back to the system at once: the usual advice to those who lack memory. */
+/** Makes glibc return freed memory to the system at once, as is usual advice for small boards. */
 const TRIMMED_MALLOC = {
   MALLOC_ARENA_MAX: '2',
   MALLOC_MMAP_THRESHOLD_: '131072',
   MALLOC_TRIM_THRESHOLD_: '131072',
 };
 
-/** Without it ONNX Runtime reports to its maker. */
+/** Stops ONNX Runtime from sending telemetry. */
 const PRIVACY = { ORT_DISABLE_TELEMETRY: '1' };
 
 export function stockContestant(
@@ -59,7 +60,7 @@ async function startProgram(spec: ProgramSpec): Promise<ContestantProcess> {
     pid: program.pid,
     idleBytes: program.idleBytes,
     load: async () => void (await ask('load')),
-    run: async () => (await ask('run')).latencyMs ?? Number.NaN,
+    run: async () => present((await ask('run')).latencyMs, 'latency of a run'),
     check: async () =>
       (await ask('check')).outputs?.map(({ name, shape, base64 }) => {
         return {

@@ -1,6 +1,6 @@
 /**
- * OpenCV's dnn module on the same Darknet network: Debian's python3-opencv, asked by the line as
- * stock-process.ts is. Not there: `findOpenCv` says so, and the benches go on without it.
+ * Runs a Darknet network by OpenCV's dnn module, for which Debian's python3-opencv is needed. The program is asked by
+ * lines of JSON, as stock-process.ts is. The benches leave OpenCV out if it isn't installed.
  */
 
 import { execFile } from 'node:child_process';
@@ -12,10 +12,10 @@ import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/da
 import type { DarknetNetworkSpec } from './networks.js';
 import type { ProgramSpec } from './stock-client.js';
 
-/** Debian's, which sees Debian's packages; another python3 may stand before it in the path. */
+/** Debian's Python, which finds Debian's packages. The first python3 of the path may be another one. */
 const PYTHON = '/usr/bin/python3';
 
-/** Blobs and outputs are numpy's; idle is after the first use of cv2. */
+/** Program that loads and runs the network. It is idle after its first use of cv2. */
 const PROGRAM = `
 import base64, json, sys, time
 import cv2, numpy
@@ -44,13 +44,13 @@ for line in sys.stdin:
     print(json.dumps(said), flush=True)
 `;
 
-/** OpenCV's version, or undefined where it isn't installed. */
+/** Version of OpenCV, or undefined if it isn't installed. */
 export async function findOpenCv(): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)(PYTHON, ['-c', 'import cv2; print(cv2.__version__)']);
     return stdout.trim();
   } catch {
-    // No python3, or none with cv2.
+    // There is no python3, or it has no cv2.
     return undefined;
   }
 }
@@ -65,7 +65,7 @@ export function openCvProgram({ config, weights, size }: OpenCvFiles, threads: n
   return { command: PYTHON, args: ['-c', PROGRAM, config, weights, String(size), String(threads)], env: {} };
 }
 
-/** The network's .cfg and .weights in `folder`, the weights being those of the stored model of this seed. */
+/** Writes the network's .cfg and .weights. The seed gives the same weights as the stored model has. */
 export async function writeDarknetFiles(
   { text, layers, size }: DarknetNetworkSpec,
   { folder, seed }: { readonly folder: string; readonly seed: number },
@@ -80,13 +80,16 @@ export async function writeDarknetFiles(
   return files;
 }
 
-/** The first sections of a config, at this size. */
+/** The first sections of a config with another input size. */
 function sizedText(text: string, { size, sections }: { size: number; sections: number }): string {
   const parts = text.split(/^(?=\[)/m).slice(0, sections);
   return parts.join('').replace(/^(width|height)=\d+/gm, `$1=${size}`);
 }
 
-/** Passes random weights on and keeps them as Darknet's file has them, normalised by mean 0 and variance 1. */
+/**
+ * Passes random weights on and keeps them in the layout of Darknet's file. A batch normalisation with mean 0 and
+ * variance 1 leaves them as they are.
+ */
 class RecordingWeights implements WeightSource {
   readonly chunks: Uint8Array[] = [new Uint8Array(Int32Array.of(0, 2, 0, 0, 0).buffer)];
   readonly #source: SyntheticWeights;

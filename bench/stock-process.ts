@@ -1,16 +1,18 @@
 /**
- * Stock ONNX Runtime as anybody would use it from Node, as the child process of a bench: one session over the
- * whole stored model, loaded by path so that external weights are mapped where the level allows it, all other
- * options as they come. Requests and answers are lines of JSON on stdin and stdout; see stock-client.ts.
+ * Stock ONNX Runtime in a plain Node process, which the benches start. One session runs the whole stored model. The
+ * model is loaded by path, so that external weights are mapped if the level allows it. Other options have their
+ * defaults.
  *
- *     node dist/bench/stock-process.js JOB        (JOB: StockJob as JSON)
+ *     node dist/bench/stock-process.js JOB        (a StockJob as JSON)
  *
- * Before it says that it is ready it has run a model of one node: what ONNX Runtime takes for itself is idle.
+ * Requests and answers are lines of JSON on stdin and stdout, as in stock-client.ts. The process has run a model of
+ * one node before it answers that it is ready, so that ONNX Runtime's own memory counts as idle.
  */
 
 import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TRIVIAL_MODEL } from '../agent/engine/child/trivial-model.js';
+import { present } from '../shared/graph/index.js';
 import type { Level } from '../shared/predict/index.js';
 import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
 import { noiseInput } from './stock-input.js';
@@ -48,7 +50,8 @@ class StockRunner {
   }
 
   async run(): Promise<Outputs> {
-    if (this.#session === undefined) throw new RangeError('Cannot run: no model is loaded');
+    if (this.#session === undefined)
+      throw new RangeError('Cannot run the network: no model is loaded, expected a request to load first');
     return this.#session.run(this.#feeds);
   }
 }
@@ -80,7 +83,7 @@ async function startRuntime(): Promise<void> {
   await session.release();
 }
 
-const runner = new StockRunner(JSON.parse(process.argv[2] ?? '{}') as StockJob);
+const runner = new StockRunner(JSON.parse(present(process.argv[2], 'argument JOB')) as StockJob);
 await startRuntime();
 say({});
 for await (const line of createInterface({ input: process.stdin })) {

@@ -1,7 +1,7 @@
 /**
- * The demo's agent: the real program, with a configuration, models and a store of its own in one folder.
+ * Runs the real agent as a child process. Its configuration, models and store are in one folder of the demo.
  *
- * It is a process group of its own: Ctrl-C is for the demo, which then ends the agent in order.
+ * The agent has its own process group, so Ctrl-C reaches the demo alone. The demo then stops the agent in order.
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
@@ -16,13 +16,15 @@ export const DEMO_NODE = 'demo';
 
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 
-/** As of `npm start`. */
+/** Flags of Node, the same as those of `npm start`. */
 const NODE_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=1'];
 
+/** Port of the broker, unless another program uses it. */
 const USUAL_PORT = 1883;
+/** Number of the agent's last lines that are kept. */
 const TAIL_LINES = 10;
 
-/** Time to end by itself before it is killed. */
+/** Time that the agent has to end by itself before it is killed. */
 const STOP_MS = 5000;
 
 export class DemoAgent {
@@ -40,17 +42,17 @@ export class DemoAgent {
     this.#options = options;
   }
 
-  /** Aborted when the agent ends unasked. */
+  /** Signal that aborts if the agent ends and wasn't stopped. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** The last lines that it wrote. */
+  /** The last lines that the agent wrote. */
   get tail(): readonly string[] {
     return this.#tail;
   }
 
-  /** @returns the broker's address. @throws {Error} if the agent ends or the signal aborts before it is ready. */
+  /** @returns the broker's address. @throws {Error} if the agent ends or `signal` aborts before it is ready. */
   async start(budget: string, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     this.#port = (await isFree(USUAL_PORT)) ? USUAL_PORT : 0;
@@ -72,12 +74,13 @@ export class DemoAgent {
     return this.#ready(child, AbortSignal.any([signal, this.lost]));
   }
 
+  /** Rewrites the configuration and makes the agent read it again. */
   setBudget(budget: string): void {
     this.#writeConfig(budget);
     this.#child?.kill('SIGHUP');
   }
 
-  /** May be called again. */
+  /** Stops the agent and waits for its end. A second call is harmless. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#child?.kill('SIGTERM');
@@ -86,7 +89,7 @@ export class DemoAgent {
     clearTimeout(timer);
   }
 
-  /** The agent and its executor, at once. */
+  /** Kills the agent and its executor. */
   kill(): void {
     const pid = this.#child?.pid;
     if (pid === undefined) return;
@@ -101,7 +104,8 @@ export class DemoAgent {
   #ready(child: ChildProcess, signal: AbortSignal): Promise<string> {
     return new Promise((resolve, reject) => {
       const { stdout, stderr } = child;
-      if (stdout === null || stderr === null) throw new TypeError('the agent has no output');
+      if (stdout === null || stderr === null)
+        throw new TypeError('Cannot read from the agent: it has no output');
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       child.once('error', reject);
       createInterface(stderr).on('line', (line) => this.#keep(line));
@@ -121,7 +125,7 @@ export class DemoAgent {
     return join(this.#folder, 'agent.yaml');
   }
 
-  /** The payload has room for photographs. */
+  /** The largest payload leaves room for photographs. */
   #writeConfig(budget: string): void {
     const { fps } = this.#options;
     writeFileSync(

@@ -1,4 +1,4 @@
-/** The demo's network, and what it would need untiled. */
+/** Makes the demo's network and predicts its memory untiled. */
 
 import { availableParallelism } from 'node:os';
 import { withContext } from '../agent/cli/context.js';
@@ -7,16 +7,17 @@ import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import { ModelStore } from '../agent/models/model-store.js';
 import { openModel } from '../agent/planning/open-model.js';
 import { DEFAULT_STRATEGY, planNetwork } from '../agent/planning/plan-network.js';
+import { valueFor } from '../shared/graph/index.js';
 import type { PredictedMemory } from '../shared/wire/index.js';
 
 export const DEMO_MODEL = 'yolov2-start';
 
-/** Not more than 4, so that the budgets of the demo, which scratch memory by threads counts on, suit every machine. */
+/** Number of threads. Each thread needs scratch memory, so at most 4 keep the demo's budgets valid on any machine. */
 export const DEMO_THREADS = Math.min(availableParallelism(), 4);
 
 const LAYERS = 16;
 
-/** Without it an answer would be the map of layer 15: 15 MB of JSON, more than the broker's limit. */
+/** Layers that end the network. Without them an answer would be a whole map, whose JSON exceeds the broker's limit. */
 const CLASSIFIER = `
 [convolutional]
 size=1
@@ -28,12 +29,12 @@ activation=linear
 [softmax]
 `;
 
-/** Stores the network with random weights. @returns its memory in one piece, as predicted. */
+/** Stores the network with random weights. @returns its predicted memory if it runs untiled. */
 export async function makeDemoModel(modelsFolder: string): Promise<PredictedMemory> {
   return withContext(`making YOLOv2's first ${LAYERS} layers`, async ({ executor }) => {
     const store = new ModelStore(modelsFolder);
     const size = { width: 608, height: 608 };
-    const network = { name: 'yolov2', text: firstLayers(DEFINITIONS.get('yolov2') ?? '') + CLASSIFIER };
+    const network = { name: 'yolov2', text: firstLayers(valueFor(DEFINITIONS, 'yolov2')) + CLASSIFIER };
     await synthesizeDarknet(network, { seed: 1 }, { store, executor, name: DEMO_MODEL, force: false, size });
     const opened = await openModel(store, DEMO_MODEL, { executor });
     const untiled = planNetwork(opened, {
@@ -48,7 +49,7 @@ export async function makeDemoModel(modelsFolder: string): Promise<PredictedMemo
   });
 }
 
-/** [net] and the sections of the first layers. */
+/** Section [net] and the sections of the first layers. */
 function firstLayers(definition: string): string {
   return definition
     .split(/^(?=\[)/m)

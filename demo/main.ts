@@ -1,18 +1,18 @@
 /**
- * `./install.sh --demo`: the real agent with an embedded broker, a synthetic camera and a small budget, and on
- * the screen what it says of itself. After a while the budget is lowered: the plan changes, frames go on.
+ * Shows the real agent with an embedded broker, a synthetic camera and a small budget. The screen shows the agent's
+ * own reports. After a while the demo lowers the budget: the plan changes, and frames continue.
  *
- *   node dist/demo/main.js [--seconds N]
+ *     node dist/demo/main.js [--seconds N]        (or: ./install.sh --demo [--seconds N])
  *
- * On a terminal it runs until Ctrl-C, elsewhere for UNATTENDED_SECONDS. Exit code 0 if frames were processed
- * before and after the change (on a terminal: at all, since Ctrl-C may come first), else 1.
+ * On a terminal it runs until Ctrl-C, elsewhere for UNATTENDED_SECONDS. The exit code is 0 if frames were processed
+ * before and after the change of plan, otherwise 1. On a terminal any frame is enough, since Ctrl-C may come early.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { printLine } from '../agent/cli/print.js';
 import { DEMO_NODE, DemoAgent } from './agent-process.js';
 import { makeDemoModel } from './demo-model.js';
@@ -22,30 +22,44 @@ import { describeEnd, describeStart } from './text.js';
 import { createView } from './view.js';
 import { DemoWatch } from './watch.js';
 
-/** Untiled the network needs 80 MB, weights included; the smallest plan needs 25 MB. */
+/** Budgets between the smallest plan, which needs 25 MB, and the untiled network, which needs 80 MB with weights. */
 const BUDGETS = { first: '40M', later: '28M' } as const;
 
-/** When the budget is lowered; at half time if that is sooner. */
+/** Time until the budget is lowered. A shorter demo lowers it at half time. */
 const LOWER_SECONDS = 10;
 
+/** Length of the demo if its output isn't a terminal. */
 const UNATTENDED_SECONDS = 20;
+/** Pause between two pictures. */
 const TICK_MS = 1000;
 
-/** Exit code when it is ended before there was anything to see: 128 + SIGINT, as shells have it. */
+/** Exit code if a signal ends the demo before it shows anything: 128 + SIGINT, as in shells. */
 const INTERRUPTED = 130;
 
 const PROJECT = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 
 function readSeconds(): number {
-  const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
-  if (values.seconds === undefined)
-    return process.stdout.isTTY ? Number.POSITIVE_INFINITY : UNATTENDED_SECONDS;
-  const seconds = Number(values.seconds);
-  if (seconds > 0) return seconds;
-  throw new RangeError(`Cannot run for --seconds ${values.seconds}: expected a number above 0`);
+  const usual = process.stdout.isTTY ? Number.POSITIVE_INFINITY : UNATTENDED_SECONDS;
+  const { seconds = usual } = new Command('node dist/demo/main.js')
+    .description('Shows the agent on a synthetic camera while its memory budget is lowered.')
+    .option(
+      '--seconds <number>',
+      `length of the demo (default: until Ctrl-C on a terminal, otherwise ${UNATTENDED_SECONDS})`,
+      parseSeconds,
+    )
+    .helpOption('-h, --help', 'print this help')
+    .parse()
+    .opts<{ readonly seconds?: number }>();
+  return seconds;
 }
 
-/** SIGHUP is the terminal being closed; without a reader of its output there is nothing to show, either. */
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0) return seconds;
+  throw new InvalidArgumentError('Expected a number above 0.');
+}
+
+/** Signal that aborts when a signal comes, the terminal is closed (SIGHUP) or the output has no reader. */
 function abortWhenEnded(): AbortSignal {
   const controller = new AbortController();
   const abort = () => controller.abort(new Error('ended'));
@@ -61,7 +75,7 @@ interface DemoRun {
   readonly ended: AbortSignal;
 }
 
-/** @returns what was seen. */
+/** @returns the state at the end. */
 async function runDemo({ folder, agent, seconds, ended }: DemoRun): Promise<DemoState> {
   const untiled = await makeDemoModel(join(folder, 'models'));
   printLine('starting the agent');
@@ -72,7 +86,7 @@ async function runDemo({ folder, agent, seconds, ended }: DemoRun): Promise<Demo
   watch.start();
   await showUntil(AbortSignal.any([ended, agent.lost]), { agent, watch, view, seconds });
   const { state } = watch;
-  // Both at once: an agent that hangs doesn't close the line until it is killed.
+  // Both stop at once, since an agent that hangs doesn't close the connection until it is killed.
   await Promise.all([watch.stop(), agent.stop()]);
   view.end(state);
   return state;
@@ -93,7 +107,7 @@ async function showUntil(signal: AbortSignal, { agent, watch, view, seconds }: S
       agent.setBudget(BUDGETS.later);
       isLowered = true;
     }
-    // Aborting ends the pause, and the loop.
+    // Aborting ends the pause and the loop.
     await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
   }
 }
@@ -103,7 +117,7 @@ async function main(): Promise<number> {
   const ended = abortWhenEnded();
   const folder = mkdtempSync(join(tmpdir(), 'mafat-demo-'));
   const agent = new DemoAgent(folder);
-  // However this process ends, short of SIGKILL.
+  // This runs however the process ends, except by SIGKILL.
   process.once('exit', () => {
     agent.kill();
     rmSync(folder, { recursive: true, force: true });

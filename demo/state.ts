@@ -1,27 +1,28 @@
-/** What the demo knows of the agent, from what the agent says of itself over MQTT. Pure. */
+/** State of the demo, which pure functions make of the agent's messages. */
 import type { NodeHealth, NodeInfo, PredictedMemory } from '../shared/wire/index.js';
 
-/** Latencies that the median is taken of. */
+/** Number of last latencies that are kept for the median. */
 const RECENT = 20;
 
-/** A plan, and what was seen of it while it was in force. */
+/** A plan and the figures of the time while it was in force. */
 export interface PlanRun {
   readonly notation: string;
   readonly predicted: PredictedMemory;
+  /** Time at which the plan came into force. */
   readonly sinceSeconds: number;
   readonly frames: number;
-  /** The last RECENT. */
+  /** Latencies of the last frames, at most RECENT. */
   readonly latencyMs: readonly number[];
-  /** Most private memory of the executor above idle; 0 before the first frame. */
+  /** Largest private memory of the executor above idle; 0 before the first frame. */
   readonly measuredBytes: number;
 }
 
 export interface DemoState {
-  /** Since the agent started. */
+  /** Time since the agent started. */
   readonly elapsedSeconds: number;
   readonly untiled: PredictedMemory;
   readonly health: NodeHealth | undefined;
-  /** In order; the last one is in force. */
+  /** Plans in the order of time; the last one is in force. */
   readonly runs: readonly PlanRun[];
 }
 
@@ -35,6 +36,7 @@ export function beginDemo(untiled: PredictedMemory): DemoState {
   return { elapsedSeconds: 0, untiled, health: undefined, runs: [] };
 }
 
+/** Adds a run if the plan has changed. */
 export function takeInfo(state: DemoState, { models }: NodeInfo): DemoState {
   const plan = models[0]?.plan ?? null;
   if (plan === null || plan.notation === state.runs.at(-1)?.notation) return state;
@@ -42,7 +44,7 @@ export function takeInfo(state: DemoState, { models }: NodeInfo): DemoState {
   return { ...state, runs: [...state.runs, run] };
 }
 
-/** A frame that began under the plan before counts there. */
+/** Adds a frame to its plan, which may be an earlier one than the plan in force. */
 export function takeEvent(state: DemoState, { plan, latencyMs }: FrameEvent): DemoState {
   const at = state.runs.findLastIndex(({ notation }) => notation === plan);
   return updateRun(state, at, (run) => ({
@@ -52,7 +54,7 @@ export function takeEvent(state: DemoState, { plan, latencyMs }: FrameEvent): De
   }));
 }
 
-/** Memory is that of the plan that ran last, which the one in force may not have done yet. */
+/** Adds measured memory to the plan that ran last. The plan in force may not have run yet. */
 export function takeHealth(state: DemoState, health: NodeHealth): DemoState {
   const { privateBytes, idleBytes } = health.executor;
   const peakBytes = health.models[0]?.measured?.workingBytes ?? 0;
@@ -67,7 +69,7 @@ export function hasFrames({ runs }: DemoState): boolean {
   return runs.some(({ frames }) => frames > 0);
 }
 
-/** Whether the agent changed its plan, and frames went on under the new one. */
+/** Whether frames were processed before the last change of plan and after it. */
 export function hasAdapted(state: DemoState): boolean {
   const before = { ...state, runs: state.runs.slice(0, -1) };
   return hasFrames(before) && (state.runs.at(-1)?.frames ?? 0) > 0;

@@ -1,4 +1,4 @@
-/** The demo in words: the same state gives the same lines. */
+/** Describes the state of the demo in words. The same state gives the same lines. */
 
 import { formatBytes, formatMs, formatTable } from '../agent/cli/print.js';
 import { median } from '../shared/predict/index.js';
@@ -10,26 +10,27 @@ import { hasAdapted } from './state.js';
 export interface Place {
   readonly server: string;
   readonly node: string;
-  /** Where the commands work. */
+  /** Folder in which the commands work. */
   readonly folder: string;
 }
 
-/** Said once, when the agent is ready. */
+/** Lines that are printed once the agent is ready. */
 export function describeStart({ server, node, folder }: Place): readonly string[] {
   const command = (rest: string) => `  node dist/agent/main.js ${rest}`;
   return [
     "The agent runs YOLOv2's first 16 layers and a classifier on a synthetic camera.",
-    'The weights are random: what it recognises means nothing.',
-    'Soon its budget is lowered: the plan changes, frames go on. Ctrl-C ends it.',
+    'The weights are random, so its detections mean nothing.',
+    'After a while its budget is lowered: the plan changes, and frames continue.',
+    'Ctrl-C ends the demo.',
     '',
-    `Ask it from another terminal, in ${folder}:`,
+    `To ask the agent, open another terminal in ${folder} and run:`,
     command(`infer --server ${server} --node ${node} --model ${DEMO_MODEL} --image FILE`),
     command(`status --server ${server} --node ${node}`),
     '',
   ];
 }
 
-/** The whole picture. */
+/** All that the demo shows, as lines. */
 export function describeDemo(state: DemoState): readonly string[] {
   const { elapsedSeconds, health, runs } = state;
   return [
@@ -44,7 +45,7 @@ export function describeDemo(state: DemoState): readonly string[] {
   ];
 }
 
-/** The same in one line, for logs. */
+/** The state in one line, for output that isn't a terminal. */
 export function describeBriefly(state: DemoState): string {
   const run = state.runs.at(-1);
   const { processed = 0, replaced = 0 } = state.health?.cameras[0] ?? {};
@@ -64,7 +65,7 @@ export function describeChange(runs: readonly PlanRun[]): string {
   return `plan changed at ${now.sinceSeconds.toFixed(0)} s: ${before.notation} -> ${now.notation}`;
 }
 
-/** Said at the end. */
+/** Line that is printed at the end. */
 export function describeEnd(state: DemoState): string {
   const total = state.runs.reduce((sum, { frames }) => sum + frames, 0);
   const { replaced = 0, failed = 0 } = state.health?.cameras[0] ?? {};
@@ -75,8 +76,8 @@ export function describeEnd(state: DemoState): string {
 function describeAdaption(state: DemoState): string {
   const { runs } = state;
   if (runs.length < 2) return 'the plan did not change';
-  if (!hasAdapted(state)) return 'the plan changed, but no frame was seen on both sides of it';
-  return `they went on as the plan changed: ${runs.map(({ frames }) => frames).join(' before, ')} after`;
+  if (!hasAdapted(state)) return 'the plan changed, but frames were not seen both before and after it';
+  return `frames continued as the plan changed: ${runs.map(({ frames }) => frames).join(' before, ')} after`;
 }
 
 function describeBudget({ health }: DemoState): string {

@@ -1,11 +1,11 @@
-/** Where the demo is shown: on a terminal a block that is redrawn in place, else a line now and then. */
+/** Shows the demo: on a terminal as a block that is redrawn in place, otherwise as a line every few seconds. */
 import type { DemoState } from './state.js';
 import { describeBriefly, describeChange, describeDemo } from './text.js';
 
-export interface DemoView {
-  /** Called once a second. */
+interface DemoView {
+  /** Shows a state. It is called about once a second. */
   show(state: DemoState): void;
-  /** The last picture, for good. */
+  /** Shows the last state. */
   end(state: DemoState): void;
 }
 
@@ -34,7 +34,10 @@ class BlockView implements DemoView {
   }
 }
 
-/** Up over what was drawn before, and over it line by line; a line that wrapped would put the next one off. */
+/**
+ * Text that moves the cursor up over the last block and writes the new one. Lines are cut to the screen's width,
+ * since a wrapped line would shift those after it.
+ */
 export function redraw(
   lines: readonly string[],
   { drawn, columns }: { readonly drawn: number; readonly columns: number },

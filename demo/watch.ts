@@ -1,4 +1,4 @@
-/** Listens to the demo's agent, and keeps what it says. */
+/** Listens to the agent's messages and keeps the state of the demo. */
 
 import { randomUUID } from 'node:crypto';
 import type { LinkMessage } from '../agent/serve/mqtt/mqtt-link.js';
@@ -29,7 +29,7 @@ export class DemoWatch {
       },
       {
         onMessage: (message) => this.#take(message),
-        // An agent that ended is noticed by its process.
+        // The end of the agent is noticed at its process, so a lost connection needs no action.
         onConnect: () => undefined,
         onOffline: () => undefined,
       },

@@ -1,4 +1,4 @@
-/** What `./install.sh --demo` shows. demo/ is no part of this project's compilation, so it is loaded as it is built. */
+/** Tests what `./install.sh --demo` shows. The tests' project doesn't include demo/, so they load the built files. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -49,7 +49,7 @@ test('describeDemo() shows each plan with what was predicted and seen of it when
   for (const latencyMs of [100, 300, 200]) state = takeEvent(state, { plan: '3x3', latencyMs });
   state = takeHealth(state, health(40, 60, 18));
   state = takeInfo({ ...state, elapsedSeconds: 10.2 }, info('5x5', 15));
-  // Still of the plan before, of which a frame was running.
+  // A frame of the former plan was still running.
   state = takeHealth(state, health(28, 67.5, 18));
   state = takeEvent(state, { plan: '3x3', latencyMs: 200 });
   state = takeEvent(state, { plan: '5x5', latencyMs: 400 });
@@ -67,7 +67,7 @@ test('describeDemo() shows each plan with what was predicted and seen of it when
     '',
     'plan changed at 10 s: 3x3 -> 5x5',
   ]);
-  assert.match(describeEnd(state), /5 frames in 12 s.* went on .*: 4 before, 1 after/);
+  assert.match(describeEnd(state), /5 frames in 12 s.* frames continued .*: 4 before, 1 after/);
 });
 
 test('describeDemo() has as many lines before anything is known as later', async () => {
@@ -94,19 +94,19 @@ test('the demo reports a change of plan in plain lines when its output is piped,
   assert.equal(status, 0, stdout + stderr);
   assert.ok(!stdout.includes('\x1b'));
   assert.match(stdout, /^plan changed at \d+ s: stream\d+ \S.* -> stream\d+ \S/m);
-  assert.match(stdout, /they went on as the plan changed: \d+ before, \d+ after/);
+  assert.match(stdout, /frames continued as the plan changed: \d+ before, \d+ after/);
   assert.deepEqual(readdirSync(folder), []);
   assert.deepEqual(processesOf(folder), []);
 });
 
-/** Ids of the processes whose environment names a folder, as that of the demo's descendants does. */
+/** Ids of the processes whose environment names a folder. The demo's descendants are among them. */
 function processesOf(folder: string): readonly string[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.filter((pid) => {
     try {
       return readFileSync(join('/proc', pid, 'environ'), 'utf8').includes(folder);
     } catch {
-      // It has just ended, or is another user's.
+      // The process has just ended or belongs to another user.
       return false;
     }
   });

@@ -1,3 +1,4 @@
+/** Activations of Darknet layers as nodes of the graph. */
 import type { Feature, NodeSpec } from '../graph/index.js';
 import type { BuildState } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';
@@ -37,11 +38,11 @@ const ACTIVATIONS: ReadonlyMap<string, Activate> = new Map(
 
 interface Activation {
   readonly feature: Feature;
-  /** What Darknet assumes where the key is absent. */
+  /** Activation that Darknet uses if the key is absent. */
   readonly fallback: string;
 }
 
-/** Applies `activation=`. @throws {SyntaxError} if it is none that we know. */
+/** Applies the section's `activation`. @throws {SyntaxError} if it is unknown. */
 export function activate(
   state: BuildState,
   section: DarknetSection,

@@ -1,6 +1,7 @@
 /**
- * Darknet sections -> graph. One function per kind of section; what a later `route` or `shortcut` refers to
- * is kept by layer. Detection heads (`region`, `yolo`) end in graph outputs that the agent decodes.
+ * Builds a graph of Darknet sections. Each kind of section has a function. The output of each layer is kept, since
+ * a later `route` or `shortcut` may refer to it. Detection heads (`region`, `yolo`) give graph outputs, which the
+ * agent decodes.
  * Source: the make_*_layer and forward_*_layer functions of Darknet.
  */
 
@@ -20,25 +21,25 @@ import { buildAveragePool, buildConvolution, buildMaxPool } from './window-layer
 export interface DarknetNetwork {
   readonly graph: Graph;
   readonly heads: readonly DetectionHead[];
-  /** Whether the network ends in class probabilities. */
+  /** Whether the network's output are class probabilities. */
   readonly classifies: boolean;
-  /** Whether Darknet would keep the aspect ratio of the image (`letter_box=1`). */
+  /** Whether Darknet keeps the aspect ratio of the image (`letter_box=1`). */
   readonly letterbox: boolean;
 }
 
-export interface DarknetOptions {
+interface DarknetOptions {
   readonly weights: WeightSource;
-  /** Replaces `width` and `height` of [net]. */
+  /** Input size in place of `width` and `height` of [net]. */
   readonly size?: { readonly width: number; readonly height: number };
   readonly name?: string;
 }
 
-/** @throws {SyntaxError} naming the section, key or layer that can't be imported. */
+/** The network of a config's sections. @throws {SyntaxError} naming the section, key or layer that is wrong. */
 export function buildDarknet(sections: readonly DarknetSection[], options: DarknetOptions): DarknetNetwork {
   for (const section of sections) checkKeys(section);
   const [net, ...layers] = sections;
   if (net === undefined || layers.length === 0)
-    throw new SyntaxError('Cannot import Darknet config: it has no layers');
+    throw new SyntaxError('Cannot import Darknet config: it has no layers, expected at least one');
   const builder = new GraphBuilder();
   const input = addImage(builder, net, options);
   const state: BuildState = {
@@ -51,7 +52,9 @@ export function buildDarknet(sections: readonly DarknetSection[], options: Darkn
   };
   for (const [at, section] of layers.entries()) {
     if (section.kind === 'softmax' && at < layers.length - 1) {
-      throw new SyntaxError(`Cannot import ${describeSection(section)}: expected it to be the last layer`);
+      throw new SyntaxError(
+        `Cannot import ${describeSection(section)}: layers follow it, expected it to be the last layer`,
+      );
     }
     state.features.push(buildLayer(state, section, state.features.at(-1) ?? input));
   }
@@ -92,7 +95,10 @@ const LAYERS: ReadonlyMap<string, BuildLayer> = new Map(
 
 function buildLayer(state: BuildState, section: DarknetSection, input: Feature): Feature {
   const build = LAYERS.get(section.kind);
-  if (build === undefined) throw new SyntaxError(`Cannot import ${describeSection(section)}: not a layer`);
+  if (build === undefined)
+    throw new SyntaxError(
+      `Cannot import ${describeSection(section)}: [${section.kind}] is not a layer, expected one of ${[...LAYERS.keys()].join(', ')}`,
+    );
   const output = build(state, section, input);
   if (output.rows < 1 || output.cols < 1) {
     throw new SyntaxError(

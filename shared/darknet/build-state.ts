@@ -1,4 +1,4 @@
-/** What building a Darknet network keeps from layer to layer. */
+/** State that building a Darknet network carries from layer to layer. */
 
 import type { Feature, GraphBuilder } from '../graph/index.js';
 import type { DarknetSection } from './darknet-config.js';
@@ -10,15 +10,20 @@ export interface BuildState {
   readonly builder: GraphBuilder;
   readonly weights: WeightSource;
   readonly net: { readonly width: number; readonly height: number };
-  /** Output of every layer so far. */
+  /** Outputs of the layers before. */
   readonly features: Feature[];
   readonly heads: DetectionHead[];
   readonly outputs: number[];
 }
 
+/** Adds a layer's nodes to the graph and returns its output. */
 export type BuildLayer = (state: BuildState, section: DarknetSection, input: Feature) => Feature;
 
-/** Layers are counted from the start, or backwards from this one if negative. */
+/**
+ * Output of an earlier layer. `at` counts from the first layer, or backwards from this one if it is negative.
+ *
+ * @throws {SyntaxError} naming the key, if there is no such layer.
+ */
 export function featureAt(
   state: BuildState,
   section: DarknetSection,

@@ -1,8 +1,8 @@
 /**
- * Which keys of which section are understood, and which only matter for training.
+ * Checks the keys of each section. A key is used, matters for training alone, or is supported at one value.
  *
- * A key in neither list is an error: it might change the result, and a network that runs with a wrong
- * result is worse than one that doesn't run. Source: Darknet's parser.c, both of pjreddie and AlexeyAB.
+ * Any other key is an error, since it might change the result. A network that is refused is better than one that
+ * gives wrong results. Source: Darknet's parser.c, both of pjreddie and AlexeyAB.
  */
 import type { DarknetSection } from './darknet-config.js';
 import { describeSection } from './darknet-config.js';
@@ -10,11 +10,11 @@ import { describeSection } from './darknet-config.js';
 interface SectionKeys {
   readonly used: readonly string[];
   readonly training: readonly string[];
-  /** Keys that change the result and aren't supported, by the value that means "off". */
+  /** Keys that would change the result, with the only supported value, which switches the effect off. */
   readonly off: ReadonlyMap<string, string>;
 }
 
-/** Lists are written as words; `off` as key=value. */
+/** Keys of a section. Lists are words separated by spaces; those of `off` are key=value. */
 function keys(lists: { used?: string; training?: string; off?: string }): SectionKeys {
   const words = (text = '') => text.split(/\s+/).filter((word) => word !== '');
   const pairs = words(lists.off).map((word) => word.split('=') as [string, string]);
@@ -92,7 +92,7 @@ const SECTIONS: ReadonlyMap<string, SectionKeys> = new Map([
   ],
 ]);
 
-/** @throws {SyntaxError} naming the section or the key that isn't supported. */
+/** Checks a section. @throws {SyntaxError} naming the section or the key that isn't supported. */
 export function checkKeys(section: DarknetSection): void {
   const known = SECTIONS.get(section.kind);
   if (known === undefined) {
@@ -113,7 +113,7 @@ export function checkKeys(section: DarknetSection): void {
   }
 }
 
-/** Numbers may be written in any way: `1`, `1.0`, `1.`. */
+/** Whether a value is the one that switches a key off. Numbers may be written as `1`, `1.0` or `1.`. */
 function isOff(value: string, off: string): boolean {
   return value === off || (off !== '' && Number(value) === Number(off));
 }

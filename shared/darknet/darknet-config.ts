@@ -1,11 +1,15 @@
-/** Darknet .cfg text -> sections. Grammar: `[name]` opens a section, `key=value` belongs to it, `#` or `;` comment. */
+/**
+ * Parses the text of a Darknet .cfg file. `[name]` opens a section and `key=value` belongs to the section. A line
+ * from `#` on, or one that starts with `;`, is a comment.
+ */
+import { elementAt } from '../graph/index.js';
 
-export interface DarknetEntry {
+interface DarknetEntry {
   readonly value: string;
   readonly line: number;
 }
 
-/** One `[section]`; `layer` counts from 0 after `[net]`, which is -1. */
+/** A section of the file. `layer` is -1 for `[net]`, and the sections after it count from 0. */
 export interface DarknetSection {
   readonly kind: string;
   readonly layer: number;
@@ -24,7 +28,7 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** @throws {SyntaxError} naming the line that can't be read. */
+/** Sections in the order of the file. @throws {SyntaxError} naming the line that can't be parsed. */
 export function parseDarknetConfig(text: string): readonly DarknetSection[] {
   const sections: { kind: string; layer: number; line: number; entries: Map<string, DarknetEntry> }[] = [];
   for (const [at, raw] of text.split(/\r\n|\n|\r/).entries()) {
@@ -37,17 +41,15 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
       sections.push({ kind, layer: sections.length - 1, line, entries: new Map() });
       continue;
     }
-    const pair = /^([^=]+)=(.*)$/.exec(content);
+    const [, key, value] = /^([^=]+)=(.*)$/.exec(content) ?? [];
     const section = sections.at(-1);
-    if (pair?.[1] === undefined || section === undefined) {
+    if (key === undefined || value === undefined || section === undefined) {
       throw new SyntaxError(
         `Cannot parse Darknet config, line ${line}: "${raw.trim().slice(0, 60)}", expected [section] or key=value`,
       );
     }
-    // Of a key that stands twice Darknet takes the first.
-    if (!section.entries.has(pair[1])) {
-      section.entries.set(pair[1], { value: pair[2] ?? '', line });
-    }
+    // Darknet takes the first entry of a key that is given twice.
+    if (!section.entries.has(key)) section.entries.set(key, { value, line });
   }
   if (sections[0]?.kind !== 'net') {
     throw new SyntaxError(
@@ -58,15 +60,15 @@ export function parseDarknetConfig(text: string): readonly DarknetSection[] {
 }
 
 function stripComment(line: string): string {
-  return line.trimStart().startsWith(';') ? '' : (line.split('#')[0] ?? '');
+  return line.trimStart().startsWith(';') ? '' : elementAt(line.split('#'), 0);
 }
 
-/** Where a section stands, for error messages. */
+/** Name and place of a section, for error messages. */
 export function describeSection({ kind, layer, line }: DarknetSection): string {
   return layer < 0 ? `[${kind}] at line ${line}` : `layer ${layer} [${kind}] at line ${line}`;
 }
 
-/** Whole-number option. @throws {SyntaxError} if it is anything else or out of range. */
+/** Value of an integer option. @throws {SyntaxError} if it isn't a whole number from `min`. */
 export function intOption(
   section: DarknetSection,
   key: string,
@@ -80,6 +82,7 @@ export function intOption(
   return value;
 }
 
+/** Value of a number option. @throws {SyntaxError} if it isn't a finite number. */
 export function floatOption(section: DarknetSection, key: string, fallback: number): number {
   const entry = section.entries.get(key);
   const value = entry === undefined ? fallback : Number(entry.value);
@@ -87,7 +90,7 @@ export function floatOption(section: DarknetSection, key: string, fallback: numb
   return value;
 }
 
-/** Comma-separated numbers; an absent key gives an empty list. */
+/** Numbers of a comma-separated option; none if the key is absent. @throws {SyntaxError} if one isn't a number. */
 export function listOption(section: DarknetSection, key: string): readonly number[] {
   const entry = section.entries.get(key);
   if (entry === undefined) return [];
@@ -100,6 +103,7 @@ export function listOption(section: DarknetSection, key: string): readonly numbe
   return values;
 }
 
+/** Error for an option's value. */
 export function badOption(section: DarknetSection, key: string, expected: string): SyntaxError {
   const entry = section.entries.get(key);
   return new SyntaxError(

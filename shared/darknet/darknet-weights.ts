@@ -1,30 +1,31 @@
 /**
- * Darknet .weights file: a header, then per convolution its biases, (scales, means, variances if batch
- * normalised) and its filters, all float32 little-endian.
+ * Reads a Darknet .weights file. After a header each convolution has its biases, then scales, means and variances
+ * if it is batch normalised, then its filters. All are float32, little-endian.
  * Source: Darknet's parser.c, load_weights_upto and load_convolutional_weights.
  */
+import { elementAt, scaleValues } from '../graph/index.js';
 
-/** Batch normalisation adds this to the variance (AlexeyAB's blas.c normalize_cpu). */
+/** Number that batch normalisation adds to the variance. Source: AlexeyAB's blas.c, normalize_cpu. */
 const EPSILON = 1e-5;
 
 export interface ConvolutionShape {
   readonly layer: number;
   readonly filters: number;
-  /** Weights of one filter: channels / groups * size * size. */
+  /** Number of weights of a filter: channels / groups * size * size. */
   readonly perFilter: number;
   readonly batchNormalize: boolean;
 }
 
-/** Weights and biases of one convolution, batch normalisation folded in. */
+/** Weights and biases of a convolution. Batch normalisation is folded into them. */
 export interface ConvolutionWeights {
   readonly weights: Float32Array;
   readonly biases: Float32Array;
 }
 
-/** Where the weights of a Darknet network come from, in the order of its convolutions. */
+/** Source of a network's weights. The convolutions take theirs in order. */
 export interface WeightSource {
   take(shape: ConvolutionShape): ConvolutionWeights;
-  /** Called after the last convolution. */
+  /** Ends the reading after the last convolution. @throws {SyntaxError} if weights are left over. */
   end(): void;
 }
 
@@ -33,7 +34,7 @@ export class DarknetWeightsFile implements WeightSource {
   #next = 0;
   #lastLayer = -1;
 
-  /** @param bytes the whole file; filters are scaled in place. @throws {SyntaxError} if the header is cut off. */
+  /** @param bytes the whole file, whose filters are scaled in place. @throws {SyntaxError} if it is cut off. */
   constructor(bytes: Uint8Array) {
     const header = headerBytes(bytes);
     const body = bytes.subarray(header);
@@ -42,7 +43,7 @@ export class DarknetWeightsFile implements WeightSource {
     this.#floats = new Float32Array(aligned.buffer, aligned.byteOffset, whole / 4);
     if (whole !== body.byteLength) {
       throw new SyntaxError(
-        `Cannot read Darknet weights: ${body.byteLength} bytes after the header, expected a multiple of 4`,
+        `Cannot read Darknet weights: ${body.byteLength} bytes follow the header, expected a multiple of 4`,
       );
     }
   }
@@ -73,7 +74,7 @@ export class DarknetWeightsFile implements WeightSource {
     const left = this.#floats.length - this.#next;
     if (left === 0) return;
     throw new SyntaxError(
-      `Cannot read Darknet weights: ${left} floats left over after layer ${this.#lastLayer}, the last [convolutional]`,
+      `Cannot read Darknet weights: ${left} floats left over after layer ${this.#lastLayer}, the last [convolutional]; expected none`,
     );
   }
 
@@ -83,16 +84,20 @@ export class DarknetWeightsFile implements WeightSource {
   }
 }
 
-/** Versions from 0.2 count the images seen in 64 bits, older ones in 32. */
+/** Length of the header. Its count of training images has 64 bits from version 0.2 on, 32 before. */
 function headerBytes(bytes: Uint8Array): number {
   if (bytes.byteLength < 20) {
-    throw new SyntaxError(`Cannot read Darknet weights: ${bytes.byteLength} bytes, expected a header of 20`);
+    throw new SyntaxError(
+      `Cannot read Darknet weights: the file has ${bytes.byteLength} bytes, expected a header of 20`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const major = view.getInt32(0, true);
   const minor = view.getInt32(4, true);
   if (major < 0 || minor < 0 || major > 1000 || minor > 1000) {
-    throw new SyntaxError(`Cannot read Darknet weights: file version ${major}.${minor}, expected 0.1 or 0.2`);
+    throw new SyntaxError(
+      `Cannot read Darknet weights: file version is ${major}.${minor}, expected 0.1 or 0.2`,
+    );
   }
   return major * 10 + minor >= 2 ? 20 : 16;
 }
@@ -106,9 +111,8 @@ interface Normalization extends ConvolutionWeights {
 function foldNormalization({ weights, biases, scales, means, variances }: Normalization): void {
   const perFilter = weights.length / biases.length;
   for (let filter = 0; filter < biases.length; filter += 1) {
-    const factor = (scales[filter] ?? 1) / Math.sqrt((variances[filter] ?? 1) + EPSILON);
-    biases[filter] = (biases[filter] ?? 0) - (means[filter] ?? 0) * factor;
-    const start = filter * perFilter;
-    for (let at = start; at < start + perFilter; at += 1) weights[at] = (weights[at] ?? 0) * factor;
+    const factor = elementAt(scales, filter) / Math.sqrt(elementAt(variances, filter) + EPSILON);
+    biases[filter] = elementAt(biases, filter) - elementAt(means, filter) * factor;
+    scaleValues(weights.subarray(filter * perFilter, (filter + 1) * perFilter), factor);
   }
 }

@@ -1,10 +1,12 @@
+/** Reads the detection heads of Darknet: [region] of YOLOv2, [yolo] of later versions. */
 import type { Feature } from '../graph/index.js';
+import { elementAt } from '../graph/index.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption, floatOption, intOption, listOption } from './darknet-config.js';
 
 /**
- * A detection head: how to read boxes from one output map of shape [1, anchors * (5 + classes), H, W].
- * Anchors are in units of the network's input, 0 to 1.
+ * A detection head, which tells how to read boxes from an output map of shape [1, anchors * (5 + classes), H, W].
+ * Sizes of anchors are fractions of the network's input, from 0 to 1.
  */
 export interface DetectionHead {
   readonly kind: 'region' | 'yolo';
@@ -12,17 +14,17 @@ export interface DetectionHead {
   readonly output: string;
   readonly classes: number;
   readonly anchors: readonly { readonly width: number; readonly height: number }[];
-  /** Stretch of the box centre around the middle of its cell; 1 for none. */
+  /** Factor on the distance of a box's centre from the middle of its cell; 1 for none. */
   readonly scaleXY: number;
-  /** Class scores compete (softmax) or are independent (logistic). */
+  /** Whether class scores compete (softmax) or are independent (logistic). */
   readonly softmax: boolean;
-  /** `new_coords` of Scaled-YOLOv4: values are activated by the network, sizes are squared. */
+  /** Whether the network activates the values and sizes are squared, as `new_coords` of Scaled-YOLOv4 means. */
   readonly newCoords: boolean;
 }
 
 type UnnamedHead = Omit<DetectionHead, 'output'>;
 
-/** [region]: anchors in cells of the head's own map. */
+/** Head of a [region], whose anchors are in cells of its own map. */
 export function readRegionHead(section: DarknetSection, map: Omit<Feature, 'tensor'>): UnnamedHead {
   const count = intOption(section, 'num', { fallback: 1, min: 1 });
   const anchors = readAnchors(section, { count, width: map.cols, height: map.rows });
@@ -31,7 +33,7 @@ export function readRegionHead(section: DarknetSection, map: Omit<Feature, 'tens
   return checkedHead(section, map, { kind: 'region', anchors, softmax, scaleXY: 1, newCoords: false });
 }
 
-/** [yolo]: anchors in pixels of the network's input, of which `mask` picks this head's. */
+/** Head of a [yolo]. Anchors are in pixels of the network's input, and `mask` picks those of this head. */
 export function readYoloHead(
   section: DarknetSection,
   map: Omit<Feature, 'tensor'> & { readonly net: { readonly width: number; readonly height: number } },
@@ -57,8 +59,8 @@ function readAnchors(section: DarknetSection, { count, width, height }: AnchorSc
   if (numbers.length !== count * 2)
     throw badOption(section, 'anchors', `${count * 2} numbers for num=${count}`);
   return Array.from({ length: count }, (_, at) => ({
-    width: (numbers[at * 2] ?? 0) / width,
-    height: (numbers[at * 2 + 1] ?? 0) / height,
+    width: elementAt(numbers, at * 2) / width,
+    height: elementAt(numbers, at * 2 + 1) / height,
   }));
 }
 
@@ -73,7 +75,7 @@ function checkedHead(
     throw badOption(
       section,
       'classes',
-      `${expected} channels for ${head.anchors.length} anchors, the layer before has ${map.channels}`,
+      `${expected} channels for ${head.anchors.length} anchors, while the layer before has ${map.channels}`,
     );
   }
   return { ...head, classes };

@@ -1,4 +1,4 @@
-/** Darknet configurations and weights to graphs. */
+/** Converts Darknet configurations and weights to graphs. */
 export type { DarknetNetwork } from './build-darknet.js';
 export { buildDarknet } from './build-darknet.js';
 export type { DarknetSection } from './darknet-config.js';

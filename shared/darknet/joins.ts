@@ -1,4 +1,4 @@
-/** Darknet layers that join earlier ones: route and shortcut. */
+/** Darknet layers that join earlier layers: route and shortcut. */
 
 import type { Feature } from '../graph/index.js';
 import { activate } from './activations.js';
@@ -7,6 +7,7 @@ import { featureAt } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption, intOption, listOption } from './darknet-config.js';
 
+/** Concatenates earlier layers, or one of `groups` equal parts of the channels of each. */
 export function buildRoute(state: BuildState, section: DarknetSection, _input: Feature): Feature {
   const groups = intOption(section, 'groups', { fallback: 1, min: 1 });
   const group = intOption(section, 'group_id', { fallback: 0 });
@@ -15,7 +16,7 @@ export function buildRoute(state: BuildState, section: DarknetSection, _input: F
   if (first === undefined) throw badOption(section, 'layers', 'at least one layer');
   if (sources.some(({ rows, cols }) => rows !== first.rows || cols !== first.cols)) {
     const sizes = sources.map(({ rows, cols }) => `${cols}x${rows}`).join(', ');
-    throw badOption(section, 'layers', `layers of the same size, these are ${sizes}`);
+    throw badOption(section, 'layers', `layers of the same size, while these are ${sizes}`);
   }
   const parts = sources.map((source) => {
     if (source.channels % groups !== 0 || group >= groups) {
@@ -48,8 +49,8 @@ function sliceChannels({ builder }: BuildState, { layer }: DarknetSection, slice
 }
 
 /**
- * Adds an earlier layer. Darknet adds what the two have in common: the earlier layer is sampled by the
- * stride between the sizes, surplus channels are ignored, missing ones count as zero (shortcut_cpu).
+ * Adds an earlier layer, of which Darknet takes the part that both have. The earlier layer is sampled by the ratio
+ * of the sizes. Surplus channels are dropped, and missing ones are zero. Source: Darknet's blas.c, shortcut_cpu.
  */
 export function buildShortcut(state: BuildState, section: DarknetSection, input: Feature): Feature {
   const sum = listOption(section, 'from').reduce((total: Feature, at) => {
@@ -76,7 +77,7 @@ function matchShortcut(state: BuildState, section: DarknetSection, { total, othe
     throw badOption(
       section,
       'from',
-      `a layer no smaller than ${total.cols}x${total.rows}, it is ${other.cols}x${other.rows}`,
+      `a layer no smaller than ${total.cols}x${total.rows}, while it is ${other.cols}x${other.rows}`,
     );
   }
   const sampled =

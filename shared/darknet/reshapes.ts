@@ -1,4 +1,4 @@
-/** Darknet layers that move values without computing much: upsample, reorg, softmax. */
+/** Darknet layers that move values and compute little: upsample, reorg, softmax. */
 
 import type { Feature, NodeSpec } from '../graph/index.js';
 import type { BuildState } from './build-state.js';
@@ -20,9 +20,13 @@ export function buildUpsample({ builder }: BuildState, section: DarknetSection, 
 }
 
 /**
- * Darknet's reorg is not SpaceToDepth: it views the C x H x W map as C/s^2 x Hs x Ws, moves space to depth
- * there, and views the C x H x W result as Cs^2 x H/s x W/s (reorg_cpu with forward = 0). The views change
- * the order of rows, so it is a barrier. Shapes are computed in the graph, to hold at any input size.
+ * Darknet's reorg, which isn't SpaceToDepth (reorg_cpu with forward = 0):
+ * 1. View the C x H x W map as C/s^2 x Hs x Ws.
+ * 2. Move space to depth, which gives C x H x W.
+ * 3. View the result as Cs^2 x H/s x W/s.
+ *
+ * The views change the order of rows, so the layer is a barrier. The graph computes their shapes, which makes it
+ * valid at any input size.
  */
 export function buildReorg({ builder }: BuildState, section: DarknetSection, input: Feature): Feature {
   const { layer } = section;

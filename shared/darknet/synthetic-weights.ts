@@ -1,17 +1,18 @@
+/** Random weights for networks that are measured and not used. */
 import type { ConvolutionShape, ConvolutionWeights, WeightSource } from './darknet-weights.js';
 
-/** Slope of leaky activations below zero; He's variance accounts for it. */
+/** Slope of leaky activations below zero, which is part of He's variance. */
 const LEAKY_SLOPE = 0.1;
 
 /**
- * Random weights for a network definition without any: normal with He's variance 2 / ((1 + slope^2) fan-in),
- * so that values neither die nor explode over any depth. They detect nothing.
+ * Random weights for a network definition that has none. They are normal with He's variance
+ * 2 / ((1 + slope^2) fan-in), so that values neither vanish nor explode at any depth. They detect nothing.
  * Source: He et al., Delving Deep into Rectifiers, section 2.2.
  */
 export class SyntheticWeights implements WeightSource {
   readonly #normal: () => number;
 
-  /** The same seed gives the same weights everywhere. */
+  /** @param seed gives the same weights on every machine. */
   constructor(seed: number) {
     this.#normal = normalNumbers(seed);
   }
@@ -24,11 +25,11 @@ export class SyntheticWeights implements WeightSource {
   }
 
   end(): void {
-    // Random numbers never run out and are never left over.
+    // Random numbers don't run out and can't be left over.
   }
 }
 
-/** Standard normal numbers: Marsaglia's polar method over mulberry32. */
+/** Standard normal numbers by Marsaglia's polar method over mulberry32. */
 function normalNumbers(seed: number): () => number {
   const uniform = mulberry32(seed);
   let spare: number | undefined;
@@ -52,7 +53,7 @@ function normalNumbers(seed: number): () => number {
   };
 }
 
-/** Tommy Ettinger's 32-bit generator, public domain: numbers in [0, 1). */
+/** Uniform numbers in [0, 1) by Tommy Ettinger's 32-bit generator, which is in the public domain. */
 export function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,4 +1,4 @@
-/** Darknet layers with windows: convolutions and pools. */
+/** Darknet layers that have windows: convolutions and pools. */
 
 import type { Feature, Window } from '../graph/index.js';
 import { windowRowsOut } from '../graph/index.js';
@@ -7,6 +7,7 @@ import type { BuildState } from './build-state.js';
 import type { DarknetSection } from './darknet-config.js';
 import { badOption, intOption } from './darknet-config.js';
 
+/** Convolution with its activation. Batch normalisation is folded into the weights. */
 export function buildConvolution(state: BuildState, section: DarknetSection, input: Feature): Feature {
   const { builder } = state;
   const { layer } = section;
@@ -73,7 +74,10 @@ function strides(section: DarknetSection, fallback: number): { rows: number; col
   };
 }
 
-/** Padding defaults to size - 1, the smaller half before the map: a pool of size 2, stride 1 keeps the size. */
+/**
+ * Padding defaults to size - 1, with the smaller half before the map. A pool of size 2 and stride 1 therefore keeps
+ * the map's size.
+ */
 export function buildMaxPool(state: BuildState, section: DarknetSection, input: Feature): Feature {
   const stride = strides(section, 1);
   const size = intOption(section, 'size', { fallback: Math.max(stride.rows, stride.cols), min: 1 });
@@ -100,6 +104,7 @@ export function buildMaxPool(state: BuildState, section: DarknetSection, input: 
   );
 }
 
+/** Darknet's average pool is always over the whole map. */
 export function buildAveragePool(
   { builder }: BuildState,
   { layer }: DarknetSection,

@@ -1,21 +1,24 @@
+/** The rule by which output rows of an operator depend on input rows. Columns follow a rule of the same form. */
+
 /**
- * How one output row of an operator depends on input rows, the same for rows and columns.
+ * Output row o reads input rows [q*stride - pad, q*stride - pad + extent) with q = floor(o / up). Rows outside
+ * the map are padding. A convolution or a pool has up = 1. An upsampling by f has up = f and stride = 1.
  *
- * Output row o reads input rows [q*stride - pad, q*stride - pad + extent) with q = floor(o / up); rows
- * outside the map are padding. A convolution or pool has up = 1; an upsampling by f has up = f, stride = 1.
- * One formula for all is what lets the interval arithmetic in shared/tile know no operator by name.
+ * The interval arithmetic in shared/tile needs this one formula alone and knows no operator by name.
  */
 export interface AxisRule {
   readonly up: number;
   readonly stride: number;
   readonly pad: number;
   readonly extent: number;
-  /** Border rows that padding is made of: 0 for constant padding, 1 for edge, pad + 1 for reflect. */
+  /** Number of border rows that padding is computed from: 0 for constant padding, 1 for edge, pad + 1 for reflect. */
   readonly mirror: number;
 }
 
+/** Rule of operators whose output pixel reads the same input pixel. */
 export const POINTWISE: AxisRule = { up: 1, stride: 1, pad: 0, extent: 1, mirror: 0 };
 
+/** Kernel, stride and padding of a convolution or a pool along one axis. */
 export interface Window {
   readonly kernel: number;
   readonly stride: number;
@@ -25,14 +28,14 @@ export interface Window {
   readonly ceil?: boolean;
 }
 
-/** Rows between the first and the last that a kernel touches, both included. */
+/** Number of rows from the first to the last that a kernel touches, both included. */
 export function kernelExtent({ kernel, dilation }: Pick<Window, 'kernel' | 'dilation'>): number {
   return (kernel - 1) * dilation + 1;
 }
 
 /**
- * Output rows of a convolution or pool over `rowsIn` rows. In ceil mode a last window that would start in
- * the end padding is dropped, as ONNX Runtime does.
+ * Number of output rows of a convolution or a pool over `rowsIn` rows. In ceil mode a last window that would
+ * start in the end padding is dropped, as ONNX Runtime does.
  * Source: onnx/docs/Operators.md, Conv and MaxPool.
  */
 export function windowRowsOut(rowsIn: number, window: Window): number {

@@ -1,7 +1,9 @@
+/** Values of constants as typed arrays and numbers, and constants made of such values. */
 import type { Constant, DataType, Graph } from './graph.js';
 import { tensorAt } from './graph.js';
+import { elementAt } from './lookup.js';
 
-/** Values of an inline float32 constant; a copy when the bytes aren't aligned to 4. */
+/** Values of an inline float32 constant. They are a copy if the bytes aren't aligned to 4, otherwise a view. */
 export function float32Values(bytes: Uint8Array): Float32Array {
   if (bytes.byteOffset % 4 === 0) {
     return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
@@ -9,9 +11,14 @@ export function float32Values(bytes: Uint8Array): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
-/** Inline constant over the same memory as the values. */
+/** Inline constant that shares the memory of the values. */
 export function inlineConstant(values: Float32Array | BigInt64Array | Int32Array): Constant {
   return { kind: 'inline', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+}
+
+/** Multiplies values in place; each product is rounded to float32 once. */
+export function scaleValues(values: Float32Array, factor: number): void {
+  for (let at = 0; at < values.length; at += 1) values[at] = elementAt(values, at) * factor;
 }
 
 /** Reads one element of raw little-endian data. */
@@ -27,8 +34,8 @@ const READERS: Partial<Record<DataType, { size: number; read: ReadElement }>> = 
 };
 
 /**
- * Values of a small constant input (scales, pads, axes) as numbers, or undefined if the tensor isn't an
- * inline constant of a numeric type.
+ * Values of a small constant input (scales, pads, axes) as numbers. They are undefined if the input is left out
+ * or isn't an inline constant of a numeric type.
  */
 export function constantNumbers(graph: Graph, index: number | undefined): readonly number[] | undefined {
   if (index === undefined || index < 0) return undefined;

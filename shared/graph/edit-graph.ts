@@ -1,12 +1,13 @@
-/** Small pure edits that the passes over a graph are made of. */
+/** Small edits that the passes over a graph are made of. Each is pure and returns new values. */
 import type { Graph, Node, Tensor } from './graph.js';
-import { tensorsRead, tensorsWritten } from './graph.js';
+import { tensorAt, tensorsRead, tensorsWritten } from './graph.js';
+import { elementAt, valueFor } from './lookup.js';
 
-/** How many nodes and graph outputs read each tensor. */
+/** Number of reads of each tensor, by nodes and as a graph output. */
 export function countReads(graph: Graph): Uint32Array {
   const reads = new Uint32Array(graph.tensors.length);
   for (const index of [...graph.nodes.flatMap(tensorsRead), ...graph.outputs]) {
-    reads[index] = (reads[index] ?? 0) + 1;
+    reads[index] = elementAt(reads, index) + 1;
   }
   return reads;
 }
@@ -20,7 +21,7 @@ export function producers(graph: Graph): Int32Array {
   return positions;
 }
 
-/** Rewires the inputs that read a key to its value; graph outputs and captures keep their names. */
+/** Makes inputs that read a key read its value instead. Graph outputs and captures are left alone. */
 export function redirectReads(
   nodes: readonly Node[],
   redirects: ReadonlyMap<number, number>,
@@ -34,7 +35,7 @@ export function redirectReads(
   return nodes.map((node) => ({ ...node, inputs: node.inputs.map(follow) }));
 }
 
-/** Drops nodes that no output depends on, and tensors that nothing refers to; renumbers the rest. */
+/** Drops nodes that no output depends on and tensors that no node uses, then renumbers the rest. */
 export function compactGraph(graph: Graph): Graph {
   const nodes = liveNodes(graph);
   const used = new Set([...graph.inputs, ...graph.outputs]);
@@ -43,10 +44,10 @@ export function compactGraph(graph: Graph): Graph {
   }
   const kept = [...used].sort((a, b) => a - b);
   const renumbered = new Map(kept.map((index, at) => [index, at]));
-  const renumber = (index: number) => (index < 0 ? -1 : (renumbered.get(index) ?? -1));
+  const renumber = (index: number) => (index < 0 ? -1 : valueFor(renumbered, index));
   return {
     ...graph,
-    tensors: kept.map((index) => graph.tensors[index]).filter((tensor) => tensor !== undefined),
+    tensors: kept.map((index) => tensorAt(graph, index)),
     nodes: nodes.map((node) => ({
       ...node,
       inputs: node.inputs.map(renumber),
@@ -69,7 +70,7 @@ function liveNodes(graph: Graph): readonly Node[] {
   return live.reverse();
 }
 
-/** Appends tensors that a pass makes; names get a number where they would collide. */
+/** Tensors of a graph, to which a pass appends more. A name that is taken gets a number. */
 export class TensorList {
   readonly tensors: Tensor[];
   readonly #names: Set<string>;
@@ -79,6 +80,7 @@ export class TensorList {
     this.#names = new Set(graph.tensors.map(({ name }) => name));
   }
 
+  /** @returns the index of the appended tensor. */
   add(tensor: Tensor): number {
     let name = tensor.name;
     for (let at = 1; this.#names.has(name); at += 1) name = `${tensor.name}_${at}`;

@@ -1,18 +1,19 @@
+/** Moves the large constants of a graph out of the model file into a data file. */
 import type { Constant, Graph } from './graph.js';
 
-/** Constants smaller than this stay in the model file: a mapping of its own costs ONNX Runtime a page each. */
+/** Smaller constants stay in the model file, since ONNX Runtime maps each external one and that costs a page. */
 const MIN_EXTERNAL_BYTES = 4096;
 
-/** Offsets are multiples of this, so that kernels see aligned weights in the mapped file. */
+/** Every offset is a multiple of this number of bytes, so that kernels see aligned weights in the mapped file. */
 const ALIGNMENT = 64;
 
 export interface ExternalData {
   readonly graph: Graph;
-  /** What to write, and where, in the data file; in order of offset, without overlap. */
+  /** Contents of the data file, in order of offset and without overlap. */
   readonly chunks: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
 }
 
-/** Moves large inline constants to places in the file `location`, in the order of the tensors. */
+/** Gives large inline constants places in the file `location`, in the order of the tensors. */
 export function externalizeConstants(graph: Graph, location: string): ExternalData {
   const chunks: { offset: number; bytes: Uint8Array }[] = [];
   let end = 0;

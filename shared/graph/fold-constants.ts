@@ -1,16 +1,25 @@
 /**
- * Constant folding in two halves: here it is decided what can be folded; ONNX Runtime computes the values
- * (`agent/engine`), since it is the only authority on what an operator gives.
+ * Constant folding. This file selects what can be folded and puts the values in place. ONNX Runtime computes
+ * the values (`agent/engine`), since only it knows exactly what an operator gives.
  *
- * Exported networks compute shapes in the graph (Shape, Gather, Concat, Reshape). With the input size known
- * these are constants, and only as constants they let Resize be local and plans be static.
+ * Exported networks compute shapes in the graph (Shape, Gather, Concat, Reshape). Once the input size is known
+ * these are constants. Resize is local and plans are static only if shapes are constants.
  */
 import { inlineConstant } from './constant-values.js';
 import { compactGraph, TensorList } from './edit-graph.js';
 import type { DataType, Graph, Node, Tensor } from './graph.js';
-import { elementCount, intAttribute, tensorAt, tensorsRead, tensorsWritten } from './graph.js';
+import {
+  elementCount,
+  inputAt,
+  intAttribute,
+  outputAt,
+  tensorAt,
+  tensorsRead,
+  tensorsWritten,
+} from './graph.js';
+import { elementAt } from './lookup.js';
 
-/** Not folded: random values, and what would turn small stored weights into large ones. */
+/** Operators that aren't folded: they give random values or turn small stored weights into large ones. */
 const KEPT_OPERATORS = new Set(
   `
   RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli DequantizeLinear
@@ -25,12 +34,12 @@ export interface TensorValue {
   readonly bytes: Uint8Array;
 }
 
-/** Replaces Shape and Size of tensors of known shape by constants. */
+/** Replaces the results of Shape and Size by constants if the shape is known. */
 export function foldShapes(graph: Graph): Graph {
   const list = new TensorList(graph);
   const nodes = graph.nodes.filter((node) => {
     const values = shapeValues(graph, node);
-    const output = node.outputs[0] ?? -1;
+    const output = outputAt(node, 0);
     if (values === undefined || graph.outputs.includes(output)) return true;
     const constant = inlineConstant(BigInt64Array.from(values.value.map(BigInt)));
     list.tensors[output] = { ...tensorAt(graph, output), dtype: 'int64', shape: values.shape, constant };
@@ -46,7 +55,7 @@ interface ShapeValues {
 
 function shapeValues(graph: Graph, node: Node): ShapeValues | undefined {
   if (node.domain !== '' || (node.op !== 'Shape' && node.op !== 'Size')) return undefined;
-  const { shape } = tensorAt(graph, node.inputs[0] ?? -1);
+  const { shape } = tensorAt(graph, inputAt(node, 0));
   if (shape === null || shape.some((dim) => dim < 0)) return undefined;
   if (node.op === 'Size') return { value: [elementCount(shape)], shape: [] };
   const value = shape.slice(intAttribute(node, 'start', 0), intAttribute(node, 'end', shape.length));
@@ -54,8 +63,8 @@ function shapeValues(graph: Graph, node: Node): ShapeValues | undefined {
 }
 
 /**
- * The part of a graph that depends on constants alone, as a graph of its own without inputs, or null where
- * there is none. Its outputs are the values that the rest of the graph reads; names are those of `graph`.
+ * The part of a graph that depends on constants alone, as a graph without inputs, or null if there is none.
+ * Its outputs are the values that the rest of the graph reads. Tensors keep their names.
  */
 export function selectFoldable(graph: Graph): Graph | null {
   const constant = new Set(
@@ -74,7 +83,7 @@ export function selectFoldable(graph: Graph): Graph | null {
   return compactGraph({ ...graph, nodes: folded, inputs: [], outputs });
 }
 
-/** Puts computed values in the place of the nodes that computed them. */
+/** Replaces nodes by the values that were computed for their outputs. */
 export function applyFolded(graph: Graph, values: ReadonlyMap<string, TensorValue>): Graph {
   const tensors: readonly Tensor[] = graph.tensors.map((tensor) => {
     const value = values.get(tensor.name);
@@ -83,7 +92,7 @@ export function applyFolded(graph: Graph, values: ReadonlyMap<string, TensorValu
     return { ...tensor, dtype, shape, constant: { kind: 'inline', bytes } };
   });
   const nodes = graph.nodes.filter(
-    (node) => !tensorsWritten(node).some((index) => tensors[index]?.constant !== null),
+    (node) => !tensorsWritten(node).some((index) => elementAt(tensors, index).constant !== null),
   );
   return compactGraph({ ...graph, tensors, nodes });
 }

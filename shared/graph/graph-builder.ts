@@ -1,7 +1,9 @@
+/** Builds graphs node by node: the importer of Darknet networks and the tests use it. */
 import { inlineConstant } from './constant-values.js';
 import type { Attribute, DataType, Graph, Node, Tensor } from './graph.js';
+import { elementAt } from './lookup.js';
 
-/** A rank-4 map under construction: tensor index and dimensions, batch 1. */
+/** A map of a graph under construction: its tensor index and its dimensions. The batch is 1. */
 export interface Feature {
   readonly tensor: number;
   readonly channels: number;
@@ -13,15 +15,15 @@ export interface NodeSpec {
   readonly op: string;
   readonly inputs: readonly number[];
   readonly attributes?: Readonly<Record<string, number | string | readonly number[]>>;
-  /** Attribute names whose numbers are floats, where they would look like integers. */
+  /** Names of the attributes whose numbers are floats; other numbers are integers. */
   readonly floats?: readonly string[];
 }
 
-/** Operator set that built graphs use. */
+/** Version of the operator set that built graphs use. */
 const BUILT_OPSET = 18;
 const BUILT_IR_VERSION = 8;
 
-/** Builds a graph node by node, in topological order, with known shapes. Names are `<layer>/<op>`. */
+/** Graph under construction. Nodes are added in topological order with known shapes and named `<layer>/<op>`. */
 export class GraphBuilder {
   readonly #tensors: Tensor[] = [];
   readonly #nodes: Node[] = [];
@@ -39,7 +41,7 @@ export class GraphBuilder {
     return this.#add({ name: this.#unique(name), dtype, shape, constant: inlineConstant(values) });
   }
 
-  /** @returns index of the node's single output. */
+  /** @returns the tensor index of the node's only output. */
   addNode(layer: number, spec: NodeSpec, output: Pick<Tensor, 'dtype' | 'shape'>): number {
     const name = this.#unique(`${layer}/${spec.op}`);
     const index = this.#add({ name: `${name}:out`, ...output, constant: null });
@@ -52,6 +54,7 @@ export class GraphBuilder {
     return index;
   }
 
+  /** Adds a node whose only output is a float32 map. */
   addMap(layer: number, spec: NodeSpec, feature: Omit<Feature, 'tensor'>): Feature {
     const shape = [1, feature.channels, feature.rows, feature.cols];
     return { ...feature, tensor: this.addNode(layer, spec, { dtype: 'float32', shape }) };
@@ -71,7 +74,7 @@ export class GraphBuilder {
   }
 
   tensorName(index: number): string {
-    return this.#tensors[index]?.name ?? '';
+    return elementAt(this.#tensors, index).name;
   }
 
   #add(tensor: Tensor): number {

@@ -1,6 +1,7 @@
-/** The immutable graph that everything else works on. Edges are indices into `tensors`. */
+/** The immutable graph that all of mafat works on. Edges are indices into `tensors`. */
+import { elementAt, present } from './lookup.js';
 
-/** Element types, by the names ONNX Runtime's JavaScript binding uses. */
+/** Element types, named as in ONNX Runtime's JavaScript binding. */
 export type DataType =
   | 'float32'
   | 'float64'
@@ -32,7 +33,7 @@ export const BYTES_PER_ELEMENT: Readonly<Record<DataType, number>> = {
   string: 16,
 };
 
-/** Raw little-endian values: in the model file, or at a place in a file beside it. */
+/** Raw little-endian values, either in the model file or in a data file next to it. */
 export type Constant =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | {
@@ -45,12 +46,12 @@ export type Constant =
 export interface Tensor {
   readonly name: string;
   readonly dtype: DataType;
-  /** Row-major dimensions (maps are N, C, H, W); -1 where unknown; null where even the rank is. */
+  /** Row-major dimensions; maps are N, C, H, W. A dimension is -1 if it is unknown, the shape null if the rank is. */
   readonly shape: readonly number[] | null;
   readonly constant: Constant | null;
 }
 
-/** `opaque` carries an encoded AttributeProto (tensors, subgraphs) through untouched. */
+/** Attribute of a node. `opaque` holds an encoded AttributeProto (tensors, subgraphs) that passes unchanged. */
 export type Attribute =
   | { readonly kind: 'int' | 'float'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
@@ -64,16 +65,16 @@ export interface Node {
   readonly domain: string;
   /** Tensor indices; -1 for an optional input that is absent. */
   readonly inputs: readonly number[];
-  /** Tensor indices; -1 for an optional output that nobody asked for. */
+  /** Tensor indices; -1 for an optional output that is absent. */
   readonly outputs: readonly number[];
   readonly attributes: Readonly<Record<string, Attribute>>;
-  /** Tensors that subgraphs of this node (If, Loop, Scan) read from outside. */
+  /** Indices of tensors of this graph that the node's subgraphs (If, Loop, Scan) read. */
   readonly captures: readonly number[];
-  /** Number that plans cut by: the source layer of a Darknet model, else the node's position. */
+  /** Number that plans cut by: the layer of a Darknet model, otherwise the node's position. */
   readonly layer: number;
 }
 
-/** A directed acyclic graph; `nodes` stand in topological order and that order is fixed: cuts count in it. */
+/** A directed acyclic graph. `nodes` are in topological order, and the order is fixed since plans cut by it. */
 export interface Graph {
   readonly name: string;
   readonly irVersion: number;
@@ -83,11 +84,11 @@ export interface Graph {
   readonly nodes: readonly Node[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
-  /** Encoded FunctionProtos that nodes of custom domains may call. */
+  /** Encoded FunctionProtos, which nodes of custom domains may call. */
   readonly functions: readonly Uint8Array[];
 }
 
-/** The tensor at an index that the graph itself holds. @throws {RangeError} if the graph is broken. */
+/** The tensor at an index. @throws {RangeError} naming the graph, if it has no such tensor. */
 export function tensorAt(graph: Graph, index: number): Tensor {
   const tensor = graph.tensors[index];
   if (tensor === undefined) {
@@ -98,17 +99,35 @@ export function tensorAt(graph: Graph, index: number): Tensor {
   return tensor;
 }
 
-/** All tensors a node reads, present ones only, subgraph captures included. */
+/**
+ * Tensor index of a node's input, or -1 if it is absent. ONNX leaves an optional input out by an empty name or
+ * by a shorter list.
+ */
+export function inputAt(node: Node, at: number): number {
+  return node.inputs[at] ?? -1;
+}
+
+/** Tensor index of a node's output, or -1 if it is absent. */
+export function outputAt(node: Node, at: number): number {
+  return node.outputs[at] ?? -1;
+}
+
+/** Version of the ai.onnx operator set that the graph uses; every graph has one. */
+export function onnxOpset(graph: Graph): number {
+  return present(graph.opsets[''], 'version of the ai.onnx operator set');
+}
+
+/** Indices of the tensors that a node reads, subgraph captures included and absent inputs left out. */
 export function tensorsRead(node: Node): readonly number[] {
   return [...node.inputs.filter((index) => index >= 0), ...node.captures];
 }
 
-/** The tensors a node writes, present ones only. */
+/** Indices of the tensors that a node writes; absent outputs are left out. */
 export function tensorsWritten(node: Node): readonly number[] {
   return node.outputs.filter((index) => index >= 0);
 }
 
-/** Dimensions of a tensor whose shape is wholly known. @throws {RangeError} naming the tensor if it isn't. */
+/** Dimensions of a tensor of known shape. @throws {RangeError} naming the tensor, if a dimension is unknown. */
 export function knownShape(tensor: Tensor): readonly number[] {
   if (tensor.shape === null || tensor.shape.some((dim) => dim < 0)) {
     const shape = tensor.shape === null ? 'unknown' : `[${tensor.shape.join(', ')}]`;
@@ -117,10 +136,11 @@ export function knownShape(tensor: Tensor): readonly number[] {
   return tensor.shape;
 }
 
+/** Number of elements of a shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
-  // The planner's innermost loop.
+  // This is the planner's innermost function: a loop over indices is faster than for-of or reduce.
   let count = 1;
-  for (let axis = 0; axis < shape.length; axis += 1) count *= shape[axis] as number;
+  for (let axis = 0; axis < shape.length; axis += 1) count *= elementAt(shape, axis);
   return count;
 }
 
@@ -129,22 +149,25 @@ export function tensorBytes(tensor: Tensor): number {
   return elementCount(knownShape(tensor)) * BYTES_PER_ELEMENT[tensor.dtype];
 }
 
+/** Integer attribute, or the fallback if the node doesn't have it. */
 export function intAttribute(node: Node, name: string, fallback: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'int' ? attribute.value : fallback;
 }
 
+/** Float attribute, or the fallback if the node doesn't have it. */
 export function floatAttribute(node: Node, name: string, fallback: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'float' ? attribute.value : fallback;
 }
 
+/** String attribute, or the fallback if the node doesn't have it. */
 export function stringAttribute(node: Node, name: string, fallback: string): string {
   const attribute = node.attributes[name];
   return attribute?.kind === 'string' ? attribute.value : fallback;
 }
 
-/** Integer list attribute, or undefined where the node doesn't carry it. */
+/** Integer list attribute, or undefined if the node doesn't have it. */
 export function intsAttribute(node: Node, name: string): readonly number[] | undefined {
   const attribute = node.attributes[name];
   return attribute?.kind === 'ints' ? attribute.value : undefined;

@@ -1,7 +1,7 @@
 /** Networks as immutable graphs: shapes, locality of operators, and passes that keep the result. Depends on nothing. */
 export type { AxisRule, Window } from './axis-rule.js';
 export { windowRowsOut } from './axis-rule.js';
-export { constantNumbers, float32Values, inlineConstant } from './constant-values.js';
+export { constantNumbers, float32Values, inlineConstant, scaleValues } from './constant-values.js';
 export { compactGraph, producers, TensorList } from './edit-graph.js';
 export type { ExternalData } from './externalize.js';
 export { externalizeConstants } from './externalize.js';

@@ -1,41 +1,52 @@
 /**
- * Which operators are spatially local: an output pixel depends on a window of input pixels, the same window
- * everywhere. Only these can be tiled or streamed; every other operator is a barrier and runs whole.
+ * Decides which operators are spatially local: an output pixel depends on the same window of input pixels
+ * everywhere. Local operators can be tiled or streamed. Every other operator is a barrier and runs whole.
  *
- * A node's locality gives, for each input, either the window rule of both axes or `null`: that operand has
- * no space (weights, per-channel factors, a squeeze-excite gate) and goes whole to every tile.
+ * A node's locality has an entry for each input: the window rule of both axes, or `null` if the operand has no
+ * space. Such operands (weights, factors of channels, a squeeze-excite gate) go whole to every tile.
  *
- * Expects a normalised graph (`normalize.ts`): pads explicit, Resize by scales, known shapes.
+ * Expects a graph that `normalize.ts` has prepared: pads explicit, Resize by scales, shapes known.
  */
 import type { AxisRule } from './axis-rule.js';
 import { POINTWISE, windowRule } from './axis-rule.js';
 import { constantNumbers } from './constant-values.js';
 import type { Graph, Node } from './graph.js';
-import { intAttribute, intsAttribute, stringAttribute, tensorAt } from './graph.js';
+import {
+  inputAt,
+  intAttribute,
+  intsAttribute,
+  onnxOpset,
+  outputAt,
+  stringAttribute,
+  tensorAt,
+  tensorsWritten,
+} from './graph.js';
+import { elementAt } from './lookup.js';
 import { memoByNode } from './memo.js';
 import { resizeRule } from './resize-rule.js';
+import { windowsOf } from './window-attributes.js';
 
 export interface SpatialRule {
   readonly rows: AxisRule;
   readonly cols: AxisRule;
 }
 
-export type Locality =
+type Locality =
   | { readonly kind: 'local'; readonly inputs: readonly (SpatialRule | null)[] }
   | { readonly kind: 'barrier'; readonly reason: string };
 
 const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 
-/** Classifies one node of a normalised graph. Barriers say why, for `mafat model show` and error messages. */
+/** Locality of a node of a normalised graph. A barrier's reason is for `mafat model show` and error messages. */
 export const localityOf = memoByNode(classifyNode);
 
 function classifyNode(graph: Graph, node: Node): Locality {
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
   const classify = CLASSIFIERS.get(node.op);
   if (classify === undefined) return barrier(`${node.op} isn't spatially local`);
-  // Elementwise operators broadcast; whatever else there is has its map first.
-  const maps = classify === elementwise ? [] : [node.inputs[0] ?? -1];
-  for (const index of [...maps, ...node.outputs.filter((output) => output >= 0)]) {
+  // Elementwise operators check their operands themselves. All other operators have their map first.
+  const maps = classify === elementwise ? [] : [inputAt(node, 0)];
+  for (const index of [...maps, ...tensorsWritten(node)]) {
     const shape = index < 0 ? null : tensorAt(graph, index).shape;
     if (shape?.length !== 4) return barrier(`${node.op} of rank ${shape?.length ?? 'unknown'}, expected 4`);
     if (shape[0] !== 1) return barrier(`${node.op} of batch ${shape[0]}, expected 1`);
@@ -53,7 +64,7 @@ function local(rule: SpatialRule, extraInputs = 0): Locality {
   return { kind: 'local', inputs: [rule, ...Array.from({ length: extraInputs }, () => null)] };
 }
 
-/** The first input is the map; the rest must be constants without space. */
+/** Locality of a node whose first input is the map and whose other inputs must be constants without space. */
 function mapAndConstants(graph: Graph, node: Node, rule: SpatialRule): Locality {
   const rest = node.inputs.slice(1);
   const computed = rest.find((index) => index >= 0 && tensorAt(graph, index).constant === null);
@@ -66,7 +77,7 @@ function mapAndConstants(graph: Graph, node: Node, rule: SpatialRule): Locality 
 const pointwise: Classifier = (graph, node) => mapAndConstants(graph, node, SAME);
 
 const convolution: Classifier = (graph, node) => {
-  const weights = node.inputs[1] ?? -1;
+  const weights = inputAt(node, 1);
   const kernel = weights < 0 ? undefined : tensorAt(graph, weights).shape?.slice(2);
   return kernel === undefined
     ? barrier('Conv without weights')
@@ -74,28 +85,21 @@ const convolution: Classifier = (graph, node) => {
 };
 
 const pool: Classifier = (_graph, node) => {
-  if ((node.outputs[1] ?? -1) >= 0) return barrier(`${node.op} with indices of the whole map`);
+  if (outputAt(node, 1) >= 0) return barrier(`${node.op} with indices of the whole map`);
   const kernel = intsAttribute(node, 'kernel_shape');
   return kernel === undefined ? barrier(`${node.op} without kernel_shape`) : local(windows(node, kernel));
 };
 
 function windows(node: Node, kernel: readonly number[]): SpatialRule {
-  const strides = intsAttribute(node, 'strides') ?? [1, 1];
-  const dilations = intsAttribute(node, 'dilations') ?? [1, 1];
-  const pads = intsAttribute(node, 'pads') ?? [0, 0, 0, 0];
-  const rule = (axis: number) =>
-    windowRule({
-      kernel: kernel[axis] ?? 1,
-      stride: strides[axis] ?? 1,
-      dilation: dilations[axis] ?? 1,
-      padBegin: pads[axis] ?? 0,
-    });
-  return { rows: rule(0), cols: rule(1) };
+  const rules = windowsOf(node, kernel).map(windowRule);
+  return { rows: elementAt(rules, 0), cols: elementAt(rules, 1) };
 }
 
-/** Elementwise operators with numpy broadcasting: every operand is a whole map or has no space at all. */
+/** Elementwise operators broadcast as numpy does. Every operand must be a whole map or have no space. */
 const elementwise: Classifier = (graph, node) => {
-  const [rows, cols] = spaceOf(tensorAt(graph, node.outputs[0] ?? -1).shape ?? []);
+  const { shape: shapeOut } = tensorAt(graph, outputAt(node, 0));
+  if (shapeOut === null) return barrier(`${node.op} of unknown shape`);
+  const [rows, cols] = spaceOf(shapeOut);
   const inputs: (SpatialRule | null)[] = [];
   for (const index of node.inputs) {
     const { shape, name, constant } = tensorAt(graph, index);
@@ -111,7 +115,7 @@ const elementwise: Classifier = (graph, node) => {
   return inputs.includes(SAME) ? { kind: 'local', inputs } : barrier('no operand is a map');
 };
 
-/** Height and width of an operand; numpy broadcasting aligns shapes at the right. */
+/** Height and width of an operand. Numpy aligns shapes at the right, and a missing dimension is 1. */
 function spaceOf(shape: readonly number[]): readonly [number, number] {
   return [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
 }
@@ -128,15 +132,15 @@ const split: Classifier = (graph, node) =>
     ? barrier('Split along an axis other than channels')
     : pointwise(graph, node);
 
-/** Axis 1 of a rank-4 tensor, however it is written; undefined for any other axis. */
+/** Axis 1 of a rank-4 tensor, which may be written as -3; undefined for any other axis. */
 function channelAxis(node: Node, name: string, fallback: number): 1 | undefined {
   const axis = intAttribute(node, name, fallback);
   return axis === 1 || axis === -3 ? 1 : undefined;
 }
 
 const slice: Classifier = (graph, node) => {
-  const starts = intsAttribute(node, 'starts') ?? constantNumbers(graph, node.inputs[1]);
-  const given = intsAttribute(node, 'axes') ?? constantNumbers(graph, node.inputs[3]);
+  const starts = intsAttribute(node, 'starts') ?? constantNumbers(graph, inputAt(node, 1));
+  const given = intsAttribute(node, 'axes') ?? constantNumbers(graph, inputAt(node, 3));
   const axes = given ?? starts?.map((_, axis) => axis);
   if (axes === undefined || !axes.every((axis) => axis === 1 || axis === -3)) {
     return barrier('Slice along an axis other than channels');
@@ -145,8 +149,7 @@ const slice: Classifier = (graph, node) => {
 };
 
 const softmax: Classifier = (graph, node) => {
-  const opset = graph.opsets[''] ?? 0;
-  const overChannels = opset >= 13 && channelAxis(node, 'axis', -1) !== undefined;
+  const overChannels = onnxOpset(graph) >= 13 && channelAxis(node, 'axis', -1) !== undefined;
   return overChannels ? local(SAME) : barrier(`${node.op} over more than channels`);
 };
 
@@ -166,7 +169,7 @@ const depthToSpace: Classifier = (_graph, node) => {
   return local({ rows: rule, cols: rule });
 };
 
-/** Rows that padding depends on, by mode; wrap joins opposite borders and isn't local. */
+/** Number of rows that padding depends on, by mode. The mode wrap is missing: it isn't local. */
 const MIRRORS: ReadonlyMap<string, (pad: number) => number> = new Map(
   Object.entries<(pad: number) => number>({
     constant: () => 0,
@@ -179,14 +182,12 @@ const pad: Classifier = (graph, node) => {
   const pads =
     intsAttribute(node, 'pads') ??
     intsAttribute(node, 'paddings') ??
-    (node.inputs.length > 3 && (node.inputs[3] ?? -1) >= 0
-      ? undefined
-      : constantNumbers(graph, node.inputs[1]));
+    (inputAt(node, 3) >= 0 ? undefined : constantNumbers(graph, inputAt(node, 1)));
   const mirror = MIRRORS.get(stringAttribute(node, 'mode', 'constant'));
   if (pads?.length !== 8 || mirror === undefined) return barrier('Pad of computed size, by axes or wrapping');
   const rule = (axis: number): AxisRule => {
-    const begin = pads[axis] ?? 0;
-    return { ...POINTWISE, pad: begin, mirror: mirror(Math.max(begin, pads[axis + 4] ?? 0)) };
+    const [begin, end] = [elementAt(pads, axis), elementAt(pads, axis + 4)];
+    return { ...POINTWISE, pad: begin, mirror: mirror(Math.max(begin, end)) };
   };
   return mapAndConstants(graph, node, { rows: rule(2), cols: rule(3) });
 };
@@ -196,7 +197,7 @@ const resize: Classifier = (graph, node) => {
   return rule.kind === 'barrier' ? rule : local(rule.rule, node.inputs.length - 1);
 };
 
-/** Operators of one map whose output pixel depends on the same pixel of all channels at most. */
+/** Operators of one map whose output pixel depends on the same input pixel, of one channel or of all. */
 const POINTWISE_OPERATORS = `
   Relu LeakyRelu Clip Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Mish Elu Selu Celu Gelu
   ThresholdedRelu Abs Neg Exp Log Sqrt Erf Floor Ceil Round Reciprocal Sign Cast Identity Dropout LRN`

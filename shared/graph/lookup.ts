@@ -1,9 +1,9 @@
 /**
- * Reads of places that must hold a value. Where none is there, an invariant is broken: the process crashes with
- * what was expected, instead of going on with a wrong number.
+ * Reads of places that must hold a value. A missing value means that an invariant is broken. The process then
+ * crashes with the expectation, since it would otherwise go on with a wrong number.
  */
 
-/** The element at an index. @throws {RangeError} naming index and length, if there is none. */
+/** The element at an index. @throws {RangeError} naming the index and the valid range, if there is none. */
 export function elementAt<T>(list: ArrayLike<T>, index: number): T {
   const element = list[index];
   if (element !== undefined) return element;

@@ -1,6 +1,7 @@
+/** Remembers facts about graphs. Graphs are immutable, and planning asks for the same facts many times. */
 import type { Graph, Node } from './graph.js';
 
-/** A fact about a graph, worked out once: graphs are immutable, and planning asks for the same facts again and again. */
+/** A function of a graph that computes each graph's value once. */
 export function memoByGraph<T>(compute: (graph: Graph) => T): (graph: Graph) => T {
   const known = new WeakMap<Graph, T>();
   return (graph) => {
@@ -12,7 +13,7 @@ export function memoByGraph<T>(compute: (graph: Graph) => T): (graph: Graph) => 
   };
 }
 
-/** The same for a node of a graph. */
+/** A function of a node that computes each node's value once per graph. */
 export function memoByNode<T>(compute: (graph: Graph, node: Node) => T): (graph: Graph, node: Node) => T {
   const known = memoByGraph(() => new WeakMap<Node, { readonly value: T }>());
   return (graph, node) => {

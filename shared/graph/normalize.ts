@@ -1,79 +1,87 @@
-/** Passes that leave the result of the network as it is and make its geometry explicit. */
+/** Passes that make a network's geometry explicit and don't change its result. */
 import { kernelExtent, windowRowsOut } from './axis-rule.js';
 import { constantNumbers, inlineConstant } from './constant-values.js';
 import { compactGraph, countReads, producers, redirectReads, TensorList } from './edit-graph.js';
 import type { Attribute, Graph, Node } from './graph.js';
 import {
   floatAttribute,
+  inputAt,
   intAttribute,
   intsAttribute,
   knownShape,
+  outputAt,
   stringAttribute,
   tensorAt,
 } from './graph.js';
+import { elementAt, present } from './lookup.js';
+import { windowsOf } from './window-attributes.js';
 
-/** Removes Identity and inference-mode Dropout; those that name a graph output stay. */
+/** Removes Identity and Dropout in inference mode, unless the node gives a named tensor. */
 export function removeIdentities(graph: Graph): Graph {
-  // Subgraphs name what they capture, and outputs are asked for by name: these keep their names.
+  // Subgraphs and callers refer to captured tensors and graph outputs by name, so these must stay.
   const named = new Set([...graph.outputs, ...graph.nodes.flatMap(({ captures }) => captures)]);
-  const removed = graph.nodes.filter((node) => isIdentity(graph, node) && !named.has(node.outputs[0] ?? -1));
-  const redirects = new Map(removed.map((node) => [node.outputs[0] ?? -1, node.inputs[0] ?? -1]));
+  const removed = graph.nodes.filter((node) => isIdentity(graph, node) && !named.has(outputAt(node, 0)));
+  const redirects = new Map(removed.map((node) => [outputAt(node, 0), inputAt(node, 0)]));
   const kept = graph.nodes.filter((node) => !removed.includes(node));
   return compactGraph({ ...graph, nodes: redirectReads(kept, redirects) });
 }
 
 function isIdentity(graph: Graph, node: Node): boolean {
   if (node.domain !== '') return false;
-  const trains = node.inputs[2] ?? -1;
+  const trains = inputAt(node, 2);
   const isInference = trains < 0 || constantNumbers(graph, trains)?.[0] === 0;
-  return node.op === 'Identity' || (node.op === 'Dropout' && (node.outputs[1] ?? -1) < 0 && isInference);
+  return node.op === 'Identity' || (node.op === 'Dropout' && outputAt(node, 1) < 0 && isInference);
 }
 
 /**
- * Folds zero padding of height and width into the convolution that is its only reader: a copy of the map
- * less. Exporters of TensorFlow write it so for stride 2.
+ * Folds zero padding of height and width into the convolution that is its only reader, which saves a copy of
+ * the map. TensorFlow's exporters write such a Pad before a convolution of stride 2.
  */
 export function foldPads(graph: Graph): Graph {
   const reads = countReads(graph);
   const producer = producers(graph);
   const nodes = graph.nodes.map((node) => {
-    const map = node.inputs[0] ?? -1;
-    const pad = graph.nodes[producer[map] ?? -1];
-    const padding = pad === undefined || reads[map] !== 1 ? undefined : zeroPadding(graph, pad);
-    const isConv =
-      node.op === 'Conv' && node.domain === '' && stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET';
-    if (pad === undefined || padding === undefined || !isConv) return node;
+    const map = inputAt(node, 0);
+    if (reads[map] !== 1 || !isConvOfExplicitPads(node)) return node;
+    const pad = graph.nodes[elementAt(producer, map)];
+    const padding = pad === undefined ? undefined : zeroPadding(graph, pad);
+    if (pad === undefined || padding === undefined) return node;
     const own = intsAttribute(node, 'pads') ?? [0, 0, 0, 0];
-    const pads: Attribute = { kind: 'ints', value: own.map((value, at) => value + (padding[at] ?? 0)) };
+    const pads: Attribute = { kind: 'ints', value: own.map((value, at) => value + elementAt(padding, at)) };
     return {
       ...node,
-      inputs: [pad.inputs[0] ?? -1, ...node.inputs.slice(1)],
+      inputs: [inputAt(pad, 0), ...node.inputs.slice(1)],
       attributes: { ...node.attributes, pads },
     };
   });
   return compactGraph({ ...graph, nodes });
 }
 
-/** [top, left, bottom, right] of a Pad with zeros of height and width alone; undefined for any other node. */
+function isConvOfExplicitPads(node: Node): boolean {
+  const mode = stringAttribute(node, 'auto_pad', 'NOTSET');
+  return node.op === 'Conv' && node.domain === '' && mode === 'NOTSET';
+}
+
+/** [top, left, bottom, right] of a Pad that adds zeros to height and width alone; undefined for any other node. */
 function zeroPadding(graph: Graph, pad: Node): readonly number[] | undefined {
   if (pad.op !== 'Pad' || pad.domain !== '' || stringAttribute(pad, 'mode', 'constant') !== 'constant')
     return undefined;
-  const pads = intsAttribute(pad, 'pads') ?? constantNumbers(graph, pad.inputs[1]);
-  const given = pad.inputs[2] ?? -1;
+  const pads = intsAttribute(pad, 'pads') ?? constantNumbers(graph, inputAt(pad, 1));
+  const given = inputAt(pad, 2);
   const value = given < 0 ? floatAttribute(pad, 'value', 0) : constantNumbers(graph, given)?.[0];
-  if (pads?.length !== 8 || value !== 0 || (pad.inputs[3] ?? -1) >= 0) return undefined;
-  const [batch, channels, top = 0, left = 0, batchEnd, channelsEnd, bottom = 0, right = 0] = pads;
-  const others = [batch, channels, batchEnd, channelsEnd];
-  const spatial = [top, left, bottom, right];
+  if (pads?.length !== 8 || value !== 0 || inputAt(pad, 3) >= 0) return undefined;
+  // Axes are batch, channels, height and width; all begins come before all ends.
+  const others = [0, 1, 4, 5].map((at) => elementAt(pads, at));
+  const spatial = [2, 3, 6, 7].map((at) => elementAt(pads, at));
   return others.every((size) => size === 0) && spatial.every((size) => size >= 0) ? spatial : undefined;
 }
 
 const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
 
 /**
- * Switches ceil mode off where it changes nothing: a last window that would start in the end padding is
- * dropped. ONNX Runtime's kernels drop it, its shape inference doesn't, so shapes behind such a pool must be
- * inferred again. Returns the same graph if there is none.
+ * Switches the ceil mode of a pool off if its last window would start in the end padding. ONNX Runtime's kernels
+ * drop such a window, but its shape inference counts it. Shapes after such a pool must be inferred again.
+ * Returns the same graph if it has no such pool.
  */
 export function dropCeilModes(graph: Graph): Graph {
   let changed = false;
@@ -87,27 +95,19 @@ export function dropCeilModes(graph: Graph): Graph {
 
 function dropsWindow(graph: Graph, node: Node): boolean {
   if (!POOLS.has(node.op) || node.domain !== '' || intAttribute(node, 'ceil_mode', 0) === 0) return false;
-  const rowsIn = tensorAt(graph, node.inputs[0] ?? -1).shape?.slice(2) ?? [];
-  const kernel = intsAttribute(node, 'kernel_shape') ?? [];
-  const pads = intsAttribute(node, 'pads') ?? [];
-  return rowsIn.some((rows, axis) => {
-    const window = {
-      kernel: kernel[axis] ?? 1,
-      stride: intsAttribute(node, 'strides')?.[axis] ?? 1,
-      dilation: intsAttribute(node, 'dilations')?.[axis] ?? 1,
-      padBegin: pads[axis] ?? 0,
-      padEnd: pads[axis + rowsIn.length] ?? 0,
-    };
+  const { shape } = tensorAt(graph, inputAt(node, 0));
+  const kernel = intsAttribute(node, 'kernel_shape');
+  if (shape === null || kernel === undefined) return false;
+  return windowsOf(node, kernel).some((window, axis) => {
+    const rows = elementAt(shape, axis + 2);
     const span = rows + window.padBegin + window.padEnd - kernelExtent(window);
     return windowRowsOut(rows, { ...window, ceil: true }) < Math.ceil(span / window.stride) + 1;
   });
 }
 
 /**
- * Makes padding and scaling independent of the size of the map at run time, which differs between a tile
- * and the whole map: auto_pad becomes pads, Resize by sizes becomes Resize by scales.
- *
- * Expects known shapes.
+ * Makes padding and scaling independent of the map's size at run time, since a tile is smaller than the map.
+ * auto_pad becomes pads, and Resize by sizes becomes Resize by scales. Expects known shapes.
  */
 export function makeGeometryExplicit(graph: Graph): Graph {
   const list = new TensorList(graph);
@@ -121,7 +121,7 @@ function explicitPads(graph: Graph, node: Node): Node {
   const mode = stringAttribute(node, 'auto_pad', 'NOTSET');
   if (!PADDED_OPERATORS.has(node.op) || node.domain !== '' || mode === 'NOTSET') return node;
   const { auto_pad: _, ...attributes } = node.attributes;
-  const rowsIn = knownShape(tensorAt(graph, node.inputs[0] ?? -1)).slice(2);
+  const rowsIn = knownShape(tensorAt(graph, inputAt(node, 0))).slice(2);
   const pads: Attribute = { kind: 'ints', value: automaticPads({ graph, node, rowsIn, mode }) };
   return { ...node, attributes: { ...attributes, pads } };
 }
@@ -133,16 +133,18 @@ interface AutomaticPads {
   readonly mode: string;
 }
 
-/** Pads as [begin of each axis, end of each axis]. Source: onnx/docs/Operators.md, Conv, auto_pad. */
+/**
+ * Pads as [begin of each axis, end of each axis].
+ * Source: onnx/docs/Operators.md, Conv, auto_pad.
+ */
 function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly number[] {
-  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, node.inputs[1] ?? -1).shape?.slice(2);
-  const strides = intsAttribute(node, 'strides');
-  const dilations = intsAttribute(node, 'dilations');
+  if (mode === 'VALID') return [...rowsIn, ...rowsIn].map(() => 0);
+  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, inputAt(node, 1)).shape?.slice(2);
+  const windows = windowsOf(node, present(kernel, `kernel shape of node "${node.name}"`));
   const totals = rowsIn.map((rows, axis) => {
-    if (mode === 'VALID') return 0;
-    const stride = strides?.[axis] ?? 1;
-    const extent = kernelExtent({ kernel: kernel?.[axis] ?? 1, dilation: dilations?.[axis] ?? 1 });
-    return Math.max(0, (Math.ceil(rows / stride) - 1) * stride + extent - rows);
+    const window = elementAt(windows, axis);
+    const { stride } = window;
+    return Math.max(0, (Math.ceil(rows / stride) - 1) * stride + kernelExtent(window) - rows);
   });
   const smaller = totals.map((total) => Math.floor(total / 2));
   const larger = totals.map((total) => Math.ceil(total / 2));
@@ -155,17 +157,17 @@ interface ResizeEdit {
   readonly node: Node;
 }
 
-/** Only whole factors are rewritten: for others the resize stays as it is and is a barrier. */
+/** Rewrites a Resize by whole factors. A Resize by other factors stays as it is and is a barrier. */
 function explicitScales({ graph, list, node }: ResizeEdit): Node {
-  const sizes = constantNumbers(graph, node.inputs[3]);
+  const sizes = constantNumbers(graph, inputAt(node, 3));
   if (node.op !== 'Resize' || node.domain !== '' || sizes === undefined || sizes.length !== 4) return node;
   if (intsAttribute(node, 'axes') !== undefined || intAttribute(node, 'antialias', 0) !== 0) return node;
   if (stringAttribute(node, 'keep_aspect_ratio_policy', 'stretch') !== 'stretch') return node;
-  const rowsIn = knownShape(tensorAt(graph, node.inputs[0] ?? -1));
-  const scales = sizes.map((size, axis) => size / (rowsIn[axis] ?? size));
+  const rowsIn = knownShape(tensorAt(graph, inputAt(node, 0)));
+  const scales = sizes.map((size, axis) => size / elementAt(rowsIn, axis));
   if (!scales.every(Number.isInteger)) return node;
   const constant = inlineConstant(Float32Array.from(scales));
   const index = list.add({ name: `${node.name}_scales`, dtype: 'float32', shape: [4], constant });
   const { keep_aspect_ratio_policy: _, ...attributes } = node.attributes;
-  return { ...node, attributes, inputs: [node.inputs[0] ?? -1, node.inputs[1] ?? -1, index] };
+  return { ...node, attributes, inputs: [inputAt(node, 0), inputAt(node, 1), index] };
 }

@@ -1,16 +1,17 @@
 /**
- * Resize (and Upsample of old opsets) by whole factors as a window rule.
+ * The window rule of Resize by whole factors, and of Upsample in old opsets.
  *
- * Nearest works for any whole factor: all coordinate transformations but align_corners and tf_crop map a
- * shift of `factor` output rows to a shift of one input row. Linear interpolation is offered for powers of
- * two only: there the weights are exact in float32, wherever the tile starts.
+ * Nearest works for any whole factor, since a shift by `factor` output rows is a shift by one input row. This
+ * holds for all coordinate transformations but align_corners and tf_crop. Linear interpolation works for powers
+ * of two alone, whose weights are exact in float32 wherever the tile starts.
  * Source: onnx/docs/Operators.md, Resize.
  */
 import type { AxisRule } from './axis-rule.js';
 import { POINTWISE } from './axis-rule.js';
 import { constantNumbers } from './constant-values.js';
 import type { Graph, Node } from './graph.js';
-import { intAttribute, intsAttribute, stringAttribute } from './graph.js';
+import { inputAt, intAttribute, intsAttribute, onnxOpset, stringAttribute } from './graph.js';
+import { elementAt } from './lookup.js';
 
 type ResizeRule =
   | { readonly kind: 'rule'; readonly rule: { readonly rows: AxisRule; readonly cols: AxisRule } }
@@ -18,10 +19,10 @@ type ResizeRule =
 
 const SHIFT_INVARIANT = new Set(['half_pixel', 'pytorch_half_pixel', 'asymmetric', 'half_pixel_symmetric']);
 
-/** Scale factors of all four axes, or undefined where they aren't constants of the model. */
-export function resizeScales(graph: Graph, node: Node): readonly number[] | undefined {
-  if (node.op === 'Upsample') return floatScales(node) ?? constantNumbers(graph, node.inputs[1]);
-  const scales = constantNumbers(graph, node.inputs[(graph.opsets[''] ?? 0) >= 11 ? 2 : 1]);
+/** Scale factors of all axes, or undefined if they aren't constants of the model. */
+function resizeScales(graph: Graph, node: Node): readonly number[] | undefined {
+  if (node.op === 'Upsample') return floatScales(node) ?? constantNumbers(graph, inputAt(node, 1));
+  const scales = constantNumbers(graph, inputAt(node, onnxOpset(graph) >= 11 ? 2 : 1));
   return scales?.length === 0 ? undefined : scales;
 }
 
@@ -30,6 +31,7 @@ function floatScales(node: Node): readonly number[] | undefined {
   return attribute?.kind === 'floats' ? attribute.value : undefined;
 }
 
+/** Rule of a node, or the reason why it is a barrier. */
 export function resizeRule(graph: Graph, node: Node): ResizeRule {
   const scales = resizeScales(graph, node);
   if (scales?.length !== 4 || scales[0] !== 1 || scales[1] !== 1) return barrier('Resize of computed size');
@@ -39,8 +41,8 @@ export function resizeRule(graph: Graph, node: Node): ResizeRule {
   if (!SHIFT_INVARIANT.has(transformation)) return barrier(`Resize with ${transformation}`);
   const mode = stringAttribute(node, 'mode', 'nearest');
   const reach = reachOf(mode, { transformation, rounding: roundingOf(graph, node) });
-  const rows = reach?.(scales[2] ?? 0);
-  const cols = reach?.(scales[3] ?? 0);
+  const rows = reach?.(elementAt(scales, 2));
+  const cols = reach?.(elementAt(scales, 3));
   if (rows === undefined || cols === undefined) {
     return barrier(`Resize ${mode} by ${scales.slice(2).join(' x ')}`);
   }
@@ -51,14 +53,14 @@ function barrier(reason: string): ResizeRule {
   return { kind: 'barrier', reason };
 }
 
-/** Before opset 11 the transformation was always asymmetric and had no attribute. */
+/** Coordinate transformation. Before opset 11 it was always asymmetric and had no attribute. */
 function transformationOf(graph: Graph, node: Node): string {
-  if (node.op === 'Upsample' || (graph.opsets[''] ?? 0) < 11) return 'asymmetric';
+  if (node.op === 'Upsample' || onnxOpset(graph) < 11) return 'asymmetric';
   return stringAttribute(node, 'coordinate_transformation_mode', 'half_pixel');
 }
 
 function roundingOf(graph: Graph, node: Node): string {
-  if (node.op === 'Upsample' || (graph.opsets[''] ?? 0) < 11) return 'floor';
+  if (node.op === 'Upsample' || onnxOpset(graph) < 11) return 'floor';
   return stringAttribute(node, 'nearest_mode', 'round_prefer_floor');
 }
 
@@ -76,7 +78,7 @@ interface ResizeMode {
   readonly rounding: string;
 }
 
-/** Rule by scale for an interpolation, or undefined for interpolations that aren't local. */
+/** Rule of an interpolation by scale, or undefined if the interpolation isn't local. */
 function reachOf(
   mode: string,
   { transformation, rounding }: ResizeMode,
@@ -97,7 +99,10 @@ function isWhole(value: number): boolean {
   return Number.isInteger(value) && value >= 0;
 }
 
-/** Hull of the input rows that the `factor` output rows of one input row read, relative to that row. */
+/**
+ * Rule that covers all input rows that the `factor` output rows of one input row read. `read` gives the first
+ * and last input row, relative to that row, of a coordinate.
+ */
 function ruleOf(factor: number, shift: number, read: (x: number) => [number, number]): AxisRule | undefined {
   if (factor < 1) return undefined;
   if (factor === 1) return POINTWISE;

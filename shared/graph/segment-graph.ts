@@ -1,6 +1,8 @@
+/** Ranges of a graph's nodes: what they read and write, and the range as a graph. */
 import { compactGraph } from './edit-graph.js';
 import type { Graph } from './graph.js';
 import { tensorAt, tensorsRead, tensorsWritten } from './graph.js';
+import { elementAt } from './lookup.js';
 import { memoByGraph } from './memo.js';
 
 /** Nodes [from, to) of a graph in its fixed order. */
@@ -9,7 +11,7 @@ export interface NodeRange {
   readonly to: number;
 }
 
-/** Tensors a range of nodes reads from outside (no constants) and those it computes for later. */
+/** Tensors that a range of nodes reads from outside, constants left out, and tensors that later nodes read of it. */
 export interface Boundary {
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
@@ -19,19 +21,17 @@ export function boundaryOf(graph: Graph, { from, to }: NodeRange): Boundary {
   const lastReads = lastReadsOf(graph);
   const computed = new Set<number>();
   const inputs = new Set<number>();
-  for (let at = from; at < to; at += 1) {
-    const node = graph.nodes[at];
-    if (node === undefined) continue;
+  for (const node of graph.nodes.slice(from, to)) {
     for (const index of tensorsRead(node)) if (!computed.has(index)) inputs.add(index);
     for (const index of tensorsWritten(node)) computed.add(index);
   }
   return {
     inputs: [...inputs].filter((index) => tensorAt(graph, index).constant === null),
-    outputs: [...computed].filter((index) => (lastReads[index] ?? -1) >= to),
+    outputs: [...computed].filter((index) => elementAt(lastReads, index) >= to),
   };
 }
 
-/** Position of the last node that reads each tensor; beyond all nodes for the graph's outputs, -1 if nobody does. */
+/** Position of the last node that reads each tensor: infinity for the graph's outputs, -1 if no node reads it. */
 const lastReadsOf = memoByGraph((graph) => {
   const last = new Float64Array(graph.tensors.length).fill(-1);
   for (const [at, node] of graph.nodes.entries()) {
@@ -41,7 +41,7 @@ const lastReadsOf = memoByGraph((graph) => {
   return last;
 });
 
-/** The range as a graph of its own; tensors keep their names, external constants their places. */
+/** The range as a graph. Tensors keep their names, external constants their places in the data file. */
 export function extractSegment(graph: Graph, range: NodeRange): Graph {
   const boundary = boundaryOf(graph, range);
   const nodes = graph.nodes.slice(range.from, range.to);

@@ -1,3 +1,3 @@
-/** ONNX files to graphs and back. The only room that loads protobuf. */
+/** Converts ONNX files to graphs and back. No other room loads protobuf. */
 export { parseOnnx } from './parse-onnx.js';
 export { writeOnnx } from './write-onnx.js';

@@ -1,4 +1,4 @@
-/** TensorProto to and from the graph's constants. ONNX stores everything little-endian. */
+/** Converts TensorProtos to the graph's constants and back. ONNX stores all values little-endian. */
 
 import { create } from '@bufbuild/protobuf';
 import type { Constant, DataType, Tensor } from '../graph/index.js';
@@ -6,7 +6,7 @@ import { BYTES_PER_ELEMENT, elementCount } from '../graph/index.js';
 import type { TensorProto } from './onnx_pb.js';
 import { StringStringEntryProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from './onnx_pb.js';
 
-/** TensorProto.DataType numbers (onnx.proto) of the types that the graph knows. */
+/** Numbers of TensorProto.DataType (onnx.proto) for the types that a graph can have. */
 const TYPE_NUMBERS: Readonly<Record<DataType, number>> = {
   float32: 1,
   uint8: 2,
@@ -25,35 +25,39 @@ const TYPE_NUMBERS: Readonly<Record<DataType, number>> = {
 
 const TYPE_NAMES = new Map(Object.entries(TYPE_NUMBERS).map(([name, number]) => [number, name as DataType]));
 
+/** Number of an element type in onnx.proto. */
 export function typeNumber(dtype: DataType): number {
   return TYPE_NUMBERS[dtype];
 }
 
-/** @throws {SyntaxError} naming the tensor if the type is none that we carry. */
+/** Element type of a number. @throws {SyntaxError} naming the tensor, if graphs have no such type. */
 export function typeName(number: number, where: string): DataType {
   const name = TYPE_NAMES.get(number);
   if (name === undefined) {
     const known = [...TYPE_NAMES.values()].join(', ');
-    throw new SyntaxError(`Cannot read ${where}: element type ${number}, expected one of ${known}`);
+    throw new SyntaxError(`Cannot read ${where}: element type is ${number}, expected one of ${known}`);
   }
   return name;
 }
 
-/** @throws {SyntaxError} if the values don't fill the shape. */
+/** A constant tensor. @throws {SyntaxError} naming it, if it can't be read or its values don't fill its shape. */
 export function readTensor(proto: TensorProto): Tensor {
   const where = `tensor "${proto.name ?? ''}"`;
   const dtype = typeName(proto.dataType ?? 0, where);
   const shape = proto.dims.map(Number);
   if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
-    throw new SyntaxError(`Cannot read ${where}: shape [${shape.join(', ')}] expected whole numbers from 0`);
+    throw new SyntaxError(
+      `Cannot read ${where}: shape is [${shape.join(', ')}], expected whole numbers from 0`,
+    );
   }
-  if (dtype === 'string') throw new SyntaxError(`Cannot read ${where}: string constants are not supported`);
+  if (dtype === 'string')
+    throw new SyntaxError(`Cannot read ${where}: element type is string, expected numbers`);
   const constant = readConstant(proto, dtype);
   const length = constant.kind === 'inline' ? constant.bytes.byteLength : constant.length;
   const expected = elementCount(shape) * BYTES_PER_ELEMENT[dtype];
   if (length !== expected) {
     throw new SyntaxError(
-      `Cannot read ${where}: ${length} bytes of values, expected ${expected} for ${dtype} [${shape.join(', ')}]`,
+      `Cannot read ${where}: it has ${length} bytes of values, expected ${expected} for ${dtype} [${shape.join(', ')}]`,
     );
   }
   return { name: proto.name ?? '', dtype, shape, constant };
@@ -75,8 +79,8 @@ function readExternal(proto: TensorProto, dtype: DataType): Constant {
   const location = entries.get('location') ?? '';
   if (location === '' || !isOffset(offset) || !isOffset(length)) {
     throw new SyntaxError(
-      `Cannot read tensor "${proto.name ?? ''}": external data at "${location}", offset ${entries.get('offset')}, ` +
-        `length ${entries.get('length')}; expected a file name and whole numbers`,
+      `Cannot read tensor "${proto.name ?? ''}": external data is at "${location}", offset ${entries.get('offset')}, ` +
+        `length ${entries.get('length')}, expected a file name and whole numbers`,
     );
   }
   return { kind: 'external', location, offset, length };
@@ -86,7 +90,7 @@ function isOffset(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-/** The typed value fields of onnx.proto; small integers and float16 share int32_data. */
+/** Values from the typed fields of onnx.proto. Small integers and float16 share int32_data. */
 function typedFieldBytes(proto: TensorProto, dtype: DataType): Uint8Array {
   switch (dtype) {
     case 'float32':
@@ -114,11 +118,13 @@ function bytesOf(values: ArrayBufferView): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** @throws {RangeError} if the tensor isn't a constant of known shape. */
+/** Encodes a constant. @throws {RangeError} if the tensor isn't a constant of known shape. */
 export function writeTensor(tensor: Tensor): TensorProto {
   const { constant, shape } = tensor;
   if (constant === null || shape === null) {
-    throw new RangeError(`Cannot write tensor "${tensor.name}": expected a constant`);
+    throw new RangeError(
+      `Cannot write tensor "${tensor.name}": it is computed or of unknown shape, expected a constant`,
+    );
   }
   const proto = create(TensorProtoSchema, {
     name: tensor.name,

@@ -1,16 +1,19 @@
 /**
- * ONNX file -> graph.
+ * Reads an ONNX file into a graph.
  *
- * 1. Decode the protobuf. 2. Number all values: inputs, initializers, node outputs. 3. `Constant` nodes
- * become constants. 4. Keep the file's order of nodes where it is topological, else sort.
+ * 1. Decodes the protobuf.
+ * 2. Numbers all values: initializers, inputs, node outputs.
+ * 3. Turns `Constant` nodes into constants.
+ * 4. Keeps the file's order of nodes if it is topological, otherwise sorts them.
  *
- * Checks structure only: whether operators and their types exist is ONNX Runtime's knowledge and is asked
- * of it at import. External data is referenced, not read.
+ * This checks the structure alone. ONNX Runtime checks operators and types at import, since only it knows them.
+ * External data is referenced, not read. Absent protobuf fields have their defaults.
  * Source: github.com/onnx/onnx, onnx.proto and docs/IR.md.
  */
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Attribute, Constant, DataType, Graph, Node, Tensor } from '../graph/index.js';
+import { elementAt } from '../graph/index.js';
 import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './onnx_pb.js';
 import {
   AttributeProtoSchema,
@@ -21,26 +24,27 @@ import {
 import { readTensor, typeName } from './onnx-tensor.js';
 import { sortNodes } from './sort-nodes.js';
 
-/** ai.onnx operator sets whose semantics `locality.ts` knows; ONNX Runtime 1.30 accepts the same range. */
+/** Versions of ai.onnx whose semantics `locality.ts` knows. ONNX Runtime 1.30 accepts the same range. */
 export const OPSET_RANGE = { min: 7, max: 26 } as const;
 
-/** Key in ModelProto.metadata_props under which the layer of each node is stored. */
+/** Key of ModelProto.metadata_props that holds the layer of each node. */
 export const LAYERS_KEY = 'mafat.layers';
 
 /**
- * @param bytes a whole .onnx file; constants of the graph are views into it.
- * @throws {SyntaxError} if it isn't a usable ONNX model; the message names the place.
+ * @param bytes a whole .onnx file. The graph's constants are views of it.
+ * @throws {SyntaxError} naming the place, if it isn't a usable ONNX model.
  */
 export function parseOnnx(bytes: Uint8Array): Graph {
   const model = decodeModel(bytes);
   const opsets = readOpsets(model);
   const proto = model.graph;
   if (proto === undefined || proto.node.length === 0) {
-    throw new SyntaxError('Cannot parse ONNX model: it has no graph with nodes');
+    throw new SyntaxError('Cannot parse ONNX model: its graph has no nodes, expected at least one');
   }
-  if (proto.output.length === 0) throw new SyntaxError('Cannot parse ONNX model: its graph has no outputs');
+  if (proto.output.length === 0)
+    throw new SyntaxError('Cannot parse ONNX model: its graph has no outputs, expected at least one');
   if (proto.sparseInitializer.length > 0) {
-    throw new SyntaxError('Cannot parse ONNX model: sparse initializers are not supported');
+    throw new SyntaxError('Cannot parse ONNX model: it has sparse initializers, which are not supported');
   }
   return new GraphReader(proto).read({
     irVersion: Number(model.irVersion ?? 0n),
@@ -69,7 +73,7 @@ function readOpsets(model: ModelProto): Record<string, number> {
     throw new SyntaxError('Cannot parse ONNX model: it imports no ai.onnx operator set');
   if (onnx < OPSET_RANGE.min || onnx > OPSET_RANGE.max) {
     throw new SyntaxError(
-      `Cannot parse ONNX model: ai.onnx opset ${onnx}, expected ${OPSET_RANGE.min} to ${OPSET_RANGE.max}`,
+      `Cannot parse ONNX model: its ai.onnx opset is ${onnx}, expected ${OPSET_RANGE.min} to ${OPSET_RANGE.max}`,
     );
   }
   return opsets;
@@ -118,7 +122,10 @@ class GraphReader {
       opsets: facts.opsets,
       functions: facts.functions,
       tensors: this.#tensors,
-      nodes: sorted.map((node, at) => ({ ...node, layer: layers?.[at] ?? at })),
+      nodes: sorted.map((node, at) => ({
+        ...node,
+        layer: layers === undefined ? at : elementAt(layers, at),
+      })),
       inputs,
       outputs,
     };
@@ -132,7 +139,7 @@ class GraphReader {
     return this.#tensors.push(tensor) - 1;
   }
 
-  /** Files before IR version 4 list initializers among the inputs, too. */
+  /** Declares inputs and returns their indices. Files before IR version 4 list initializers as inputs too. */
   #readInputs(): readonly number[] {
     const inputs = this.#proto.input.filter(({ name }) => !this.#indices.has(name ?? ''));
     return inputs.map((info) => this.#declare({ ...readValueInfo(info), constant: null }));
@@ -180,19 +187,19 @@ class GraphReader {
     return index;
   }
 
-  /** Turns a `Constant` node into a constant tensor; false if the node is something else. */
+  /** Turns a `Constant` node into a constant tensor. Returns false if it is another node. */
   #absorbConstant(node: Node): boolean {
     const output = node.outputs[0];
     if (node.op !== 'Constant' || node.domain !== '' || output === undefined || output < 0) return false;
     const tensor = constantOf(node);
     if (tensor === undefined) return false;
-    const name = this.#tensors[output]?.name ?? '';
+    const { name } = elementAt(this.#tensors, output);
     this.#tensors[output] = { ...tensor, name };
     return true;
   }
 }
 
-/** Our own files number each node's layer; numbers of any other kind aren't believed. */
+/** Whether numbers of layers are as mafat writes them: one for each node, ascending. Others are ignored. */
 function isLayering(layers: readonly number[] | undefined, nodes: readonly Node[]): boolean {
   return (
     layers?.length === nodes.length &&
@@ -255,13 +262,16 @@ function readAttribute(proto: AttributeProto): Attribute {
   }
 }
 
-/** 2^63 - 1 stands for "to the end" in slices; any number beyond the size of a tensor does. */
+/**
+ * Clamps an integer to the safe numbers. Slices use 2^63 - 1 for "to the end", and any number beyond the size of
+ * a tensor has that meaning.
+ */
 function safeNumber(value: bigint): number {
   const limit = BigInt(Number.MAX_SAFE_INTEGER);
   return Number(value > limit ? limit : value < -limit ? -limit : value);
 }
 
-/** Attribute strings of the standard are ASCII words such as SAME_UPPER; other bytes pass as they are. */
+/** Text of an attribute. The standard's are ASCII words such as SAME_UPPER; other bytes pass unchanged. */
 function decodeAscii(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 }
@@ -270,7 +280,7 @@ function subgraphsOf(attribute: AttributeProto): readonly GraphProto[] {
   return attribute.g === undefined ? attribute.graphs : [attribute.g, ...attribute.graphs];
 }
 
-/** Names a subgraph uses and doesn't define: candidates for values of the graph around it. */
+/** Names that a subgraph uses and doesn't define. They may be values of the graph around it. */
 function capturedNames(graph: GraphProto): readonly string[] {
   const defined = new Set([
     ...graph.input.map(({ name }) => name ?? ''),

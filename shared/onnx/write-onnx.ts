@@ -1,4 +1,4 @@
-/** Graph -> ONNX file. The inverse of `parse-onnx.ts`; weights stay where their constants say they are. */
+/** Writes a graph as an ONNX file, the inverse of `parse-onnx.ts`. External constants stay in their files. */
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Attribute, Graph, Node, Tensor } from '../graph/index.js';
@@ -22,15 +22,15 @@ import {
 import { typeNumber, writeTensor } from './onnx-tensor.js';
 import { LAYERS_KEY } from './parse-onnx.js';
 
-export interface WriteOptions {
+interface WriteOptions {
   /**
-   * Leave height and width of rank-4 inputs symbolic: one session serves tiles of any size, and ONNX Runtime
-   * can't optimise a whole map in another way than its tiles.
+   * Symbolic height and width of rank-4 inputs. One session then runs tiles of any size, and ONNX Runtime can't
+   * optimise a tile differently from the whole map.
    */
   readonly symbolicSpace?: boolean;
-  /** Record the shapes of all intermediate tensors. Only true of the whole graph at its own input size. */
+  /** Shapes of all intermediate tensors in the file. They hold for the whole graph at its own input size alone. */
   readonly recordShapes?: boolean;
-  /** Say nothing of the outputs' types: before inference they aren't known. */
+  /** Outputs without types, which aren't known before shape inference. */
   readonly untypedOutputs?: boolean;
 }
 
@@ -104,11 +104,12 @@ function writeAttribute(name: string, attribute: Attribute): AttributeProto {
 }
 
 function writeInput(tensor: Tensor, { symbolicSpace }: WriteOptions): ValueInfoProto {
-  const free = symbolicSpace === true && tensor.shape?.length === 4;
-  return writeValueInfo(free ? { ...tensor, shape: [...(tensor.shape?.slice(0, 2) ?? []), -1, -1] } : tensor);
+  const { shape } = tensor;
+  if (symbolicSpace !== true || shape?.length !== 4) return writeValueInfo(tensor);
+  return writeValueInfo({ ...tensor, shape: [...shape.slice(0, 2), -1, -1] });
 }
 
-/** The shape of an output is left to inference where the input may be a tile. */
+/** ONNX Runtime infers the shape of an output, since the input may be a tile, unless shapes are recorded. */
 function writeOutput(tensor: Tensor, { recordShapes, untypedOutputs }: WriteOptions): ValueInfoProto {
   if (untypedOutputs) return create(ValueInfoProtoSchema, { name: tensor.name });
   return writeValueInfo(recordShapes ? tensor : { ...tensor, shape: null });

@@ -1,6 +1,8 @@
 /**
- * Inference requests in Open Inference Protocol JSON: the network's input tensor itself, or one encoded
- * JPEG, PNG or WebP image as a BYTES tensor in base64. Hostile until it has passed here; everything is bounded.
+ * Parses inference requests in the JSON of the Open Inference Protocol. The input is the network's input tensor or
+ * an encoded JPEG, PNG or WebP image, as a BYTES tensor in base64.
+ *
+ * A request may be hostile until it is parsed, so every list, text and depth has a limit.
  * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
  */
 
@@ -9,7 +11,7 @@ import type { DataType } from '../graph/index.js';
 import { elementCount } from '../graph/index.js';
 import { RequestError } from './request-error.js';
 
-/** Datatypes a network's image input may have. */
+/** Datatypes that the image input of a network may have. */
 const INPUT_TYPES: ReadonlyMap<string, DataType> = new Map([
   ['FP32', 'float32'],
   ['UINT8', 'uint8'],
@@ -55,16 +57,16 @@ export type InferenceInput =
 
 export interface InferenceRequest {
   readonly id?: string;
-  /** Topic for the answer, from `parameters.reply_to`; brokers of MQTT 5 carry it as Response Topic instead. */
+  /** Topic for the answer, from `parameters.reply_to`. MQTT 5 carries it as the Response Topic instead. */
   readonly replyTo?: string;
   /** Least confidence of a detection, from `parameters.threshold`. */
   readonly threshold?: number;
   readonly input: InferenceInput;
-  /** Names of the outputs asked for; absent for what the model's decoder gives. */
+  /** Names of the requested outputs; absent if the answer is what the model's decoder gives. */
   readonly outputs?: readonly string[];
 }
 
-/** @throws {RequestError} naming the first field that is wrong. */
+/** Request in a JSON text. @throws {RequestError} naming the first field that is wrong. */
 export function parseInferenceRequest(text: string): InferenceRequest {
   const result = requestSchema.safeParse(parseJson(text));
   if (!result.success) {
@@ -91,7 +93,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** `inputs[0].data`, as a reader would write it. */
+/** Path of a field as JavaScript writes it, such as `inputs[0].data`. */
 function fieldName(path: readonly PropertyKey[]): string {
   const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
   return text === '' ? 'request' : text.replace(/^\./, '');
@@ -147,19 +149,19 @@ interface ValuePlace {
   readonly at: number;
 }
 
-/** A value that its datatype can't hold would be another one without anybody noticing. */
+/** Refuses a value that its datatype can't hold, since it would silently become another value. */
 function checkValue(value: unknown, { datatype, at }: ValuePlace): number {
   const isByte = datatype === 'UINT8';
   const fits = isByte
     ? Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255
     : typeof value === 'number' && Number.isFinite(Math.fround(value));
-  if (fits) return value as number;
+  if (fits) return Number(value);
   const found = typeof value === 'number' ? String(value) : typeof value;
   const expected = isByte ? 'a whole number from 0 to 255' : 'a finite 32-bit float';
   throw new RequestError('inputs[0].data', `element ${at} is ${found}, expected ${expected}`);
 }
 
-/** Row-major values, flat or nested; as many as the shape says. */
+/** Row-major values from a flat or nested list. @throws {RequestError} if their number isn't the shape's. */
 function readValues({ shape, data, datatype }: RequestInput): readonly number[] {
   const expected = elementCount(shape);
   const values: number[] = [];

@@ -1,4 +1,7 @@
-/** Answers in Open Inference Protocol JSON. Source: as in inference-request.ts. */
+/**
+ * Answers in the JSON of the Open Inference Protocol.
+ * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
+ */
 import type { DataType } from '../graph/index.js';
 
 export interface ResponseTensor {
@@ -17,7 +20,7 @@ export interface InferenceResponse {
 export interface ErrorResponse {
   readonly id?: string;
   readonly error: string;
-  /** HTTP status, for transports that have none of their own. */
+  /** HTTP status of the error, for transports that have no status themselves. */
   readonly parameters: { readonly status: number };
 }
 
@@ -37,19 +40,22 @@ const DATATYPES: Readonly<Record<DataType, string>> = {
   string: 'BYTES',
 };
 
-/** The protocol's name of an element type. */
+/** Name of an element type in the protocol. */
 export function datatypeOf(dtype: DataType): string {
   return DATATYPES[dtype];
 }
 
-export interface FoundBox {
+interface FoundBox {
   readonly label: string;
   readonly classId: number;
   readonly confidence: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
 }
 
-/** Detections as four tensors over the same n: boxes [n, 4] as x, y, width, height in pixels, scores, classes, labels. */
+/**
+ * Tensors of n detections: boxes [n, 4], scores [n], classes [n] and labels [n]. A box is x, y, width, height in
+ * pixels.
+ */
 export function detectionTensors(detections: readonly FoundBox[]): readonly ResponseTensor[] {
   const boxes = detections.flatMap(({ box }) => [box.x, box.y, box.width, box.height]);
   return [
@@ -58,7 +64,7 @@ export function detectionTensors(detections: readonly FoundBox[]): readonly Resp
   ];
 }
 
-/** Classes, most probable first, as three tensors over the same n. */
+/** Tensors of n classes, most probable first: scores [n], classes [n] and labels [n]. */
 export function classTensors(classes: readonly Omit<FoundBox, 'box'>[]): readonly ResponseTensor[] {
   const shape = [classes.length];
   return [

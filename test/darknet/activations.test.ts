@@ -1,4 +1,4 @@
-/** What follows a Darknet layer's sum. */
+/** Activations of Darknet layers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertFails, attributesOf, network, opsOf, outputShape } from './darknet-network.js';

@@ -1,4 +1,4 @@
-/** Darknet networks as a whole: sections, size, outputs. */
+/** Whole Darknet networks: sections, sizes, outputs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../../shared/darknet/index.js';
@@ -38,8 +38,11 @@ test('buildDarknet() fails when a section is unknown or no layer', () => {
     name: 'SyntaxError',
     message: /Cannot import layer 0 \[gru\] at line 5: unknown section, expected one of net, convolutional/,
   });
-  assert.throws(() => network('3x8x8', '[net]'), /layer 0 \[net\] at line 5: not a layer/);
-  assert.throws(() => network('3x8x8'), /it has no layers/);
+  assert.throws(
+    () => network('3x8x8', '[net]'),
+    /layer 0 \[net\] at line 5: \[net\] is not a layer, expected one of convolutional/,
+  );
+  assert.throws(() => network('3x8x8'), /it has no layers, expected at least one/);
 });
 
 test('buildDarknet() fails when [net] has no size', () => {

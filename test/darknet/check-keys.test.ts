@@ -1,4 +1,4 @@
-/** Which keys of a Darknet section are understood. */
+/** Keys of Darknet sections: used, ignored and refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertFails, network } from './darknet-network.js';

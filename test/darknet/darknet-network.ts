@@ -1,24 +1,24 @@
-/** Darknet networks in a line a layer, and what to ask of their graphs. */
+/** Writes Darknet networks with a line for each layer and reads facts of their graphs. */
 import assert from 'node:assert/strict';
 import type { DarknetNetwork } from '../../shared/darknet/index.js';
 import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../../shared/darknet/index.js';
 import type { Attribute, Graph, Node } from '../../shared/graph/index.js';
 import { tensorAt } from '../../shared/graph/index.js';
 
-/** `3x32x24` is channels, width and height; a layer is its section and its keys. */
+/** A network of an input (`3x32x24` is channels, width, height) and layers, each a section with its keys. */
 export function network(size: string, ...layers: readonly string[]): DarknetNetwork {
   const sections = parseDarknetConfig(config(size, ...layers));
   return buildDarknet(sections, { weights: new SyntheticWeights(1) });
 }
 
-/** One key a line; layers start at line 5. */
+/** Text of the config with one key in a line. The first layer starts at line 5. */
 export function config(size: string, ...layers: readonly string[]): string {
   const [channels, width, height] = size.split('x');
   const net = `[net]\nchannels=${channels}\nwidth=${width}\nheight=${height}`;
   return [net, ...layers.map((layer) => layer.replaceAll(/(,) +/g, '$1').replaceAll(' ', '\n'))].join('\n');
 }
 
-/** Asserts that the error names the layer with its line, and the key with its line. */
+/** Asserts that the error names the layer and the key with their lines. */
 export function assertFails(
   [size, ...layers]: readonly [string, ...string[]],
   { layer, key, expected }: { layer: number; key: string; expected: RegExp },

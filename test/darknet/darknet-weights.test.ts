@@ -44,17 +44,20 @@ test('DarknetWeightsFile() reads a file that stands unaligned in a larger buffer
 });
 
 test('DarknetWeightsFile() fails when the header is cut off or no version of Darknet', () => {
-  assert.throws(() => new DarknetWeightsFile(new Uint8Array(19)), /19 bytes, expected a header of 20/);
+  assert.throws(
+    () => new DarknetWeightsFile(new Uint8Array(19)),
+    /the file has 19 bytes, expected a header of 20/,
+  );
   const text = new TextEncoder().encode('version https://git-lfs.github.com/spec/v1');
   assert.throws(() => new DarknetWeightsFile(text), {
     name: 'SyntaxError',
-    message: /file version \d+\.\d+, expected 0\.1 or 0\.2/,
+    message: /file version is \d+\.\d+, expected 0\.1 or 0\.2/,
   });
 });
 
 test('DarknetWeightsFile() fails when the values end within a float', () => {
   const bytes = weightsFile([1, 2]).subarray(0, 27);
-  assert.throws(() => new DarknetWeightsFile(bytes), /7 bytes after the header, expected a multiple of 4/);
+  assert.throws(() => new DarknetWeightsFile(bytes), /7 bytes follow the header, expected a multiple of 4/);
 });
 
 test('DarknetWeightsFile.take() folds batch normalisation as float64 arithmetic does', () => {

@@ -1,4 +1,4 @@
-/** Darknet's detection heads: anchors and the shape of their map. */
+/** Detection heads of Darknet: anchors and shapes of maps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tensorAt } from '../../shared/graph/index.js';
@@ -57,7 +57,7 @@ test('buildDarknet() reads the anchors of [yolo] that its mask picks in pixels o
 test('buildDarknet() names layer, line and key when a head does not fit', () => {
   const conv = '[convolutional] filters=7';
   const cases = [
-    ['[yolo] anchors=1,1 classes=3', 'classes=3', /8 channels for 1 anchors, the layer before has 7/],
+    ['[yolo] anchors=1,1 classes=3', 'classes=3', /8 channels for 1 anchors, while the layer before has 7/],
     ['[yolo] anchors=1,1,2 classes=2', 'anchors=1,1,2', /2 numbers for num=1/],
     ['[yolo] anchors=1,1 classes=2 mask=1', 'mask=1', /anchors from 0 to 0/],
     ['[region] anchors=1,1 classes=2 background=1', 'background=1', /expected 0/],

@@ -1,4 +1,4 @@
-/** Darknet layers that join earlier ones: route and shortcut. */
+/** Darknet layers that join earlier layers: route and shortcut. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -58,7 +58,7 @@ test('buildDarknet() fails when [route] joins maps of different sizes', () => {
   assertFails(['3x32x24', '[convolutional]', '[maxpool] size=2 stride=2', '[route] layers=0,1'], {
     layer: 2,
     key: 'layers=0,1',
-    expected: /layers of the same size, these are 32x24, 16x12/,
+    expected: /layers of the same size, while these are 32x24, 16x12/,
   });
 });
 
@@ -104,7 +104,7 @@ test("buildDarknet() adds layers of other sizes and channels as Darknet's shortc
 
 test('buildDarknet() names layer, line and key when a [shortcut] does not fit', () => {
   const larger = ['3x8x8', '[maxpool] size=2 stride=2', '[upsample] stride=2', '[shortcut] from=0'] as const;
-  assertFails(larger, { layer: 2, key: 'from=0', expected: /no smaller than 8x8, it is 4x4/ });
+  assertFails(larger, { layer: 2, key: 'from=0', expected: /no smaller than 8x8, while it is 4x4/ });
   const odd = ['3x9x9', '[dropout]', '[convolutional] stride=2 size=3', '[shortcut] from=0'] as const;
   assertFails(odd, { layer: 2, key: 'from=0', expected: /multiple of 4x4/ });
   assertFails(['3x8x8', '[convolutional]', '[shortcut] from=5'], {
@@ -115,7 +115,7 @@ test('buildDarknet() names layer, line and key when a [shortcut] does not fit', 
   assert.throws(() => network('3x8x8', '[convolutional]', '[shortcut]'), /layer 1 .*expected a layer/);
 });
 
-/** Darknet's blas.c, shortcut_cpu: adds into `out`. */
+/** Adds into `out` as Darknet does. Source: blas.c, shortcut_cpu. */
 function naiveShortcut(add: PlainMap, out: PlainMap): void {
   const stride = Math.max(1, Math.floor(add.width / out.width));
   const sample = Math.max(1, Math.floor(out.width / add.width));

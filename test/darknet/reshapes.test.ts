@@ -1,4 +1,4 @@
-/** Darknet layers that move values without computing much: upsample, reorg, softmax. */
+/** Darknet layers that move values and compute little: upsample, reorg, softmax. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -62,7 +62,7 @@ test('buildDarknet() ends in class probabilities when [softmax] is last', () => 
   });
 });
 
-/** Darknet's blas.c, reorg_cpu with forward = 0, which is what forward_reorg_layer calls. */
+/** Reorg as Darknet computes it. Source: blas.c, reorg_cpu with forward = 0, as forward_reorg_layer calls it. */
 function naiveReorg({ values, channels, width, height }: PlainMap, stride: number): Float32Array {
   const out = new Float32Array(values.length);
   const channelsOut = channels / stride ** 2;

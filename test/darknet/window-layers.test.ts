@@ -1,4 +1,4 @@
-/** Darknet layers with windows: convolutions and pools. */
+/** Darknet layers that have windows: convolutions and pools. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -100,7 +100,7 @@ test('buildDarknet() averages the whole map of each channel in [avgpool]', () =>
   assert.deepEqual(outputShape(graph), [1, 5, 1, 1]);
 });
 
-/** Darknet's maxpool_layer.c, forward_maxpool_layer, with its default padding. */
+/** Max pool with Darknet's default padding. Source: maxpool_layer.c, forward_maxpool_layer. */
 function naiveMaxPool(
   { values, channels, width, height }: PlainMap,
   { size, stride }: { size: number; stride: number },

@@ -46,7 +46,7 @@ test('windowRule() covers the rows that each window reads', () => {
   );
 });
 
-/** Pads are smaller than the window, as ONNX wants them. */
+/** Random windows. ONNX requires pads that are smaller than the window. */
 const windows: fc.Arbitrary<Window> = fc
   .record({
     kernel: fc.integer({ min: 1, max: 7 }),
@@ -62,12 +62,12 @@ const windows: fc.Arbitrary<Window> = fc
     padEnd: end % window.kernel,
   }));
 
-/** Rows of the map that one window touches, in map coordinates; rows of the padding are outside. */
+/** Rows that one window touches, in coordinates of the map. Rows of the padding are outside the map. */
 function tapsOf({ kernel, stride, dilation, padBegin }: Window, rowOut: number): readonly number[] {
   return Array.from({ length: kernel }, (_, tap) => rowOut * stride - padBegin + tap * dilation);
 }
 
-/** Places window after window: in ceil mode until one reaches the end, as long as it starts before the end padding. */
+/** Counts windows by placing them. In ceil mode the last may reach past the end but not start in the end padding. */
 function countWindows(rowsIn: number, window: Window): number {
   const end = rowsIn + window.padEnd;
   let count = 0;

@@ -49,7 +49,7 @@ test('foldChannelAffine() folds arithmetic with constants of one value a channel
       const { weights, bias } = foldedConv(network.build());
       for (const filter of [0, 1, 2]) {
         const constant = values[filter] ?? 3;
-        // What is applied to w x + b for x = 0 and for x = 1 fixes the folded weight and bias.
+        // The results of w x + b for x = 0 and for x = 1 determine the folded weight and bias.
         const [w, b] = [at(network.weights, filter * TAPS), at(network.bias, filter)];
         assertClose(bias[filter], apply(b, constant));
         assertClose(weights[filter * TAPS], apply(w + b, constant) - apply(b, constant));
@@ -118,6 +118,22 @@ test('foldChannelAffine() leaves the weights of another convolution as they were
   assert.deepEqual(values, [[3], [6]]);
 });
 
+test('foldChannelAffine() leaves constants of a wrong length for ONNX Runtime to refuse', () => {
+  for (const [biases, parameters] of [
+    [3, 2],
+    [2, 3],
+  ] as const) {
+    const builder = new GraphBuilder();
+    const vector = (length: number) => builder.addConstant('c', new Float32Array(length).fill(1), [length]);
+    const weights = builder.addConstant('w', new Float32Array(3 * TAPS), [3, TAPS, 1, 1]);
+    const image = builder.addInput('x', [1, TAPS, 8, 8]);
+    const conv = addMap(builder, { op: 'Conv', inputs: [image, weights, vector(biases)] });
+    const inputs = [conv, ...[1, 2, 3, 4].map(() => vector(parameters))];
+    const graph = builder.build('conv', [addMap(builder, { op: 'BatchNormalization', inputs })]);
+    assert.deepEqual(opsOf(foldChannelAffine(graph)), ['Conv', 'BatchNormalization']);
+  }
+});
+
 /** Weights of one filter: 2 channels of 1 x 1. */
 const TAPS = 2;
 
@@ -129,13 +145,13 @@ interface ConvOptions {
 
 interface Combination {
   readonly op: string;
-  /** Where the constant stands. */
+  /** Position of the constant among the inputs. */
   readonly side: 'before' | 'after';
   readonly shape: readonly number[];
   readonly values: readonly number[];
 }
 
-/** A convolution with random weights and something after it. */
+/** A convolution with random weights and an operator after it. */
 class ConvNetwork {
   readonly weights: Float32Array;
   readonly bias: Float32Array;
@@ -202,7 +218,7 @@ function foldedConv(graph: Graph): { weights: readonly number[]; bias: readonly 
   };
 }
 
-/** Rounded once from float64 on either side, whatever the order of its operations. */
+/** Asserts equality up to one rounding from float64, since both sides may order the operations differently. */
 function assertClose(found: number | undefined, expected: number): void {
   const tolerance = 2 ** -23 * Math.max(1, Math.abs(expected));
   assert.ok(Math.abs((found ?? Number.NaN) - expected) <= tolerance, `${found}, expected ${expected}`);

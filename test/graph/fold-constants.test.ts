@@ -124,7 +124,7 @@ function scaledInput(): Graph {
   return builder.build('scaled', [addNode(builder, { op: 'Mul', inputs: [image, sum] })]);
 }
 
-/** Cast of what one node says about the input `x`. */
+/** A graph whose one node gives a fact about the input `x`, which a Cast reads. */
 function shapeRead(spec: Omit<NodeSpec, 'inputs'>, shape: readonly number[]): Graph {
   const builder = new GraphBuilder();
   const read = addNode(builder, { ...spec, inputs: [builder.addInput('x', shape)] });

@@ -266,7 +266,7 @@ function integers(...values: readonly number[]): Operand {
   return { kind: 'constant', shape: [values.length], values: BigInt64Array.from(values.map(BigInt)) };
 }
 
-/** One node whose computed operands are called x0, x1, ... and whose constants c0, c1, ... by position. */
+/** A node whose operands are named by position: computed ones x0, x1, ..., constants c0, c1, ... */
 function localityIn({ op, inputs, attributes = {}, floats = [], domain = '', ...rest }: Case) {
   const builder = new GraphBuilder();
   const indices = inputs.map((operand, at) => {
@@ -303,7 +303,7 @@ function assertLocal(node: Case, inputs: readonly (SpatialRule | null)[]): void 
   assert.deepEqual(found, inputs, describe(node));
 }
 
-/** -0 and 0 are the same place, but not the same to deepEqual(). */
+/** Replaces -0 by 0, since deepEqual() distinguishes them. */
 function withoutMinusZero(rule: SpatialRule | null): SpatialRule | null {
   const positive = (axis: AxisRule): AxisRule => ({ ...axis, pad: axis.pad + 0 });
   return rule === null ? null : { rows: positive(rule.rows), cols: positive(rule.cols) };
@@ -320,7 +320,7 @@ function describe({ op, inputs, attributes }: Case): string {
   return `${op}(${shapes.join(', ')}) ${JSON.stringify(attributes ?? {})}`;
 }
 
-/** Rule along rows of a Resize of only the rows. */
+/** Rule of the rows for a Resize that changes the rows alone. */
 function resizeRows(factor: number, attributes: Record<string, string>): AxisRule {
   const scales = floats([4], 1, 1, factor, 1);
   const locality = localityIn({ op: 'Resize', inputs: [map(), ABSENT, scales], attributes });
@@ -336,7 +336,7 @@ interface ResizeFormula {
   readonly coordinate_transformation_mode: string;
 }
 
-/** Input rows of one output row before they are clamped to the map, as onnx/docs/Operators.md has it. */
+/** Input rows of an output row before they are clamped to the map. Source: onnx/docs/Operators.md. */
 function resizeReads(rowOut: number, resize: ResizeFormula): readonly number[] {
   const isAsymmetric = resize.coordinate_transformation_mode === 'asymmetric';
   const row = isAsymmetric ? rowOut / resize.factor : (rowOut + 0.5) / resize.factor - 0.5;

@@ -179,7 +179,7 @@ function explicit(graph: Graph): Node {
   return node;
 }
 
-/** Operators with the names of what they read. */
+/** Operators with the names of their inputs. */
 function readsOf(graph: Graph): readonly (readonly string[])[] {
   return graph.nodes.map(({ op, inputs }) => [op, ...inputs.map((index) => tensorAt(graph, index).name)]);
 }

@@ -1,4 +1,4 @@
-/** Plain maps through a graph on ONNX Runtime, to compare with a naive loop over them. */
+/** Runs a map through a graph on ONNX Runtime, to compare it with a naive loop. */
 import assert from 'node:assert/strict';
 import { Session } from '../../agent/engine/child/onnx-runtime.js';
 import { mulberry32 } from '../../shared/darknet/index.js';
@@ -20,7 +20,7 @@ export function noise(length: number): Float32Array {
   return Float32Array.from({ length }, () => random() * 2 - 1);
 }
 
-/** The first output, on ONNX Runtime; its shape must be the one the graph says. */
+/** The first output of ONNX Runtime. Its shape must be that of the graph. */
 export async function run(graph: Graph, image: Float32Array): Promise<Float32Array> {
   const session = await Session.create(writeOnnx(graph), { folder: '.', level: 'disabled', threads: 1 });
   const shape = inputShape(graph) ?? [];

@@ -82,7 +82,7 @@ test('parseOnnx() takes the length of an external constant from its shape where 
 
 test('parseOnnx() fails when an external constant is nowhere or of another length', () => {
   const cases = [
-    [[], /tensor "c": external data at ""/],
+    [[], /tensor "c": external data is at ""/],
     [[['location', 'w.bin'] as const, ['offset', '-4'] as const], /offset -4/],
     [[['location', 'w.bin'] as const, ['length', '1e400'] as const], /length 1e400/],
     [[['location', 'w.bin'] as const, ['length', '8'] as const], /tensor "c": 8 bytes .* expected 12/],
@@ -112,16 +112,19 @@ test('parseOnnx() fails when values do not fill the shape', () => {
   const tensor = { name: 'c', dims: [3n], dataType: TensorProto_DataType.FLOAT, floatData: [1, 2] };
   assert.throws(
     () => parseOnnx(addModel(tensor)),
-    /tensor "c": 8 bytes of values, expected 12 for float32 \[3\]/,
+    /tensor "c": it has 8 bytes of values, expected 12 for float32 \[3\]/,
   );
 });
 
 test('parseOnnx() names the tensor when it has a type or shape that is not supported', () => {
   const float = TensorProto_DataType.FLOAT;
   const cases = [
-    [{ name: 'c', dims: [1n], dataType: TensorProto_DataType.BFLOAT16 }, /tensor "c": element type 16/],
+    [{ name: 'c', dims: [1n], dataType: TensorProto_DataType.BFLOAT16 }, /tensor "c": element type is 16/],
     [{ name: 'c', dims: [-1n], dataType: float }, /tensor "c": shape \[-1\]/],
-    [{ name: 'c', dims: [1n], dataType: TensorProto_DataType.STRING }, /tensor "c": string constants/],
+    [
+      { name: 'c', dims: [1n], dataType: TensorProto_DataType.STRING },
+      /tensor "c": element type is string, expected numbers/,
+    ],
   ] as const;
   for (const [{ dims, ...tensor }, message] of cases) {
     assert.throws(() => parseOnnx(addModel({ ...tensor, dims: [...dims] })), {
@@ -157,7 +160,7 @@ test('parseOnnx() fails when the bytes are no model', () => {
     message: /not a valid protobuf/,
   });
   assert.throws(() => parseOnnx(new Uint8Array()), /imports no ai\.onnx operator set/);
-  assert.throws(() => parseOnnx(modelOf({ node: [] })), /it has no graph with nodes/);
+  assert.throws(() => parseOnnx(modelOf({ node: [] })), /its graph has no nodes, expected at least one/);
 });
 
 test('parseOnnx() names node and value when nothing defines an input', () => {
@@ -304,7 +307,7 @@ type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
 type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
 
-/** A model from x to y; whatever isn't given is as simple as can be. */
+/** A model from x to y. Fields that aren't given have simple values. */
 function modelOf(graph: GraphInit, opsets: readonly (readonly [string, number])[] = [['', 17]]): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: 8n,
@@ -360,12 +363,12 @@ function namesOf(graph: Graph): readonly string[] {
   return graph.nodes.map(({ name }) => name);
 }
 
-/** Shapes of what isn't constant, in order. */
+/** Shapes of the computed tensors, in order. */
 function shapesOf(graph: Graph): readonly (readonly number[] | null)[] {
   return graph.tensors.filter(({ constant }) => constant === null).map(({ shape }) => shape);
 }
 
-/** The graph with edges by name: files order tensors otherwise. */
+/** The graph with edges by name, since a file has another order of tensors. */
 function byName(graph: Graph) {
   const names = (indices: readonly number[]) =>
     indices.map((index) => (index < 0 ? '' : tensorAt(graph, index).name));
@@ -383,7 +386,7 @@ function byName(graph: Graph) {
   };
 }
 
-/** Bytes as a list, since views into different buffers are compared. */
+/** Bytes as a list, since the compared views are of different buffers. */
 function plain(tensor: Graph['tensors'][number]) {
   const { constant } = tensor;
   return { ...tensor, constant: constant?.kind === 'inline' ? [...constant.bytes] : constant };
