@@ -21,13 +21,13 @@ export class ExecutorError extends Error {
 /**
  * glibc's settings, fixed when a process starts. `trimmed`: blocks of 128 KiB and more go back to the system when they
  * are freed; huge pages, where the system has them, make that fewer faults. `retained`: freed blocks are kept, and
- * there are no faults. It has one arena and pages of the usual size, since with two arenas and huge pages the same
- * plans are no faster and most take more (docs/benchmarks.md). Without these settings glibc raises its thresholds as
- * it goes: 159 MB against 80. Source: man mallopt; glibc manual, Memory Allocation Tunables.
+ * there are no faults. It has pages of the usual size, since with two arenas and huge pages the same plans are no
+ * faster and most take more (docs/benchmarks.md). Without these settings glibc raises its thresholds as it goes: 159 MB
+ * against 80. Source: man mallopt; glibc manual, Memory Allocation Tunables.
  */
 const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
   trimmed: {
-    MALLOC_ARENA_MAX: '2',
+    MALLOC_ARENA_MAX: '1',
     MALLOC_MMAP_THRESHOLD_: '131072',
     MALLOC_TRIM_THRESHOLD_: '131072',
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
