@@ -66,6 +66,9 @@ const OOM_SCORE_ADJ = { more: 300, most: 1000 } as const;
 /** Time in which the executor may end by itself before it is killed. */
 const STOP_MS = 2000;
 
+/** Time in which the end of a process is reported after its channel broke. */
+const EXIT_MS = 1000;
+
 interface Pending {
   readonly resolve: (answer: never) => void;
   readonly reject: (error: Error) => void;
@@ -178,7 +181,7 @@ export class ExecutorClient implements Executor {
             onProgress?.(step, steps);
           },
         });
-        this.#child?.send({ id, request }, (error) => error && this.#lose(error.message));
+        this.#child?.send({ id, request }, (error) => error && this.#loseSoon(error.message));
       });
     } finally {
       clearTimeout(timer);
@@ -201,6 +204,11 @@ export class ExecutorClient implements Executor {
     const pending = this.#pending.get(message.id);
     if (message.kind === 'answer') pending?.resolve(message.answer as never);
     else pending?.reject(new (ERROR_CLASSES[message.name] ?? Error)(message.message));
+  }
+
+  /** A broken channel means that the process ends, which says why; one that doesn't end is killed. */
+  #loseSoon(reason: string): void {
+    setTimeout(() => this.#kill(reason), EXIT_MS).unref();
   }
 
   #kill(reason: string): void {

@@ -81,7 +81,7 @@ test('InferenceEngine measures the first run of each plan', async () => {
   const measured: MeasuredRun[] = [];
   await withEngine(
     async (engine) => {
-      const model = modelOf('net', '3x64x64: c16k3p1 c16k3p1');
+      const model = modelOf('net', '3x256x256: c32k3p1 c32k3p1');
       for (const notation of ['whole', '2x2']) {
         engine.setPlan(model, planOf(model, notation));
         for (let run = 0; run < 2; run += 1) await engine.infer('net', { source: FRAME, outputs: 'shapes' });
