@@ -73,7 +73,7 @@ function readOpsets(model: ModelProto): Record<string, number> {
     throw new SyntaxError('Cannot parse ONNX model: it imports no ai.onnx operator set');
   if (onnx < OPSET_RANGE.min || onnx > OPSET_RANGE.max) {
     throw new SyntaxError(
-      `Cannot parse ONNX model: its ai.onnx opset is ${onnx}, expected ${OPSET_RANGE.min} to ${OPSET_RANGE.max}`,
+      `Cannot parse ONNX model: ai.onnx opset ${onnx}, expected ${OPSET_RANGE.min} to ${OPSET_RANGE.max}`,
     );
   }
   return opsets;
