@@ -19,7 +19,7 @@ import { formatBytes, formatMs, formatTable, median, printLine } from '../agent/
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/open-model.js';
-import type { DeviceProfile, Malloc, Work } from '../shared/predict/index.js';
+import type { DeviceProfile, Malloc, WorkAmounts } from '../shared/predict/index.js';
 import { BUILT_IN_PROFILE, MALLOCS } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { countPlanWork } from '../shared/search/index.js';
@@ -101,7 +101,7 @@ interface Row {
   readonly plan: string;
   readonly settings: Plan['settings'];
   readonly predicted: Plan['predicted'];
-  readonly work: Work;
+  readonly work: WorkAmounts;
   readonly measuredBytes: number;
   readonly measuredMs: number;
 }

@@ -1,7 +1,7 @@
-/** What a plan takes: working memory, mapped weights and latency, and whether it is equal bit for bit. */
+/** The predictor says how much working memory, mapped weights and latency a plan takes, and whether it is bit-exact. */
 export { BUILT_IN_PROFILE } from './built-in-profile.js';
 export { convScratchBytes } from './conv-scratch.js';
-export type { CostEntry, DeviceProfile, Kernels, Work } from './device-profile.js';
+export type { CostEntry, DeviceProfile, Kernels, WorkAmounts } from './device-profile.js';
 export {
   costEntryFor,
   costsFor,

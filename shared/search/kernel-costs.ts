@@ -5,7 +5,7 @@
 
 import type { Graph, Node } from '../graph/index.js';
 import { knownShape, tensorAt } from '../graph/index.js';
-import type { KernelSettings, Work } from '../predict/index.js';
+import type { KernelSettings, WorkAmounts } from '../predict/index.js';
 import {
   convScratchBytes,
   countMacs,
@@ -41,13 +41,13 @@ export class KernelCosts {
   readonly kernels: readonly Kernel[];
   readonly #graph: Graph;
   readonly #settings: KernelSettings;
-  readonly #cost: Work;
+  readonly #cost: WorkAmounts;
   /** By node, then by rows and columns. */
   readonly #known: readonly Map<number, KernelCost>[];
 
   constructor(
     graph: Graph,
-    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: Work },
+    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: WorkAmounts },
   ) {
     this.#graph = graph;
     this.#settings = { level, threads };

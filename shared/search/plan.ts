@@ -3,7 +3,7 @@
  * notation and settings always give the same plan.
  */
 import type { Graph, NodeRange } from '../graph/index.js';
-import type { PredictSettings, RunSettings, SegmentPrediction, Work } from '../predict/index.js';
+import type { PredictSettings, RunSettings, SegmentPrediction, WorkAmounts } from '../predict/index.js';
 import {
   countWork,
   emptyWork,
@@ -71,7 +71,7 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
 }
 
 /** Amounts of work of a plan, from which a profile makes its latency. */
-export function countPlanWork(graph: Graph, { segments, settings }: Plan): Work {
+export function countPlanWork(graph: Graph, { segments, settings }: Plan): WorkAmounts {
   const sum = emptyWork();
   for (const { segment } of segments) {
     for (const session of sessionsOf(graph, segment)) {

@@ -5,7 +5,7 @@
 
 import type { Graph, NodeRange } from '../graph/index.js';
 import { localityOf, tensorAt } from '../graph/index.js';
-import type { PredictSettings, Work } from '../predict/index.js';
+import type { PredictSettings, WorkAmounts } from '../predict/index.js';
 import {
   countWork,
   heldBytes,
@@ -62,7 +62,7 @@ export interface OptionContext {
   /** Of step sizes, grids and lengths: few where there are many ranges. */
   readonly choice: 'few' | 'many';
   /** Nanoseconds a unit of work. */
-  readonly cost: Work;
+  readonly cost: WorkAmounts;
   readonly maps: RangeMaps;
   readonly wholes: WholeRanges;
   readonly streams: StreamNeeds;
@@ -72,7 +72,7 @@ export interface OptionContext {
   readonly tileEnds: Map<number, number>;
 }
 
-export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
+export function optionContext(graph: Graph, settings: PredictSettings, cost: WorkAmounts): OptionContext {
   const costs = new StepCosts(new KernelCosts(graph, { settings, cost }), cost);
   const maps = new RangeMaps(graph);
   return {

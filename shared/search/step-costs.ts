@@ -3,7 +3,7 @@
  * memory/lifetimes.ts. What is asked thousands of times stands in arrays.
  */
 
-import type { RunPeak, Work } from '../predict/index.js';
+import type { RunPeak, WorkAmounts } from '../predict/index.js';
 import { countFaults } from '../predict/index.js';
 import type { KernelCosts } from './kernel-costs.js';
 
@@ -56,11 +56,11 @@ export function callOf(
 
 export class StepCosts {
   readonly kernels: KernelCosts;
-  readonly #cost: Work;
+  readonly #cost: WorkAmounts;
   /** By value: last call that reads it, -1 if none does; beyond all for what the session doesn't free. */
   readonly #lastRead: number[] = [];
 
-  constructor(kernels: KernelCosts, cost: Work) {
+  constructor(kernels: KernelCosts, cost: WorkAmounts) {
     this.kernels = kernels;
     this.#cost = cost;
   }

@@ -6,7 +6,7 @@
 
 import type { Graph, NodeRange } from '../graph/index.js';
 import { memoByGraph, tensorAt, tensorBytes } from '../graph/index.js';
-import type { PredictSettings, Work } from '../predict/index.js';
+import type { PredictSettings, WorkAmounts } from '../predict/index.js';
 import {
   countFaults,
   countOperationWork,
@@ -30,14 +30,14 @@ export interface WholeContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
   /** Nanoseconds a unit of work. */
-  readonly cost: Work;
+  readonly cost: WorkAmounts;
 }
 
 export class WholeRanges {
   readonly #maps: RangeMaps;
   readonly #graph: Graph;
   readonly #settings: PredictSettings;
-  readonly #cost: Work;
+  readonly #cost: WorkAmounts;
   readonly #peaks = new Map<number, Float64Array>();
   /** Milliseconds of all nodes before each. */
   readonly #sums: Float64Array;
@@ -82,7 +82,7 @@ export class WholeRanges {
 }
 
 /** What each node takes depends on the whole map alone. */
-function latencySums(graph: Graph, cost: Work): Float64Array {
+function latencySums(graph: Graph, cost: WorkAmounts): Float64Array {
   const sums = new Float64Array(graph.nodes.length + 1);
   const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
   for (const [at, operation] of (session?.operations ?? []).entries()) {
@@ -94,11 +94,11 @@ function latencySums(graph: Graph, cost: Work): Float64Array {
 }
 
 /** Milliseconds that every plan takes at least: all kernels once, inputs read, outputs written, one run of a session. */
-export function leastMs(graph: Graph, cost: Work): number {
+export function leastMs(graph: Graph, cost: WorkAmounts): number {
   return latencyOf(leastWork(graph), cost);
 }
 
-const leastWork = memoByGraph((graph): Work => {
+const leastWork = memoByGraph((graph): WorkAmounts => {
   const work = emptyWork();
   const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
   for (const [at, operation] of (session?.operations ?? []).entries()) {

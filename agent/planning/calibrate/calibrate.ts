@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { externalizeConstants } from '../../../shared/graph/index.js';
-import type { CostEntry, Kernels, Malloc, RunSettings, Work } from '../../../shared/predict/index.js';
+import type { CostEntry, Kernels, Malloc, RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costEntryFor,
@@ -48,7 +48,7 @@ const RUNS = { warm: 2, timed: 5, taken: 1 } as const;
 
 interface Sample {
   readonly settings: RunSettings;
-  readonly work: Work;
+  readonly work: WorkAmounts;
   readonly latencyMs: number;
 }
 
