@@ -21,4 +21,5 @@ export { fixedBytes, heldBytes, predictSegments, sessionShare, stepBytes, stepRa
 export type { Level, Malloc, RunSettings } from './run-settings.js';
 export { isBlocked, LEVELS, MALLOCS } from './run-settings.js';
 export type { KernelSettings } from './run-step.js';
+export type { SessionRun } from './session-run.js';
 export { sessionsOf } from './session-run.js';
