@@ -17,7 +17,7 @@ import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { planNetwork } from '../agent/planning/plan-network.js';
 import { valueFor } from '../shared/graph/index.js';
-import type { DeviceProfile, Malloc, Work } from '../shared/predict/index.js';
+import type { DeviceProfile, Malloc, WorkAmounts } from '../shared/predict/index.js';
 import { BUILT_IN_PROFILE, MALLOCS, median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { countPlanWork } from '../shared/search/index.js';
@@ -103,7 +103,7 @@ interface Row {
   readonly plan: string;
   readonly settings: Plan['settings'];
   readonly predicted: Plan['predicted'];
-  readonly work: Work;
+  readonly work: WorkAmounts;
   readonly measuredBytes: number;
   readonly measuredMs: number;
 }

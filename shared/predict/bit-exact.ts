@@ -1,29 +1,39 @@
 /**
- * Where a plan equals the untiled run bit for bit, and where only within rounding.
+ * This file says where a plan equals the untiled run bit for bit. Elsewhere it equals it within rounding.
  *
- * Three things make ONNX Runtime add up in another order. First, its GEMM splits the inner dimension in blocks
- * of 128, except for slices of at most 64 output pixels, which take larger blocks; a slice is a thread's
- * share, rounded up to 16. A single pixel takes a vector kernel. bench/rounding shows it: convolutions with
- * an inner dimension over 128 differ up to 64 pixels at one thread, 144 at two, 256 at three; others at one
- * pixel only. Second, a cut parts operators that would be computed as one, at the blocked levels
- * in many ways. And Softplus and Log round by where an element stands in a vector.
+ * Three things make ONNX Runtime add up in another order:
+ *
+ * 1. GEMM splits the inner dimension in blocks of 128. Slices of at most 64 output pixels take larger blocks. A slice
+ *    is a thread's share, rounded up to 16. A single pixel takes a vector kernel. So convolutions with an inner
+ *    dimension over 128 differ up to 64 pixels at one thread, 144 at two and 256 at three, and others at one pixel
+ *    only. bench/rounding measures it (docs/benchmarks.md, "Rounding of cropped convolutions").
+ * 2. A cut parts operators that would be computed as one. At the blocked levels there are many such operators.
+ * 3. Softplus, Log and Mish round by where an element stands in a vector.
+ *
+ * Not guaranteed: that a range which is said to differ does differ. The answer errs on that side only.
  * Source: onnxruntime/core/mlas/lib/sgemm.cpp and convolve.cpp.
  */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
-import { boundaryOf, elementCount, tensorAt, tensorsRead } from '../graph/index.js';
+import { boundaryOf, elementAt, elementCount, knownShape, tensorAt, tensorsRead } from '../graph/index.js';
 import type { ShapeOf } from '../tile/index.js';
 import { wholeShapes } from '../tile/index.js';
 
+/** Inner dimension, in elements, up to which GEMM adds up in one block. Measured by bench/rounding. */
 const BLOCK = 128;
+
+/** Output pixels in whose multiples threads share a GEMM. */
 const SLICE_UNIT = 16;
+
+/** Output pixels up to which a slice takes larger blocks. Measured by bench/rounding. */
 const SMALL_SLICE = 64;
 
+/** The way a range of nodes runs, as far as it matters for rounding. */
 export interface ExactnessSettings {
-  /** Shapes by step, or the full maps at once. */
+  /** Shapes of each kind of step, or `whole` if the full maps are computed at once. */
   readonly steps: readonly ShapeOf[] | 'whole';
   readonly threads: number;
-  /** Blocked (NCHWc) kernels are in use: ONNX Runtime's levels `layout` and `all`. */
+  /** Whether blocked (NCHWc) kernels are in use, as at ONNX Runtime's levels `layout` and `all`. */
   readonly blocked: boolean;
 }
 
@@ -41,27 +51,28 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
   );
 }
 
-/** An average over all of a step's map, a single pixel, may be computed by other code than one over windows. */
+/** Whether a step averages all of its map to one pixel. Other code may compute that than an average over windows. */
 function becomesGlobal(graph: Graph, node: Node, steps: readonly ShapeOf[]): boolean {
   if (node.op !== 'AveragePool') return false;
-  const isPixel = (shapeOf: ShapeOf) => elementCount(shapeOf(node.outputs[0] ?? -1).slice(2)) === 1;
+  const isPixel = (shapeOf: ShapeOf) => elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2)) === 1;
   return !isPixel(wholeShapes(graph)) && steps.some(isPixel);
 }
 
-/** Computed by vector code with a scalar remainder that rounds differently: where an element stands matters. */
+/** Operators of vector code whose scalar remainder rounds differently, so that the place of an element matters. */
 const UNEVEN = new Set(['Softplus', 'Log', 'Mish']);
 
+/** Whether a convolution adds up in the same order at these shapes as in any other stable case. */
 function isStable(
   graph: Graph,
   conv: Node,
   { shapeOf, threads }: { shapeOf: ShapeOf; threads: number },
 ): boolean {
-  const inner = elementCount(tensorAt(graph, conv.inputs[1] ?? -1).shape?.slice(1) ?? []);
-  const pixels = elementCount(shapeOf(conv.outputs[0] ?? -1).slice(2));
+  const inner = elementCount(knownShape(tensorAt(graph, elementAt(conv.inputs, 1))).slice(1));
+  const pixels = elementCount(shapeOf(elementAt(conv.outputs, 0)).slice(2));
   return pixels > 1 && (inner <= BLOCK || smallestSlice(pixels, threads) > SMALL_SLICE);
 }
 
-/** Fewest output pixels that one of up to `threads` threads gets; ONNX Runtime uses fewer for little work. */
+/** Returns the fewest output pixels that one of up to `threads` threads gets. Little work is shared by fewer threads. */
 function smallestSlice(pixels: number, threads: number): number {
   const slices = Array.from({ length: threads }, (_, at) => {
     const slice = Math.ceil(Math.ceil(pixels / (at + 1)) / SLICE_UNIT) * SLICE_UNIT;
@@ -70,7 +81,9 @@ function smallestSlice(pixels: number, threads: number): number {
   return Math.min(...slices);
 }
 
+/** Operators into which ONNX Runtime may fold a scaling or an addition after them. */
 const MULTIPLYING = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
+/** Operators that ONNX Runtime may fold into a multiplication before them. */
 const FUSED_AFTER = new Set(['Add', 'Sub', 'Mul', 'Div', 'Sum', 'BatchNormalization']);
 
 /** Whether the end of a segment parts a multiplication from an addition that would be computed with it. */
@@ -85,7 +98,7 @@ function endsInFusion(graph: Graph, range: NodeRange): boolean {
     .some((node) => FUSED_AFTER.has(node.op) && tensorsRead(node).some((index) => parted.includes(index)));
 }
 
-/** In blocked layout, which operators are computed as one depends on what stands beside them in the session. */
+/** Whether a range isn't the whole graph. In blocked layout a cut changes which operators are computed as one. */
 function isCut(graph: Graph, { from, to }: NodeRange): boolean {
   return from > 0 || to < graph.nodes.length;
 }

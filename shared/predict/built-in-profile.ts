@@ -1,9 +1,13 @@
+/** This file holds the costs that stand in for those of a device that hasn't been measured. */
+
 import type { DeviceProfile } from './device-profile.js';
 
 /**
- * Costs of an x86-64 server with AVX2 (AMD EPYC, third generation), for a device that hasn't been measured: plans are
- * compared rightly where its kernels are to each other as there, and latencies are wrong by what it is slower. Means of
- * four times `mafat calibrate`, rounded; more threads than two count as two.
+ * Nanoseconds a unit of work on an x86-64 server with AVX2 (AMD EPYC, third generation). They are rounded means of
+ * four runs of `mafat calibrate`. More than two threads count as two.
+ *
+ * On another device plans are compared rightly where its kernels are in the same ratio to each other. Latencies
+ * are wrong by the factor that the device is slower.
  */
 export const BUILT_IN_PROFILE: DeviceProfile = {
   source: 'built-in',

@@ -1,27 +1,35 @@
+/** This file predicts the workspace that ONNX Runtime allocates while it runs a convolution. */
+
 import type { Graph, Node } from '../graph/index.js';
-import { elementCount, intsAttribute, tensorAt } from '../graph/index.js';
+import { elementAt, elementCount, intsAttribute, knownShape, tensorAt } from '../graph/index.js';
 import { isBlocked } from './run-settings.js';
 import type { RunStep } from './run-step.js';
 
-/** Buffer of the sliced GEMM, per thread. Measured: 65,536 and 131,072 bytes at 1 and 2 threads. */
+/** Bytes of the sliced GEMM's buffer, per thread. The allocator's log showed 65,536 at 1 thread and 131,072 at 2. */
 const SLICE_BYTES = 64 * 1024;
 
 /**
- * Bytes of ONNX Runtime's Conv workspace for float32: none in blocked order; in NCHW order none for a plain 1x1, the
- * full im2col matrix if there are fewer output pixels than filters, else one slice a thread.
- * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare; checked by the allocator's log, 1.30.
+ * Returns the bytes of ONNX Runtime's workspace for one float32 Conv. Other operators have none.
+ *
+ * 1. In blocked order there is none.
+ * 2. In NCHW order a plain 1x1 has none.
+ * 3. With fewer output pixels than filters of a group, the full im2col matrix is made.
+ * 4. Else each thread has one slice.
+ *
+ * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare. The allocator's log of release 1.30 confirms it.
  */
 export function convScratchBytes(graph: Graph, node: Node, { shapeOf, level, threads }: RunStep): number {
-  const weights = node.inputs[1] ?? -1;
-  if (node.op !== 'Conv' || weights < 0 || isBlocked(level)) return 0;
-  const [filters = 1, ...perFilter] = tensorAt(graph, weights).shape ?? [];
-  const kernel = perFilter.slice(1);
+  if (node.op !== 'Conv' || isBlocked(level)) return 0;
+  const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
+  const [filters, channels] = [elementAt(weights, 0), elementAt(weights, 1)];
+  const kernel = weights.slice(2);
   const isPlain =
     kernel.every((size) => size === 1) &&
     (intsAttribute(node, 'strides') ?? []).every((stride) => stride === 1) &&
     (intsAttribute(node, 'pads') ?? []).every((pad) => pad === 0);
   if (isPlain) return 0;
-  const groups = Math.max(1, (shapeOf(node.inputs[0] ?? -1)[1] ?? 1) / (perFilter[0] ?? 1));
-  const pixels = elementCount(shapeOf(node.outputs[0] ?? -1).slice(2));
-  return filters / groups > pixels ? pixels * elementCount(perFilter) * 4 : SLICE_BYTES * threads;
+  const groups = elementAt(shapeOf(elementAt(node.inputs, 0)), 1) / channels;
+  const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2));
+  const matrixBytes = 4 * pixels * channels * elementCount(kernel);
+  return filters / groups > pixels ? matrixBytes : SLICE_BYTES * threads;
 }

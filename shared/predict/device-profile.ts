@@ -1,54 +1,59 @@
 /**
- * What work costs on a device: the latency predictor is a sum of amounts of work times these costs. Amounts are
- * counted by `latency.ts`; costs are measured by `mafat calibrate`, or are those of a machine we know.
+ * A device profile says what work costs on a device. The predicted latency is the sum of amounts of work times these
+ * costs. `latency.ts` counts the amounts. `mafat calibrate` measures the costs, or they are those of another machine.
  */
 import type { Level, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
 
+/** Kinds of work that a profile has a cost for. */
 export const WORK_KINDS = [
-  /** Runs of a session, with what the executor does around them. */
+  /** Runs of a session, with the executor's work around them. */
   'steps',
   /** Kernel calls. */
   'calls',
-  /** Multiply-accumulates of 1x1, of other, and of grouped convolutions (and whatever else multiplies). */
+  /** Multiply-accumulates of 1x1 convolutions. */
   'pointwiseMacs',
+  /** Multiply-accumulates of other convolutions, and of all other operators that multiply. */
   'denseMacs',
+  /** Multiply-accumulates of grouped convolutions. */
   'groupedMacs',
   /** Bytes of the matrices that convolutions other than 1x1 are unrolled to. */
   'columnBytes',
-  /** Bytes of weights read, once a call. */
+  /** Bytes of weights that are read, counted once a call. */
   'weightBytes',
   /** Bytes read and written by operators that only move or map values. */
   'movedBytes',
   /** Bytes copied between maps and sessions. */
   'copiedBytes',
-  /** Bytes got from the system for a step and given back after it: each page is a fault. */
+  /** Bytes that a step gets from the system and gives back after it, so that each page is a fault. */
   'faultedBytes',
-  /** The same, of what is large enough to come in huge pages, where the system has them. */
+  /** Bytes as `faultedBytes`, in blocks so large that they come in huge pages where the system has them. */
   'hugeBytes',
 ] as const;
 
-/** Amounts of work, or nanoseconds a unit of it. */
-export type Work = Readonly<Record<(typeof WORK_KINDS)[number], number>>;
+/** Amounts of work by kind. The costs of a profile have the same form, in nanoseconds a unit. */
+export type WorkAmounts = Readonly<Record<(typeof WORK_KINDS)[number], number>>;
 
-/** ONNX Runtime's kernels for convolutions: those of the blocked levels, or those of all others. */
+/** ONNX Runtime's kernels for convolutions. The blocked levels use `blocked`, and all others `plain`. */
 export const KERNELS = ['plain', 'blocked'] as const;
 export type Kernels = (typeof KERNELS)[number];
 
+/** Costs of one way to run kernels. */
 export interface CostEntry {
   readonly kernels: Kernels;
   /** Threads of one operator. */
   readonly threads: number;
-  /** Nanoseconds. */
-  readonly costs: Work;
-  /** What real runs have multiplied the measured costs by; 1 if absent. */
+  /** Nanoseconds a unit of each kind of work. */
+  readonly costs: WorkAmounts;
+  /** Factor by which real runs exceed the measured costs. It is 1 if absent. */
   readonly correction?: number;
 }
 
+/** The costs of a device. */
 export interface DeviceProfile {
-  /** Where the costs come from: a device and when it was measured, or `built-in`. */
+  /** Source of the costs: a device and when it was measured, or `built-in`. */
   readonly source: string;
-  /** At least one for each kind of kernels. */
+  /** Entries, at least one for each kind of kernels. */
   readonly entries: readonly CostEntry[];
 }
 
@@ -56,7 +61,7 @@ export function kernelsOf(level: Level): Kernels {
   return isBlocked(level) ? 'blocked' : 'plain';
 }
 
-/** Nothing, to be added to. */
+/** Makes amounts of zero, for a sum. */
 export function emptyWork(): Record<(typeof WORK_KINDS)[number], number> {
   return Object.fromEntries(WORK_KINDS.map((kind) => [kind, 0])) as Record<
     (typeof WORK_KINDS)[number],
@@ -65,8 +70,8 @@ export function emptyWork(): Record<(typeof WORK_KINDS)[number], number> {
 }
 
 /**
- * Costs for a level and a number of threads: those of the next smaller number that was measured, else of the
- * smallest. @throws {RangeError} if the profile has none for such kernels.
+ * Returns the costs for a level and a number of threads. If that number wasn't measured, the next smaller one counts,
+ * else the smallest. @throws {RangeError} if the profile has none for such kernels.
  */
 export function costEntryFor(
   { entries, source }: DeviceProfile,
@@ -82,16 +87,16 @@ export function costEntryFor(
   return found;
 }
 
-/** Nothing is faulted where memory is retained. @throws {RangeError} as above. */
+/** Returns the costs for these settings. Retained memory has no faults. @throws {RangeError} as `costEntryFor` does. */
 export function costsFor(
   profile: DeviceProfile,
   { malloc = 'trimmed', ...settings }: Omit<RunSettings, 'malloc'> & Partial<RunSettings>,
-): Work {
+): WorkAmounts {
   const { costs } = costEntryFor(profile, settings);
   return malloc === 'retained' ? { ...costs, faultedBytes: 0, hugeBytes: 0 } : costs;
 }
 
-/** Milliseconds that an amount of work takes. */
-export function latencyOf(work: Work, costs: Work): number {
+/** Returns the milliseconds that an amount of work takes. */
+export function latencyOf(work: WorkAmounts, costs: WorkAmounts): number {
   return WORK_KINDS.reduce((ns, kind) => ns + work[kind] * costs[kind], 0) / 1e6;
 }

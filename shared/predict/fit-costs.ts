@@ -1,59 +1,70 @@
 /**
- * Costs of work from measured latencies: least squares of relative errors, no cost below zero, by coordinate descent.
+ * This file fits costs of work to measured latencies, by least squares of relative errors.
  *
- * What the samples can't tell apart is left as it is in a prior, known costs of another device, which is first
- * scaled to this one's speed: each cost is drawn to it by PRIOR_WEIGHT of what all samples together weigh. The problem
- * is convex and has one solution; ROUNDS is plenty for ten kinds.
+ * 1. Scale a prior, the known costs of another device, to this device's speed.
+ * 2. Find the factor of each cost by coordinate descent. No factor goes below zero, and each is drawn to 1, so that
+ *    kinds of work which the samples can't tell apart keep the prior's ratio.
+ *
+ * The problem is convex and has one solution. Not guaranteed: that the descent has come to it after ROUNDS.
  * Source: Franc, Hlaváč, Navara, Sequential coordinate-wise algorithm for the non-negative least squares problem.
  */
-import type { Work } from './device-profile.js';
+import { elementAt } from '../graph/index.js';
+import type { WorkAmounts } from './device-profile.js';
 import { emptyWork, latencyOf, WORK_KINDS } from './device-profile.js';
 
+/** Amounts of work, and how long they took together. */
 export interface CostSample {
-  readonly work: Work;
+  readonly work: WorkAmounts;
   readonly latencyMs: number;
 }
 
+/** Rounds of the descent. Chosen, not measured: plenty for a dozen kinds of work. */
 const ROUNDS = 1000;
+
+/** Weight of the prior, as a part of the weight of all samples together. Chosen, not measured. */
 const PRIOR_WEIGHT = 0.003;
 
-/** @returns nanoseconds a unit. @throws {RangeError} without samples. */
-export function fitCosts(samples: readonly CostSample[], prior: Work): Work {
-  if (samples.length === 0) throw new RangeError('Cannot fit costs: there are no samples');
+/** Fits costs to samples. @returns nanoseconds a unit. @throws {RangeError} without samples. */
+export function fitCosts(samples: readonly CostSample[], prior: WorkAmounts): WorkAmounts {
+  if (samples.length === 0)
+    throw new RangeError('Cannot fit costs: there are no samples, expected at least one');
   const speeds = samples
     .map(({ work, latencyMs }) => latencyMs / latencyOf(work, prior))
     .sort((a, b) => a - b);
-  const speed = speeds[Math.floor(speeds.length / 2)] ?? 1;
-  // By kind: its part of each sample's latency, were the prior right.
+  const speed = elementAt(speeds, Math.floor(speeds.length / 2));
+  // A column is the part of each sample's latency that a kind would take if the prior were right.
   const columns = WORK_KINDS.map((kind) =>
     samples.map(({ work, latencyMs }) => (work[kind] * prior[kind] * speed) / (latencyMs * 1e6)),
   );
   const factors = solve(columns, samples.length);
   const costs = emptyWork();
-  for (const [at, kind] of WORK_KINDS.entries()) costs[kind] = prior[kind] * speed * (factors[at] ?? 1);
+  for (const [at, kind] of WORK_KINDS.entries()) costs[kind] = prior[kind] * speed * elementAt(factors, at);
   return costs;
 }
 
-/** Factors >= 0 near 1, by which the columns' sum is nearest to 1 in each of `count` rows. */
+/** Finds factors >= 0 near 1, by which the columns' sum is nearest to 1 in each of `count` rows. */
 function solve(columns: readonly (readonly number[])[], count: number): readonly number[] {
   const pull = PRIOR_WEIGHT * count;
-  const factors = columns.map(() => 1);
-  const residual = Array.from({ length: count }, (_, row) =>
-    columns.reduce((left, column) => left - (column[row] ?? 0), 1),
+  let residual: readonly number[] = Array.from({ length: count }, (_, row) =>
+    columns.reduce((left, column) => left - elementAt(column, row), 1),
   );
-  const squares = columns.map((column) => column.reduce((sum, value) => sum + value * value, pull));
+  const terms = columns.map((column) => ({
+    column,
+    square: column.reduce((sum, value) => sum + value * value, pull),
+    factor: 1,
+  }));
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [at, column] of columns.entries()) {
-      const before = factors[at] ?? 1;
+    for (const term of terms) {
+      const { column, square, factor } = term;
+      const error = residual;
       const slope = column.reduce(
-        (sum, value, row) => sum + value * (residual[row] ?? 0),
-        pull * (1 - before),
+        (sum, value, row) => sum + value * elementAt(error, row),
+        pull * (1 - factor),
       );
-      const next = Math.max(0, before + slope / (squares[at] ?? 1));
-      factors[at] = next;
-      for (const [row, value] of column.entries())
-        residual[row] = (residual[row] ?? 0) - (next - before) * value;
+      term.factor = Math.max(0, factor + slope / square);
+      const change = term.factor - factor;
+      residual = error.map((left, row) => left - change * elementAt(column, row));
     }
   }
-  return factors;
+  return terms.map(({ factor }) => factor);
 }

@@ -1,7 +1,7 @@
-/** What a plan takes: working memory, mapped weights and latency, and whether it is equal bit for bit. */
+/** The predictor says how much working memory, mapped weights and latency a plan takes, and whether it is bit-exact. */
 export { BUILT_IN_PROFILE } from './built-in-profile.js';
 export { convScratchBytes } from './conv-scratch.js';
-export type { CostEntry, DeviceProfile, Kernels, Work } from './device-profile.js';
+export type { CostEntry, DeviceProfile, Kernels, WorkAmounts } from './device-profile.js';
 export {
   costEntryFor,
   costsFor,
@@ -22,4 +22,5 @@ export { fixedBytes, heldBytes, predictSegments, sessionShare, stepBytes, stepRa
 export type { Level, Malloc, RunSettings } from './run-settings.js';
 export { isBlocked, LEVELS, MALLOCS } from './run-settings.js';
 export type { KernelSettings } from './run-step.js';
+export type { SessionRun } from './session-run.js';
 export { sessionsOf } from './session-run.js';

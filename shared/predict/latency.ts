@@ -1,25 +1,33 @@
 /**
- * Counts the work of a session, from which a device's profile makes its latency.
+ * This file counts the work of a session, from which a device's profile makes its latency.
  *
- * Not modelled: kernels that are chosen by size, and caches; so a device is measured at sizes like those of
- * real plans. An activation that ONNX Runtime computes with the convolution before it costs nothing.
+ * Each kernel call counts the values that it reads and writes, or its multiplications and weights. An activation
+ * that ONNX Runtime computes with the convolution before it costs nothing.
+ *
+ * Not modelled: kernels that are chosen by size, and caches. So a device is measured at sizes like those of real plans.
  */
 
 import type { Graph, Node } from '../graph/index.js';
-import { BYTES_PER_ELEMENT, elementCount, intAttribute, tensorAt } from '../graph/index.js';
+import {
+  BYTES_PER_ELEMENT,
+  elementAt,
+  elementCount,
+  intAttribute,
+  knownShape,
+  tensorAt,
+} from '../graph/index.js';
 import type { ShapeOf } from '../tile/index.js';
-import type { Work } from './device-profile.js';
+import type { WorkAmounts } from './device-profile.js';
 import { emptyWork } from './device-profile.js';
 import type { RunPeak } from './lifetimes.js';
 import { countMacs } from './macs.js';
 import type { Operation, SessionRun } from './session-run.js';
 
-/** Work of all steps of a session. @param peaks of its kinds of steps. */
-export function countWork(graph: Graph, session: SessionRun, peaks: readonly RunPeak[]): Work {
+/** Counts the work of all steps of a session. @param peaks of its kinds of steps, in their order. */
+export function countWork(graph: Graph, session: SessionRun, peaks: readonly RunPeak[]): WorkAmounts {
   const sum = emptyWork();
   for (const [kind, { shapeOf, count }] of session.steps.entries()) {
-    const peak = peaks[kind];
-    const faults = peak === undefined ? NO_FAULTS : countFaults(peak);
+    const faults = countFaults(elementAt(peaks, kind));
     sum.faultedBytes += count * faults.faultedBytes;
     sum.hugeBytes += count * faults.hugeBytes;
     const bytesOf = (values: readonly number[]) =>
@@ -37,18 +45,19 @@ export function countWork(graph: Graph, session: SessionRun, peaks: readonly Run
   return sum;
 }
 
-/** Up to here a block has no huge page of 2 MB to itself, or only one. */
+/** Size of a block up to which it has at most one huge page of 2 MB to itself. */
 const SMALL_BYTES = 3 * 2 ** 20;
 
-const NO_FAULTS = { faultedBytes: 0, hugeBytes: 0 };
-
-/** What a run takes in one piece, and the copies of its outputs. */
-export function countFaults({ peakBytes, outputBytes }: RunPeak): Pick<Work, 'faultedBytes' | 'hugeBytes'> {
+/** Counts the bytes that a run gets from the system: its peak in one piece, and the copies of its outputs. */
+export function countFaults({
+  peakBytes,
+  outputBytes,
+}: RunPeak): Pick<WorkAmounts, 'faultedBytes' | 'hugeBytes'> {
   const hugeBytes = Math.max(0, peakBytes - SMALL_BYTES);
   return { faultedBytes: peakBytes - hugeBytes + outputBytes, hugeBytes };
 }
 
-/** Work of one kernel call at the shapes of one step. */
+/** Counts the work of one kernel call at the shapes of one step. @param before is the call right before it. */
 export function countOperationWork(
   graph: Graph,
   {
@@ -56,7 +65,7 @@ export function countOperationWork(
     before,
     shapeOf,
   }: { readonly operation: Operation; readonly before: Operation | undefined; readonly shapeOf: ShapeOf },
-): Work {
+): WorkAmounts {
   const sum = emptyWork();
   const add: AddWork = (kind, amount) => {
     sum[kind] += amount;
@@ -71,7 +80,7 @@ export function countOperationWork(
   return sum;
 }
 
-type AddWork = (kind: keyof Work, amount: number) => void;
+type AddWork = (kind: keyof WorkAmounts, amount: number) => void;
 
 interface Counting {
   readonly shapeOf: ShapeOf;
@@ -90,8 +99,9 @@ function countOperation(
     add('movedBytes', bytesOf(reads) + bytesOf(writes));
     return;
   }
-  const [filters = 0, ...perFilter] = tensorAt(graph, node.inputs[1] ?? -1).shape ?? [];
-  const pixels = elementCount(shapeOf(node.outputs[0] ?? -1).slice(2));
+  const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
+  const [filters, perFilter] = [elementAt(weights, 0), weights.slice(1)];
+  const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2));
   const isPointwise = perFilter.slice(1).every((size) => size === 1);
   const isGrouped = node.op === 'Conv' && intAttribute(node, 'group', 1) > 1;
   add('weightBytes', 4 * filters * elementCount(perFilter));
@@ -100,15 +110,16 @@ function countOperation(
     add('columnBytes', 4 * pixels * elementCount(perFilter));
 }
 
+/** Operators that ONNX Runtime computes with a convolution right before them. */
 const FUSED_ACTIVATIONS = new Set(['Relu', 'LeakyRelu', 'Clip', 'Sigmoid', 'Tanh', 'HardSigmoid']);
 
-/** Whether ONNX Runtime computes an activation with the convolution right before it. */
+/** Whether ONNX Runtime computes a call with the convolution right before it. */
 function isFused({ node, reads }: Operation, before: Operation | undefined): boolean {
   if (node === undefined || before?.node?.op !== 'Conv' || !isActivation(node)) return false;
   return reads[0] === before.writes[0];
 }
 
-/** Whether ONNX Runtime computes it with a convolution right before it. */
+/** Whether ONNX Runtime computes a node with a convolution, if one is right before it. */
 export function isActivation({ op, domain }: Node): boolean {
   return domain === '' && FUSED_ACTIVATIONS.has(op);
 }

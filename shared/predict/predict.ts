@@ -1,18 +1,31 @@
 /**
- * The predictor of working memory.
+ * This file predicts the working memory, the latency and the exactness of each segment of a plan.
  *
- * While a segment runs, these are alive: the sessions of all segments; the maps that cross its cuts; its
- * full output maps if it is tiled or streamed; the buffers of one step's inputs, of a stream also the rows it
- * carries and those between its links; what ONNX Runtime holds during the run;
- * at its end, the outputs twice, once ONNX Runtime's and once JavaScript's copy. Weights are counted apart:
- * they stay mapped, at the blocked levels by way of models saved in that order (agent/engine/model-optimizer.ts);
- * where that can't be done they are copied, and counted here.
+ * While a segment runs, these are alive:
+ *
+ * 1. the sessions of all segments
+ * 2. the maps that cross its cuts, and its full output maps if it is tiled or streamed
+ * 3. the buffers of one step's inputs, and for a stream the rows that it carries and that wait between its links
+ * 4. ONNX Runtime's tensors and scratch during the run
+ * 5. at its end, the outputs twice: ONNX Runtime's, and JavaScript's copy
+ *
+ * Weights are counted apart, since they stay mapped. At the blocked levels they are mapped from models saved in that
+ * order. Where that can't be done they are copied, and count as working memory.
+ *
+ * Not guaranteed: that a run takes no more. docs/benchmarks.md, "The predictor", lists the plans that did.
  */
 
 import type { Graph, NodeRange } from '../graph/index.js';
-import { BYTES_PER_ELEMENT, boundaryOf, tensorAt, tensorBytes, tensorsRead } from '../graph/index.js';
+import {
+  BYTES_PER_ELEMENT,
+  boundaryOf,
+  elementAt,
+  tensorAt,
+  tensorBytes,
+  tensorsRead,
+} from '../graph/index.js';
 import type { Segment } from '../tile/index.js';
-import { wholeShapes } from '../tile/index.js';
+import { sizeAlong, wholeShapes } from '../tile/index.js';
 import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile } from './device-profile.js';
@@ -26,41 +39,44 @@ import { isBlocked } from './run-settings.js';
 import type { SessionRun } from './session-run.js';
 import { sessionsOf } from './session-run.js';
 
+/** The settings of a plan, and facts of the device that runs it. */
 export interface PredictSettings extends Omit<RunSettings, 'malloc'> {
-  /** `trimmed` if absent. */
+  /** Malloc of the executor. It is `trimmed` if absent. */
   readonly malloc?: Malloc;
-  /** Weights are copied to the heap; if absent: at the blocked levels, unless it is known that they can be mapped. */
+  /** Whether weights are copied to the heap. If absent, they are at the blocked levels. */
   readonly copiesWeights?: boolean;
-  /** Costs of this device; those we know of another if absent. */
+  /** Costs of this device. The built-in costs of another device count if it is absent. */
   readonly profile?: DeviceProfile;
 }
 
+/** The needs of one segment, and what its outputs are worth. */
 export interface SegmentPrediction {
   readonly latencyMs: number;
   /** Peak of private memory above idle while the segment runs, other segments' share included. */
   readonly workingBytes: number;
-  /** Weights the segment reads. */
+  /** Bytes of the weights that the segment reads. */
   readonly weightsBytes: number;
   /** Multiply-accumulates as run, recomputed halos included. */
   readonly macs: number;
-  /** `macs` over those of the untiled segment; 1 where it has none. */
+  /** Ratio of `macs` to those of the untiled segment. It is 1 where that has none. */
   readonly macOverhead: number;
-  /** The segment's outputs equal the untiled run's bit for bit; else within 1e-5 of the largest. */
+  /** Whether the segment's outputs equal the untiled run's bit for bit. Else they are within 1e-5 of the largest. */
   readonly bitExact: boolean;
 }
 
-/** One session: graph, kernels and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
+/** Bytes of a session's graph and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
 const SESSION_BYTES = 0.3 * 2 ** 20;
+
+/** Bytes of a node's kernel. Measured with bench/predictor, ONNX Runtime 1.30. */
 const NODE_BYTES = 12 * 2 ** 10;
 
-/**
- * What the executor takes beyond its idle state for any plan: garbage, and images at the network's size while they are
- * decoded and in messages. bench/predictor.
- */
+/** Bytes of garbage that the executor has beyond its idle state, for any plan. Measured with bench/predictor. */
 const RUN_BYTES = 2 * 2 ** 20;
+
+/** Copies of an image at the network's size, while it is decoded and in messages. Measured with bench/predictor. */
 const IMAGES = 3;
 
-/** Predictions for all segments of a plan, in order. */
+/** Predicts all segments of a plan, in order. */
 export function predictSegments(
   graph: Graph,
   segments: readonly Segment[],
@@ -86,7 +102,7 @@ function predictSegment(
   const macs = isTiled ? countTileMacs(graph, segment, sessions) : wholeMacs;
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
   const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings));
-  const works = sessions.map((session, at) => countWork(graph, session, peaks[at] ?? []));
+  const works = sessions.map((session, at) => countWork(graph, session, elementAt(peaks, at)));
   return {
     latencyMs: works.reduce((sum, work) => sum + latencyOf(work, cost), 0),
     workingBytes: Math.round(
@@ -113,12 +129,13 @@ interface Running {
 
 interface Stepping {
   readonly sessions: readonly SessionRun[];
-  /** By session, of its kinds of steps. */
+  /** Peaks of each session's kinds of steps. */
   readonly peaks: readonly (readonly RunPeak[])[];
+  /** Factor from live bytes to allocated bytes. */
   readonly ratio: number;
 }
 
-/** Buffers, and the largest step. Those of a stream stand beside each other, since its links run by turns. */
+/** Returns the bytes of all buffers and of the largest step. Links run by turns, so the buffers of all of them count. */
 function runBytes(graph: Graph, segment: Segment, { sessions, peaks, ratio }: Stepping): number {
   const largest = ratio * Math.max(...peaks.map(stepBytes));
   const held = sessions.map((session) => heldBytes(graph, segment.kind, session));
@@ -134,7 +151,7 @@ function isExact(graph: Graph, kind: Segment['kind'], { sessions, settings }: Ru
   });
 }
 
-/** What stands for any plan: the executor's own share, kernels, and weights where they are copied. */
+/** Returns the bytes that any plan takes: the executor's own share, kernels, and weights where they are copied. */
 export function fixedBytes(
   graph: Graph,
   { level, copiesWeights = isBlocked(level) }: PredictSettings,
@@ -147,16 +164,16 @@ export function fixedBytes(
 }
 
 /**
- * What a step takes over what lives in it. Where memory is retained the rest lies idle between blocks: tiles are of
- * several sizes, a whole map's blocks are large. Trimmed, one block serves all steps of a session, and values aren't
- * packed in it without gaps. bench/predictor.
+ * Factors from the live bytes of a step to its allocated bytes, measured with bench/predictor. Retained memory lies
+ * idle between blocks: tiles are of several sizes, and a whole map's blocks are large. Trimmed memory is one block for
+ * all steps of a session, in which the values of tiles aren't packed without gaps.
  */
 const STEP_RATIOS: Readonly<Record<Malloc, Readonly<Record<Segment['kind'], number>>>> = {
   trimmed: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
   retained: { whole: 2.7, tiles: 4.2, stream: 2.5, 'streamed-tiles': 2.5 },
 };
 
-/** As above, in total. */
+/** Returns the factor from live bytes to allocated bytes of a step, by mode and malloc kind. */
 export function stepRatio(
   kind: Segment['kind'],
   { malloc = 'trimmed' }: Pick<PredictSettings, 'malloc'>,
@@ -164,12 +181,12 @@ export function stepRatio(
   return STEP_RATIOS[malloc][kind];
 }
 
-/** Bytes of each session, its kernels apart. */
+/** Returns the bytes of each session, without its kernels. */
 export function sessionShare(): number {
   return SESSION_BYTES;
 }
 
-/** Constants that a range of nodes reads. */
+/** Returns the bytes of the mapped constants that a range of nodes reads. */
 export function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
   const read = new Set(graph.nodes.slice(from, to).flatMap(tensorsRead));
   return [...read]
@@ -178,7 +195,10 @@ export function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
     .reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
 }
 
-/** Full maps that live while a segment runs: those made before and needed now or later, and, if it is tiled, its outputs. */
+/**
+ * Returns the bytes of the full maps that live while a segment runs. These are the image, all maps that were made
+ * before and are needed now or later, and, unless the segment runs whole, its outputs.
+ */
 function mapBytes(graph: Graph, segment: Segment): number {
   const before = boundaryOf(graph, { from: 0, to: segment.from });
   const image = graph.inputs.filter((index) => tensorAt(graph, index).constant === null);
@@ -190,17 +210,17 @@ function mapBytes(graph: Graph, segment: Segment): number {
   return maps + image.reduce((sum, index) => sum + imageBytes(graph, index), 0);
 }
 
-/** Images are kept as decoded: one byte an element. */
+/** Returns the bytes of an image, which is kept as decoded: one byte an element. */
 function imageBytes(graph: Graph, index: number): number {
   return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
 }
 
-/** The largest step of a session: its run's peak, or its outputs, which are copied at its end. */
+/** Returns the bytes of the largest step of a session: its run's peak, or its outputs and their copies at its end. */
 export function stepBytes(peaks: readonly RunPeak[]): number {
   return Math.max(...peaks.map(({ peakBytes, outputBytes }) => Math.max(peakBytes, 2 * outputBytes)));
 }
 
-/** What stands as long as a session's segment runs. */
+/** Returns the bytes of the buffers that stand as long as a session's segment runs. */
 export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionRun): number {
   switch (kind) {
     case 'whole':
@@ -209,20 +229,20 @@ export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionR
       return largestOf(session, session.inputs);
     case 'stream':
     case 'streamed-tiles':
-      // Copies of a step's outputs wait for the collector while the next link runs.
+      // A step's outputs are released once they are copied to their place, so they count here as a margin.
       return largestOf(session, [...session.inputs, ...session.carried, ...session.outputs]);
   }
 }
 
-/** An image is converted to floats where a segment reads it whole; other maps are read where they are. */
+/** Returns the bytes of images as floats. A whole segment converts them, and reads other maps where they are. */
 function imageBytesOf(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
-  const [{ shapeOf } = { shapeOf: wholeShapes(graph) }] = steps;
+  const { shapeOf } = elementAt(steps, 0);
   return inputs
     .filter((index) => graph.inputs.includes(index))
     .reduce((sum, index) => sum + bytesOf(index, shapeOf), 0);
 }
 
-/** Buffers of values, each as large as the largest step asks. */
+/** Returns the bytes of the buffers of some values, each as large as the largest step asks. */
 function largestOf({ steps, bytesOf }: SessionRun, values: readonly number[]): number {
   return values.reduce(
     (sum, value) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf))),
@@ -230,11 +250,11 @@ function largestOf({ steps, bytesOf }: SessionRun, values: readonly number[]): n
   );
 }
 
-/** Rows that wait between links. */
+/** Returns the bytes of the rows that wait between links. */
 function ringBytes(graph: Graph, segment: Segment): number {
   if (segment.kind !== 'stream') return 0;
   return [...segment.order.rings].reduce((sum, [tensor, rows]) => {
-    const { shape } = tensorAt(graph, tensor);
-    return sum + (tensorBytes(tensorAt(graph, tensor)) / (shape?.[2] ?? 1)) * rows;
+    const rowBytes = tensorBytes(tensorAt(graph, tensor)) / sizeAlong(graph, tensor, 'rows');
+    return sum + rowBytes * rows;
   }, 0);
 }

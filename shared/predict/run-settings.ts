@@ -1,20 +1,22 @@
+/** Run settings are the choices of a plan other than its segments: level, malloc and threads. */
+
 /** ONNX Runtime's graph optimisation levels, least first. */
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
 export type Level = (typeof LEVELS)[number];
 
-/** Levels at which convolutions run in blocked layout (NCHWc). */
+/** Whether convolutions run in blocked layout (NCHWc) at a level. */
 export function isBlocked(level: Level): boolean {
   return LEVELS.indexOf(level) >= LEVELS.indexOf('layout');
 }
 
 /**
- * How the executor treats memory that a step has freed: `trimmed` gives it back to the system, which costs a fault
- * for each page that is wanted again; `retained` keeps it, which costs what lies idle between blocks of many sizes.
+ * Ways in which the executor treats memory that a step has freed. `trimmed` gives it back to the system, and each
+ * page that is wanted again costs a fault. `retained` keeps it, and memory lies idle between blocks of many sizes.
  */
 export const MALLOCS = ['trimmed', 'retained'] as const;
 export type Malloc = (typeof MALLOCS)[number];
 
-/** What a plan fixes beside its segments. */
+/** Settings that hold for all segments of a plan. */
 export interface RunSettings {
   readonly level: Level;
   readonly malloc: Malloc;

@@ -1,10 +1,12 @@
+/** This file holds the types of one run of a session, which several parts of the predictor share. */
+
 import type { ShapeOf } from '../tile/index.js';
 import type { RunSettings } from './run-settings.js';
 
-/** What decides how a kernel runs. */
+/** Settings that decide how a kernel runs. */
 export type KernelSettings = Pick<RunSettings, 'level' | 'threads'>;
 
-/** One run of a session: the shapes its tensors have, and how its kernels run. */
+/** One run of a session, by the shapes of its tensors and the settings of its kernels. */
 export interface RunStep extends KernelSettings {
   readonly shapeOf: ShapeOf;
 }

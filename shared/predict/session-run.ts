@@ -1,27 +1,29 @@
 /**
- * What one session runs, as the predictor sees it: kernel calls over numbered values, and the shapes the values
- * have in each kind of step. Whole segments, tiles and streams all come down to this.
+ * A session run is one session as the predictor sees it. It has kernel calls over numbered values, and the shapes of
+ * the values in each kind of step. Whole segments, tiles and streams all come down to this.
  */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
 import {
   BYTES_PER_ELEMENT,
   boundaryOf,
+  elementAt,
   elementCount,
   knownShape,
   tensorAt,
   tensorsRead,
   tensorsWritten,
 } from '../graph/index.js';
-import type { LinkLayout, Segment, ShapeOf, StreamLink, TiledSegment, TileStream } from '../tile/index.js';
-import { layoutLink, PHASES, shapeKey, tileShapes, tilesOfGrid, wholeShapes } from '../tile/index.js';
+import type { LinkLayout, Segment, ShapeOf, StreamLink, TileStream } from '../tile/index.js';
+import { layoutLink, PHASES, tileShapes, tilesByShape, wholeShapes } from '../tile/index.js';
 
 /** One kernel call. */
 export interface Operation {
-  /** Undefined for the joining and slicing that a stream adds. */
+  /** Node of the graph. It is undefined for the joining and slicing that a stream adds. */
   readonly node: Node | undefined;
-  /** Values, by number; constants apart. */
+  /** Numbers of the values that are read, without constants. */
   readonly reads: readonly number[];
+  /** Numbers of the values that are written. */
   readonly writes: readonly number[];
 }
 
@@ -31,25 +33,32 @@ export interface StepKind {
   readonly count: number;
 }
 
+/** All that one session does. Values below the number of tensors are tensors; a stream adds further ones. */
 export interface SessionRun {
   readonly range: NodeRange;
   readonly operations: readonly Operation[];
-  /** Maps copied in for each step, and values that leave the session. */
+  /** Maps that are copied in for each step. */
   readonly inputs: readonly number[];
+  /** Values that leave the session in each step. */
   readonly outputs: readonly number[];
-  /** What a stream holds between steps: rows carried and padding. */
+  /** Values that a stream holds between steps: carried rows and padding. */
   readonly carried: readonly number[];
   readonly steps: readonly StepKind[];
   readonly bytesOf: (value: number, shapeOf: ShapeOf) => number;
 }
 
-/** The sessions of a segment: one, or one a link, never one a tile. */
+/** Returns the sessions of a segment. There is one, or one for each link, but never one for each tile. */
 export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[] {
   switch (segment.kind) {
     case 'whole':
       return [rangeRun(graph, segment, [{ shapeOf: wholeShapes(graph), count: 1 }])];
     case 'tiles': {
-      return [rangeRun(graph, segment, tileKinds(graph, segment))];
+      const kinds = tilesByShape(segment, segment.space.reference);
+      const steps = kinds.map(({ example, tiles }) => ({
+        shapeOf: tileShapes(graph, example),
+        count: tiles.length,
+      }));
+      return [rangeRun(graph, segment, steps)];
     }
     case 'stream':
       return segment.links.map((link) => linkRun(graph, link));
@@ -58,27 +67,14 @@ export function sessionsOf(graph: Graph, segment: Segment): readonly SessionRun[
   }
 }
 
-/** Streams of tiles have the same operations and values, in other shapes. */
+/** Makes one session of all streams of tiles. They have the same operations and values, in other shapes. */
 function tileStreamsRun(streams: readonly TileStream[]): SessionRun {
   const runs = streams.map(({ graph, link, tiles }) => {
     const run = linkRun(graph, link);
     const steps = run.steps.map(({ shapeOf, count }) => ({ shapeOf, count: count * tiles.length }));
     return { ...run, steps };
   });
-  const [first] = runs;
-  if (first === undefined) throw new RangeError('Cannot run a session without streams');
-  return { ...first, steps: runs.flatMap(({ steps }) => steps) };
-}
-
-function tileKinds(graph: Graph, segment: TiledSegment): readonly StepKind[] {
-  const kinds = new Map<string, { shapeOf: ShapeOf; count: number }>();
-  for (const tile of tilesOfGrid(segment)) {
-    const key = shapeKey(tile, segment.space.reference);
-    const known = kinds.get(key);
-    if (known === undefined) kinds.set(key, { shapeOf: tileShapes(graph, tile), count: 1 });
-    else known.count += 1;
-  }
-  return [...kinds.values()];
+  return { ...elementAt(runs, 0), steps: runs.flatMap(({ steps }) => steps) };
 }
 
 function rangeRun(graph: Graph, range: NodeRange, steps: readonly StepKind[]): SessionRun {
@@ -91,7 +87,7 @@ function operationOf(graph: Graph, node: Node): Operation {
   return { node, reads, writes: tensorsWritten(node) };
 }
 
-/** The session of a link: its nodes between what joins, keeps and picks their rows. */
+/** Makes the session of a link. Between its nodes stand the calls that join, keep and pick their rows. */
 export function linkRun(graph: Graph, link: StreamLink): SessionRun {
   const layout = layoutLink(graph, link);
   const { stream } = link;
@@ -114,14 +110,14 @@ export function linkRun(graph: Graph, link: StreamLink): SessionRun {
 
 function linkOperations(graph: Graph, { from, to }: NodeRange, layout: LinkLayout): readonly Operation[] {
   const operations: Operation[] = [];
-  for (let at = from; at < to; at += 1) {
+  for (const [offset, node] of graph.nodes.slice(from, to).entries()) {
+    const at = from + offset;
     for (const { operand, joined, next, used } of layout.made.get(at) ?? []) {
       if (joined !== operand.tensor) operations.push(copying([operand.tensor], joined));
       if (next !== undefined) operations.push(copying([joined], next));
       if (used !== joined) operations.push(copying([joined], used));
     }
-    const node = graph.nodes[at];
-    if (node !== undefined) operations.push(substituted(graph, node, layout.reads.get(at)));
+    operations.push(substituted(graph, node, layout.reads.get(at)));
   }
   return operations;
 }
@@ -130,6 +126,7 @@ function copying(reads: readonly number[], write: number): Operation {
   return { node: undefined, reads, writes: [write] };
 }
 
+/** Returns the call of a node that reads values instead of some tensors. */
 function substituted(graph: Graph, node: Node, reads: ReadonlyMap<number, number> | undefined): Operation {
   const operation = operationOf(graph, node);
   if (reads === undefined) return operation;
@@ -145,9 +142,9 @@ function shapesIn(graph: Graph, { rows, sources }: LinkLayout, phase: (typeof PH
   return (value) => {
     const before = shapes[value];
     if (before !== undefined) return before;
-    const shape = knownShape(tensorAt(graph, value < count ? value : (sources[value - count] ?? -1)));
-    const known = inPhase.get(value);
-    const made = known === undefined ? shape : [shape[0] ?? 1, shape[1] ?? 1, known, shape[3] ?? 1];
+    const shape = knownShape(tensorAt(graph, value < count ? value : elementAt(sources, value - count)));
+    const rowsInPhase = inPhase.get(value);
+    const made = rowsInPhase === undefined ? shape : shape.toSpliced(2, 1, rowsInPhase);
     shapes[value] = made;
     return made;
   };
@@ -156,7 +153,7 @@ function shapesIn(graph: Graph, { rows, sources }: LinkLayout, phase: (typeof PH
 function bytesIn(graph: Graph, sources: readonly number[]): SessionRun['bytesOf'] {
   const count = graph.tensors.length;
   return (value, shapeOf) => {
-    const { dtype } = tensorAt(graph, value < count ? value : (sources[value - count] ?? -1));
+    const { dtype } = tensorAt(graph, value < count ? value : elementAt(sources, value - count));
     return elementCount(shapeOf(value)) * BYTES_PER_ELEMENT[dtype];
   };
 }

@@ -1,4 +1,4 @@
-/** Plans: their notation, and the searches for one that fits a budget. */
+/** This room holds plans, their notation, and the searches for one that fits a budget. */
 export { mafatCandidates } from './mafat-strategy.js';
 export { parsePlan } from './notation.js';
 export { optimalCandidates } from './optimal.js';

@@ -1,11 +1,11 @@
 /**
- * What one node costs when its output has some number of rows: asked of the predictor once for each number, since
- * the search asks for the same again and again.
+ * Kernel costs are the costs of one node, by the rows and columns of its output. The predictor is asked once for each
+ * size, since the search asks for the same sizes again and again.
  */
 
 import type { Graph, Node } from '../graph/index.js';
-import { knownShape, tensorAt } from '../graph/index.js';
-import type { KernelSettings, Work } from '../predict/index.js';
+import { elementAt, knownShape, tensorAt } from '../graph/index.js';
+import type { KernelSettings, WorkAmounts } from '../predict/index.js';
 import {
   convScratchBytes,
   countMacs,
@@ -16,6 +16,7 @@ import {
 } from '../predict/index.js';
 import { wholeShapes } from '../tile/index.js';
 
+/** Costs of one kernel call. */
 export interface KernelCost {
   readonly ms: number;
   readonly scratchBytes: number;
@@ -24,30 +25,31 @@ export interface KernelCost {
 /** A node as the search sees it. */
 export interface Kernel {
   readonly node: Node;
-  /** Inputs that are computed or given, by their place; -1 for constants and absent ones. */
+  /** Tensor of each input that is computed or given. It is -1 for constants and absent inputs. */
   readonly reads: readonly number[];
   readonly writes: readonly number[];
-  /** Multiplies; else it costs what it moves. */
+  /** Whether the node multiplies. Else it costs the bytes that it moves. */
   readonly multiplies: boolean;
   readonly isConv: boolean;
   readonly isActivation: boolean;
   readonly runsInPlace: boolean;
 }
 
-/** More columns than any map has. */
+/** Number of columns that no map has, for keys of rows and columns. */
 const MAX_COLS = 2 ** 20;
 
+/** The costs of all nodes of a graph, as far as they were asked for. */
 export class KernelCosts {
   readonly kernels: readonly Kernel[];
   readonly #graph: Graph;
   readonly #settings: KernelSettings;
-  readonly #cost: Work;
-  /** By node, then by rows and columns. */
+  readonly #cost: WorkAmounts;
+  /** Costs by node, then by rows and columns. */
   readonly #known: readonly Map<number, KernelCost>[];
 
   constructor(
     graph: Graph,
-    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: Work },
+    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: WorkAmounts },
   ) {
     this.#graph = graph;
     this.#settings = { level, threads };
@@ -56,9 +58,9 @@ export class KernelCosts {
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 
-  /** Of a node that multiplies, by the rows and columns of its output; all columns if these aren't given. */
+  /** Returns the costs of a node that multiplies, for these rows and columns of its output. Without `cols` it has all. */
   of(at: number, rows: number, cols = 0): KernelCost {
-    const ofNode = this.#known[at] ?? new Map<number, KernelCost>();
+    const ofNode = elementAt(this.#known, at);
     const key = rows * MAX_COLS + cols;
     let known = ofNode.get(key);
     if (known === undefined) {
@@ -70,13 +72,12 @@ export class KernelCosts {
 
   #compute(at: number, rows: number, cols: number): KernelCost {
     const graph = this.#graph;
-    const node = this.kernels[at]?.node;
-    if (node === undefined) throw new RangeError(`Cannot cost node ${at}: "${graph.name}" has no such node`);
-    const output = node.outputs[0] ?? -1;
+    const { node } = elementAt(this.kernels, at);
+    const output = elementAt(node.outputs, 0);
     const shapeOf = (tensor: number) => {
       const shape = knownShape(tensorAt(graph, tensor));
       if (tensor !== output || shape.length !== 4) return shape;
-      return [shape[0] ?? 1, shape[1] ?? 1, rows, cols === 0 ? (shape[3] ?? 1) : cols];
+      return [...shape.slice(0, 2), rows, cols === 0 ? elementAt(shape, 3) : cols];
     };
     const operation = { node, reads: [], writes: node.outputs };
     return {
@@ -101,6 +102,6 @@ function kernelOf(graph: Graph, node: Node): Kernel {
 
 function hasShapes(graph: Graph, node: Node): boolean {
   return [...node.inputs, ...node.outputs].every(
-    (index) => index < 0 || graph.tensors[index]?.shape !== null,
+    (index) => index < 0 || tensorAt(graph, index).shape !== null,
   );
 }

@@ -1,10 +1,12 @@
 /**
- * MAFAT's own search space and order, on our predictor.
+ * This file is MAFAT's own search space and order, on our predictor.
  *
- * At most two groups; a cut only after a pool; square grids from 1x1 to 5x5 for the first group and 2x2 for
- * the second; least tiled first, and for each grid no cut, then cuts from the last pool to the first.
- * Networks that shrink their maps by strided convolutions, not pools, are cut after these.
- * Greedy: the first plan that fits is taken, which is not always the fastest one.
+ * 1. There are at most two groups, and a cut comes only after a pool. Networks that shrink their maps by strided
+ *    convolutions instead of pools are cut after these.
+ * 2. The first group has square grids from 1x1 to 5x5, and the second has 2x2.
+ * 3. The least tiled plan comes first. Each grid comes without a cut, then with cuts from the last pool to the first.
+ *
+ * The search is greedy: it takes the first plan that fits, which isn't always the fastest one.
  * Source: Farley and Gerstlauer, MAFAT, section IV (Algorithm 2).
  */
 
@@ -16,6 +18,7 @@ import type { PlanNotation } from './notation.js';
 const LARGEST_GRID = 5;
 const SECOND_GROUP = tilesOf(2, 2);
 
+/** Gives MAFAT's candidates in its order. */
 export function* mafatCandidates(graph: Graph): Generator<PlanNotation> {
   const cuts = cutsAfterPools(graph);
   for (let size = 1; size <= LARGEST_GRID; size += 1) {
@@ -25,7 +28,7 @@ export function* mafatCandidates(graph: Graph): Generator<PlanNotation> {
   }
 }
 
-/** First layers after a pool, last first. */
+/** Returns the first layers after a pool, from the last to the first. */
 function cutsAfterPools(graph: Graph): readonly number[] {
   const pools = layersOf(graph, (node) => node.op === 'MaxPool' || node.op === 'AveragePool');
   const strided = layersOf(graph, (node) =>

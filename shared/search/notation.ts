@@ -1,32 +1,35 @@
 /**
- * Plans in one line: modes between cuts, such as `5x5 | 8 | 1x2:stream4`, `stream4 > 8 > stream4` or `whole`. A number
- * is the first layer after the cut (source layer for Darknet models, node for ONNX). `|` cuts with a full map
- * between, `>` hands rows from stream to stream.
+ * The notation writes a plan in one line, such as `5x5 | 8 | 1x2:stream4`, `stream4 > 8 > stream4` or `whole`.
+ *
+ * Modes stand between cuts. The number of a cut is the first layer after it: a source layer for Darknet models, a
+ * node for ONNX. `|` cuts with a full map between, and `>` hands rows from stream to stream.
  *
  * Law: parsePlan(formatPlan(p)) = p.
  */
 
+import { elementAt } from '../graph/index.js';
 import type { Mode } from '../tile/index.js';
 import { formatMode, parseMode } from '../tile/index.js';
 
+/** A plan as it is written: modes between cuts. */
 export interface PlanNotation {
   readonly modes: readonly Mode[];
-  /** First layer of each mode after the first: one fewer than modes, increasing. */
+  /** First layer of each mode after the first. They increase, and are one fewer than the modes. */
   readonly cuts: readonly number[];
-  /** Those of the cuts that hand rows from stream to stream; none if absent. */
+  /** Cuts that hand rows from stream to stream. There are none if it is absent. */
   readonly links?: readonly number[];
 }
 
+/** Prints a plan. */
 export function formatPlan({ modes, cuts, links = [] }: PlanNotation): string {
-  const [first, ...rest] = modes.map(formatMode);
-  return rest.reduce((text, mode, at) => {
-    const cut = cuts[at] ?? 0;
+  return modes.map(formatMode).reduce((text, mode, at) => {
+    const cut = elementAt(cuts, at - 1);
     const mark = links.includes(cut) ? '>' : '|';
     return `${text} ${mark} ${cut} ${mark} ${mode}`;
-  }, first ?? '');
+  });
 }
 
-/** @throws {SyntaxError} naming the part that can't be read. */
+/** Reads what `formatPlan` prints. @throws {SyntaxError} naming the part that can't be read. */
 export function parsePlan(text: string): PlanNotation {
   const parts = text.split(/[|>]/).map((part) => part.trim());
   const marks = [...text].filter((letter) => letter === '|' || letter === '>');
@@ -64,7 +67,7 @@ function joinsStreams(modes: readonly Mode[], cutAt: number): boolean {
   return modes[cutAt]?.kind === 'stream' && modes[cutAt + 1]?.kind === 'stream';
 }
 
-/** Streamed tiles come one after the other: no row of the second is there before all of the first are. */
+/** Says what may stand on either side of `>`. Streamed tiles may not, since the last tile ends before a map has its rows. */
 function linkable(modes: readonly Mode[], cutAt: number): string {
   const isTiled = modes.slice(cutAt, cutAt + 2).some(({ kind }) => kind === 'streamed-tiles');
   return isTiled

@@ -1,21 +1,25 @@
 /**
- * The plan with the least predicted latency within a budget, over the cuts between layers (search-cuts.ts) and all
- * alternatives of each segment (range-option.ts), linked streams included; the smallest of those as fast.
+ * This file searches the plan with the least predicted latency within a budget, and the smallest of those as fast. It
+ * looks at the cuts between layers (search-cuts.ts), and at all options of each segment (range-option.ts).
  *
- * 1. Where the untiled run fits it is the fastest: nothing is computed or copied twice.
- * 2. List the options of every range between two cuts; drop those that another one beats in everything.
- * 3. Peak = the largest segment's working memory + the largest segment's weights, and each session takes its
- *    share. So assume how large weights may be and how many sessions there are; then a segment fits or it
- *    doesn't, whatever the others are.
- * 4. Bound from below what each assumption can give; then dynamic programming over the cuts (plan-labels.ts), for
- *    plans close to the best bound first.
- * 5. Ask again for a smaller plan that is as fast, until there is none.
+ * 1. Take the untiled run if it fits. It is the fastest, since nothing is computed or copied twice.
+ * 2. List the options of every range between two cuts. Drop those that another one beats in everything.
+ * 3. Assume how large weights may be, and how many sessions there are. The peak is the largest segment's working
+ *    memory plus the largest segment's weights, and each session takes its share. So with these assumptions a
+ *    segment fits or it doesn't, whatever the others are.
+ * 4. Bound the latency under each assumption from below.
+ * 5. Run dynamic programming over the cuts (plan-labels.ts), for plans close to the best bound first.
+ * 6. Ask again for a smaller plan that is as fast, until there is none.
  *
- * Not exact: a plan is looked for only if it is faster than a known one by WORTH; labels within links that are close
- * count as equal (plan-labels.ts); step sizes, grids and lengths are limited (range-option.ts), cuts in large graphs
- * too; tiles are looked at only where streams cost TILES_FROM; weights are assumed at WEIGHT_CAPS sizes and sessions
- * at SESSIONS numbers; rows between links are counted as if both ends were at their worst. A plan that is found does
- * fit. The smallest plan is found to NEAR_BYTES over a quarter of the sizes of weights, tiles apart.
+ * A plan that is found does fit. Not guaranteed: that it is the best one, or that a plan is found if one fits.
+ *
+ * - A plan is searched only if it is faster than a known one by WORTH.
+ * - Labels within links that are close count as equal, and rows between links are counted at their worst
+ *   (plan-labels.ts).
+ * - Step sizes, grids, lengths of ranges and cuts are limited (range-option.ts, search-cuts.ts).
+ * - Tiles are tried only where streams cost TILES_FROM.
+ * - Weights are assumed at WEIGHT_CAPS sizes, and sessions at SESSIONS numbers.
+ * - The smallest plan is found to NEAR_BYTES, over a quarter of the sizes of weights, and without tiles.
  */
 
 import type { Graph } from '../graph/index.js';
@@ -26,27 +30,31 @@ import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
 import type { Bounds, Cost, Solution } from './plan-labels.js';
-import { boundCosts, LARGE_GRAPH, solveLabels } from './plan-labels.js';
+import { boundCosts, MANY_CUTS, solveLabels } from './plan-labels.js';
 import { LEAN_ALTERNATIVES, optionContext, SHORT_ALTERNATIVES } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { SearchOptions } from './strategy.js';
 import { leastMs } from './whole-ranges.js';
 
-/** Most sessions that are assumed: each costs memory, and threads that have to be started. */
+/** Numbers of sessions that are assumed. More would cost memory, and the start of threads. Chosen, not measured. */
 const SESSIONS = { small: [1, 2, 3, 4, 6, 8, 12, 16], large: [2, 4, 8] } as const;
 
-/** Tiles compute their halos again: they are looked at where streams take this much longer than the untiled run. */
+/**
+ * Factor by which streams must be slower than the untiled run for tiles to be tried, since tiles compute their halos
+ * again. docs/benchmarks.md, "The search": at 1.5 some plans would be 7 to 11 % slower, and no search over a second.
+ */
 const TILES_FROM = 1.25;
 
-/** Sizes of the largest segment's weights that are tried. */
+/** Number of sizes that are tried for the largest segment's weights. Chosen, not measured. */
 const WEIGHT_CAPS = { small: 32, large: 8 } as const;
 
-export interface Found {
+/** A plan that was found. */
+interface Found {
   readonly notation: PlanNotation;
   readonly latencyMs: number;
 }
 
-/** The plan for the budget; behind it, for whoever can't have that, the smallest one. */
+/** Gives the plan for the budget, and then the smallest plan, for the case that the first one isn't taken. */
 export function* optimalCandidates(graph: Graph, options: SearchOptions): Generator<PlanNotation> {
   const { fasterThanMs = Number.POSITIVE_INFINITY, profile = BUILT_IN_PROFILE } = options;
   if (leastMs(graph, costsFor(profile, options)) >= fasterThanMs) return;
@@ -56,7 +64,7 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
   if (options.fasterThanMs === undefined) yield search.smallest();
 }
 
-/** Options of ranges don't depend on the budget: a service that plans anew finds them worked out. */
+/** Returns the search of a graph and its settings. It is kept, since options of ranges don't depend on the budget. */
 export function searchOf(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>): OptimalSearch {
   const { threads, level, malloc, weights, profile, copiesWeights } = options;
   const known = searches(graph);
@@ -68,63 +76,73 @@ export function searchOf(graph: Graph, options: Omit<SearchOptions, 'budgetBytes
 
 const searches = memoByGraph(() => new Map<string, OptimalSearch>());
 
-/** How near the smallest budget is found. */
+/** Bytes to which the smallest budget is found. Chosen, not measured. */
 const NEAR_BYTES = 64 * 1024;
 
-/** What is searched for: plans within a budget that cost less than what is known. */
+/** The plans that are searched: those within a budget that cost less than a known one. */
 interface Wanted {
   readonly budgetBytes: number;
   readonly cost: Cost;
+  /** Cost that a plan must stay below. */
   readonly most: number;
 }
 
+/** The plans that are searched under an assumption of weights. */
 interface Capped extends Wanted {
+  /** Most bytes of one segment's weights. */
   readonly weightsCap: number;
-  /** By sessions that room is left for. */
+  /** Bounds by the number of sessions that room is left for. */
   readonly bounds: Map<number, Bounds>;
 }
 
-/** Plus what is assumed of the sessions. */
+/** The plans that are searched under assumptions of weights and sessions. */
 interface Assumed extends Capped {
-  /** Sessions that room is left for, and most of them if that counts. */
+  /** Number of sessions that room is left for. */
   readonly room: number;
+  /** Most sessions. They don't count if it is absent. */
   readonly sessions?: number;
 }
 
-/** Parts of the latency that don't count. */
+/** Relative latency difference that is treated as zero, since sums are rounded. */
 const AS_FAST = 2e-9;
 
-/** Parts by which a plan must be faster than one that is known for the search to go on: the predictor knows less. */
+/**
+ * Part by which a plan must be faster than a known one for the search to go on. The predictor can't tell less apart.
+ * Chosen, not measured.
+ */
 const WORTH = 1e-3;
 
 /**
- * The search hopes for a plan at most this many times as slow as the bound first: the less it hopes for, the less it
- * has to look at.
+ * Factors over the bound within which the search looks for a plan, one after the other. The nearer to the bound, the
+ * fewer labels it has to look at. Chosen, not measured.
  */
 const HOPES = {
   latency: [1.01, 1.05, 1.25, 2, Number.POSITIVE_INFINITY],
   sessions: [Number.POSITIVE_INFINITY],
 } as const;
 
-/** What is asked for when a plan is known. */
+/** Asks for plans that are faster than a known one. */
 function better<W extends Wanted>(wanted: W, found: Solution | undefined): W {
   return found === undefined ? wanted : { ...wanted, most: found.cost * (1 - WORTH) };
 }
 
+/** The plan of the untiled run. */
 export const WHOLE_PLAN: PlanNotation = { modes: [WHOLE], cuts: [] };
 
 /** Searches one graph, at any number of budgets. */
-export class OptimalSearch {
+class OptimalSearch {
   readonly #graph: Graph;
   readonly #options: Omit<SearchOptions, 'budgetBytes'>;
-  /** Ranges without and with tiles, which take long to plan. */
+  /** Moves without tiles, which take long to plan. */
   readonly #lean: RangeTable;
+  /** Moves with tiles. */
   readonly #full: RangeTable;
   readonly #size: 'small' | 'large';
+  /** Sizes that are assumed for the largest segment's weights. */
   readonly #caps: readonly number[];
   readonly #fixedBytes: number;
   readonly #untiled: Plan;
-  /** What every plan takes at least: all kernels once, the input read, the outputs written, one run of a session. */
+  /** Milliseconds that every plan takes at least (whole-ranges.ts). */
   readonly #leastMs: number;
 
   constructor(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>) {
@@ -134,14 +152,14 @@ export class OptimalSearch {
     const context = optionContext(graph, options, cost);
     this.#lean = new RangeTable(context, LEAN_ALTERNATIVES);
     this.#full = new RangeTable(context, SHORT_ALTERNATIVES, this.#lean);
-    this.#size = this.#lean.cuts.length < LARGE_GRAPH ? 'small' : 'large';
+    this.#size = this.#lean.cuts.length < MANY_CUTS ? 'small' : 'large';
     this.#caps = this.#weightCaps();
     this.#fixedBytes = fixedBytes(graph, options);
     this.#untiled = buildPlan(graph, WHOLE_PLAN, options);
     this.#leastMs = leastMs(graph, cost);
   }
 
-  /** The fastest plan, and of those as fast the smallest; undefined if none fits, or none is faster than asked. */
+  /** Finds the smallest of the fastest plans. @returns undefined if none fits, or none is faster than asked. */
   within(budgetBytes: number, fasterThanMs?: number): Found | undefined {
     const most = fasterThanMs ?? Number.POSITIVE_INFINITY;
     const whole = { notation: WHOLE_PLAN, latencyMs: this.#untiled.predicted.latencyMs };
@@ -149,7 +167,7 @@ export class OptimalSearch {
     if (isBest && this.needOf(WHOLE_PLAN) <= budgetBytes) return whole.latencyMs < most ? whole : undefined;
     const lean = this.#fastest(this.#lean, budgetBytes, most);
     const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * whole.latencyMs;
-    // Whoever has other settings to try asks those before tiles; and retained memory is what tiles need most of.
+    // Tiles aren't tried if the caller has other settings left to try, or if memory is retained: they need the most then.
     const isPassedOn = lean === undefined && fasterThanMs !== undefined;
     if (isPassedOn) return undefined;
     if (isFast || this.#options.malloc === 'retained') return lean && this.#shrink(this.#lean, lean);
@@ -157,7 +175,7 @@ export class OptimalSearch {
     return found && this.#shrink(this.#full, found);
   }
 
-  /** The plan of the least budget that can be met, tiles apart. */
+  /** Finds the plan of the least budget that can be met without tiles. */
   smallest(): PlanNotation {
     let least: PlanNotation = WHOLE_PLAN;
     let [tooSmall, enough] = [0, this.needOf(least)];
@@ -179,18 +197,18 @@ export class OptimalSearch {
     return found === undefined ? undefined : { notation: found.notation, latencyMs: found.cost };
   }
 
-  /** Bytes of a plan that the budget bounds. */
+  /** Returns the bytes of a plan that the budget bounds. */
   needOf(notation: PlanNotation): number {
     return budgetedBytes(buildPlan(this.#graph, notation, this.#options).predicted, this.#options.weights);
   }
 
-  /** Smaller plans that are as fast, as long as there are any. */
+  /** Looks for smaller plans that are as fast, as long as there are any. */
   #shrink(table: RangeTable, found: Found): Found {
     const most = found.latencyMs * (1 + AS_FAST);
     let least = found;
     let need = this.needOf(found.notation);
     for (;;) {
-      // A byte for rounding, which the search allows for.
+      // One of the two bytes is for rounding, which the search allows for.
       const smaller = this.#fastest(table, need - 2, most);
       if (smaller === undefined) return least;
       least = smaller;
@@ -199,7 +217,7 @@ export class OptimalSearch {
   }
 
   #search(table: RangeTable, wanted: Wanted): Solution | undefined {
-    // What fits at all is asked often: every fourth size will do.
+    // Whether anything fits is asked often, so every fourth size has to do.
     const caps = wanted.cost === 'latency' ? this.#caps : this.#caps.filter((_, at) => at % 4 === 0);
     const capped = caps
       .map((weightsCap) => ({ ...wanted, weightsCap, bounds: new Map<number, Bounds>() }))
@@ -215,7 +233,7 @@ export class OptimalSearch {
       let found: Solution | undefined;
       for (const one of capped) {
         found = this.#searchSessions(table, better({ ...one, most }, found)) ?? found;
-        // Whatever fits will do.
+        // Any plan that fits will do.
         if (found !== undefined && wanted.cost === 'sessions') return found;
       }
       if (found !== undefined || most === wanted.most) return found;
@@ -224,13 +242,13 @@ export class OptimalSearch {
   }
 
   /**
-   * With more sessions there is less room. So first those are found that leave enough room for themselves; then
-   * fewer sessions are tried with more room.
+   * Searches over numbers of sessions. With more sessions there is less room. So first plans are found that leave
+   * enough room for their own sessions. Then fewer sessions are tried with more room.
    */
   #searchSessions(table: RangeTable, wanted: Capped & { readonly bound: number }): Solution | undefined {
     if (!(wanted.bound < wanted.most)) return undefined;
     const [first, enough] = this.#leaveRoom(table, wanted);
-    // With more room, plans of the fewest sessions have no more of them.
+    // With more room, the plan of the fewest sessions has no more of them.
     if (wanted.cost === 'sessions') return first;
     let found = first;
     for (const sessions of SESSIONS[this.#size].filter((count) => count < enough)) {
@@ -244,7 +262,7 @@ export class OptimalSearch {
     return found;
   }
 
-  /** A plan that leaves room for its own sessions, if it is found so, and the sessions that were reached. */
+  /** Looks for a plan that leaves room for its own sessions. @returns it, if there is one, and the room at the end. */
   #leaveRoom(table: RangeTable, wanted: Capped): readonly [Solution | undefined, number] {
     let room = 1;
     for (;;) {
@@ -260,7 +278,7 @@ export class OptimalSearch {
     return bounds === undefined ? undefined : solveLabels(table, limits, bounds);
   }
 
-  /** Undefined if nothing fits. */
+  /** Returns the bounds under some assumptions. @returns undefined if there is no room at all. */
   #bounds(table: RangeTable, assumed: Assumed): Bounds | undefined {
     const workingBytes = this.#workingBytes(assumed);
     if (!(workingBytes > 0)) return undefined;
@@ -269,13 +287,14 @@ export class OptimalSearch {
     return bounds;
   }
 
+  /** Returns the bytes that assumptions leave to one segment. */
   #workingBytes({ budgetBytes, weightsCap, room }: Assumed): number {
     const resident = this.#options.weights === 'resident' ? weightsCap : 0;
-    // Predictions are rounded to bytes.
+    // One byte is for rounding, since predictions are rounded to bytes.
     return budgetBytes - resident - this.#fixedBytes - room * sessionShare() + 1;
   }
 
-  /** Sizes of ranges' weights, as evenly spread as there are any, from the largest layer's to all. */
+  /** Picks sizes of ranges' weights, spread as evenly as possible from those of the largest layer to all weights. */
   #weightCaps(): readonly number[] {
     if (this.#options.weights === 'evictable') return [Number.POSITIVE_INFINITY];
     const last = this.#lean.cuts.length - 1;

@@ -1,58 +1,74 @@
 /**
- * The dynamic programming of `optimal.ts`: labels at each cut, and the plan that the best one at the end stands for.
+ * This file is the dynamic programming of `optimal.ts`. It keeps labels at each cut, and each stands for a part of a plan.
  *
- * 1. Backwards: the least cost (latency) from each cut to the end, as if each segment and each link had all the memory to
- *    itself. Links add up what they hold, so this is a bound, not the answer.
- * 2. Forwards: labels that no other one beats, as far as the bound lets them hope to be faster than what is known.
+ * 1. Go backwards and find the least cost from each cut to the end, as if each segment and each link had all the memory
+ *    to itself. Links add up the bytes that they hold, so this is a bound, not the answer.
+ * 2. Go forwards and keep the labels that no other one beats, as far as the bound lets them be faster than a known plan.
+ * 3. Return the plan of the best label at the last cut.
  *
- * The rows between two links are counted as if both ends were at their worst. A label counts as beaten if it isn't
- * better by more than TOLERANCE in anything.
+ * Not guaranteed: the best plan. The rows between two links are counted as if both ends were at their worst. A label
+ * counts as beaten if it isn't better by more than TOLERANCE in anything.
+ *
+ * Reads of arrays in the loops over moves are casts. All arrays of `Moves` are as long as `ends`, those of `Bounds` have
+ * a place for each cut, and a check of each would be felt.
  */
 import type { Graph } from '../graph/index.js';
+import { elementAt } from '../graph/index.js';
 import type { PlanNotation } from './notation.js';
+import type { RangeOption } from './range-option.js';
 import type { Move, RangeTable } from './range-table.js';
 
-/** In parts of the latency, and of the limit of bytes, in which labels within linked streams count as equal. */
+/**
+ * Two labels within linked streams count as equal if their latency differs by less than this part of it, and their
+ * bytes by less than this part of the limit. Chosen, not measured.
+ */
 const TOLERANCE = { small: { latency: 5e-4, bytes: 2e-3 }, large: { latency: 5e-3, bytes: 2e-2 } } as const;
 
-/** Cuts from which on a graph is large, and searched more coarsely. */
-export const LARGE_GRAPH = 48;
+/** Cuts from which on the search takes coarser tolerances, and fewer assumptions. Chosen, not measured. */
+export const MANY_CUTS = 48;
 
-/** What is assumed of the whole plan. */
+/** The limits that a whole plan must keep. */
 export interface LabelLimits {
-  /** Of one segment, without sessions and weights. */
+  /** Most bytes of one segment, without sessions and weights. */
   readonly workingBytes: number;
-  /** Of one segment's weights. */
+  /** Most bytes of one segment's weights. */
   readonly weightsCap: number;
-  /** Most sessions; if absent they don't count. */
+  /** Most sessions. They don't count if it is absent. */
   readonly sessions?: number;
   readonly cost: Cost;
-  /** Only plans that cost less are of interest. */
+  /** Cost that a plan must stay below. */
   readonly most: number;
 }
 
-/** What a plan should have the least of: milliseconds, or sessions where the question is what fits at all. */
+/** The measure of a plan: its milliseconds, or its sessions where the question is whether any plan fits. */
 export type Cost = 'latency' | 'sessions';
 
+/** The best plan within some limits. */
 export interface Solution {
   readonly notation: PlanNotation;
   readonly cost: number;
   readonly sessions: number;
 }
 
+/** A plan up to a cut. Its last segment is a move, or a chain of linked ones. */
 interface Label {
   readonly cost: number;
   readonly sessions: number;
-  /** Bytes that stand, and the largest step, of the links so far. */
+  /** Bytes that the links of the last segment hold. */
   readonly heldBytes: number;
+  /** Bytes of the largest step of the last segment. */
   readonly stepBytes: number;
-  /** Of the rows that the last link gives in its largest step. */
+  /** Bytes of the rows that the last link gives in its largest step. */
   readonly givenBytes: number;
-  /** First cut of the links, and since then: weights, and maps that are needed further on. */
+  /** Cut at which the last segment starts. */
   readonly start: number;
+  /** Bytes of the weights of the last segment. */
   readonly weightsBytes: number;
+  /** Bytes of the maps of the last segment that are needed further on. */
   readonly leftBytes: number;
+  /** Last move. It is undefined at the start of the graph. */
   readonly move: Move | undefined;
+  /** Whether the last move is linked to the one before it. */
   readonly linked: boolean;
   readonly before: Label | undefined;
 }
@@ -71,9 +87,9 @@ const START: Label = {
   before: undefined,
 };
 
-/** @param bounds by `boundCosts`, for the same limits. @returns undefined if no plan keeps the limits. */
+/** Finds the best plan. @param bounds by `boundCosts`, for the same limits. @returns undefined if no plan keeps them. */
 export function solveLabels(table: RangeTable, limits: LabelLimits, bounds: Bounds): Solution | undefined {
-  if (!((bounds.closed[0] ?? 0) < limits.most)) return undefined;
+  if (!(elementAt(bounds.closed, 0) < limits.most)) return undefined;
   const last = table.cuts.length - 1;
   const solver = new Solver(table, limits, bounds);
   for (let at = 0; at < last; at += 1) solver.extend(at);
@@ -87,14 +103,17 @@ function costOf({ latencyMs }: Move, cost: Cost): number {
   return cost === 'latency' ? latencyMs : 1;
 }
 
-/** Less than it costs to come to the end from each cut, where a full map is there, and within linked streams. */
+/** Lower bounds on the way from each cut to the end. They are infinite where no move leads on. */
 export interface Bounds {
+  /** Cost if a full map exists at the cut. */
   readonly closed: Float64Array;
+  /** Cost inside a chain of linked streams. */
   readonly open: Float64Array;
-  /** Bytes that links to come need at least, beside what those so far hold. */
+  /** Bytes that further links need in addition to those that the links so far hold. */
   readonly linkBytes: Float64Array;
 }
 
+/** Finds the bounds of all cuts, from the last to the first. */
 export function boundCosts(
   table: RangeTable,
   { workingBytes, weightsCap, cost }: Pick<LabelLimits, 'workingBytes' | 'weightsCap' | 'cost'>,
@@ -111,17 +130,17 @@ export function boundCosts(
     let leastOpen = Number.POSITIVE_INFINITY;
     let leastBytes = Number.POSITIVE_INFINITY;
     for (let move = 0; move < ends.length; move += 1) {
-      const need = needBytes[move] ?? 0;
-      const full = fullBytes[move] ?? 0;
-      if (need > workingBytes || (weightsBytes[move] ?? 0) > weightsCap) continue;
-      const own = cost === 'latency' ? (latencyMs[move] ?? 0) : 1;
-      const end = ends[move] ?? 0;
-      const closes = own + (closed[end] ?? 0);
-      const goesOn = links[move] === 1 ? own + (open[end] ?? 0) : Number.POSITIVE_INFINITY;
+      const need = needBytes[move] as number;
+      const full = fullBytes[move] as number;
+      if (need > workingBytes || (weightsBytes[move] as number) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[move] as number) : 1;
+      const end = ends[move] as number;
+      const closes = own + (closed[end] as number);
+      const goesOn = links[move] === 1 ? own + (open[end] as number) : Number.POSITIVE_INFINITY;
       if (links[move] === 1) {
         if (goesOn < leastOpen) leastOpen = goesOn;
         if (full <= workingBytes && closes < leastOpen) leastOpen = closes;
-        const further = Math.max(need, (heldBytes[move] ?? 0) + (linkBytes[end] ?? 0));
+        const further = Math.max(need, (heldBytes[move] as number) + (linkBytes[end] as number));
         leastBytes = Math.min(leastBytes, full, further);
       }
       if (need <= roomBytes && goesOn < leastClosed) leastClosed = goesOn;
@@ -134,16 +153,21 @@ export function boundCosts(
   return { closed, open, linkBytes };
 }
 
+/** The labels of one search, and the limits they keep. */
 class Solver {
   readonly #table: RangeTable;
   readonly #limits: LabelLimits;
   readonly #bounds: Bounds;
   readonly #most: number;
+  /** Most sessions. It is infinite if they don't count. */
   readonly #sessions: number;
   readonly #slackBytes: number;
+  /** Factor by which a cost may be greater and still count as equal. */
   readonly #slackCost: number;
   readonly #slackWeights: number;
+  /** Labels by cut that leave full maps there. */
   readonly #closed: Label[][];
+  /** Labels by cut at which the next link can join them. */
   readonly #open: Label[][];
 
   constructor(table: RangeTable, limits: LabelLimits, bounds: Bounds) {
@@ -152,10 +176,10 @@ class Solver {
     this.#bounds = bounds;
     this.#most = limits.most;
     this.#sessions = limits.sessions ?? Number.POSITIVE_INFINITY;
-    const { latency, bytes } = table.cuts.length < LARGE_GRAPH ? TOLERANCE.small : TOLERANCE.large;
+    const { latency, bytes } = table.cuts.length < MANY_CUTS ? TOLERANCE.small : TOLERANCE.large;
     this.#slackBytes = Number.isFinite(limits.workingBytes) ? limits.workingBytes * bytes : 0;
     this.#slackCost = 1 + latency;
-    // Where all of them are allowed, they don't count.
+    // Where the weights of the whole graph are allowed, weights don't count.
     this.#slackWeights =
       limits.weightsCap >= table.weightsOf(0, table.cuts.length - 1)
         ? Number.POSITIVE_INFINITY
@@ -164,29 +188,29 @@ class Solver {
     this.#open = table.cuts.map(() => []);
   }
 
+  /** Returns the label of least cost at a cut. */
   best(at: number): Label | undefined {
-    return (this.#closed[at] ?? []).reduce<Label | undefined>(
+    return elementAt(this.#closed, at).reduce<Label | undefined>(
       (best, label) => (best === undefined || label.cost < best.cost ? label : best),
       undefined,
     );
   }
 
-  /** All segments and links that begin at a cut. */
+  /** Adds all segments and links that begin at a cut. */
   extend(at: number): void {
-    const closed = this.#closed[at] ?? [];
-    const open = this.#open[at] ?? [];
+    const closed = elementAt(this.#closed, at);
+    const open = elementAt(this.#open, at);
     if (closed.length + open.length === 0) return;
     const { workingBytes, weightsCap, cost } = this.#limits;
     const baseBytes = this.#table.baseBytes(at);
     const [leastClosed, leastOpen] = [leastCost(closed), leastCost(open)];
     const { list, ends, latencyMs, needBytes, weightsBytes, links } = this.#table.movesFrom(at);
     for (let place = 0; place < ends.length; place += 1) {
-      const need = needBytes[place] ?? 0;
-      if (need > workingBytes || (weightsBytes[place] ?? 0) > weightsCap) continue;
-      const own = cost === 'latency' ? (latencyMs[place] ?? 0) : 1;
-      const bound = own + this.#boundAt(ends[place] ?? 0, links[place] === 1);
-      const move = list[place];
-      if (move === undefined) continue;
+      const need = needBytes[place] as number;
+      if (need > workingBytes || (weightsBytes[place] as number) > weightsCap) continue;
+      const own = cost === 'latency' ? (latencyMs[place] as number) : 1;
+      const bound = own + this.#boundAt(ends[place] as number, links[place] === 1);
+      const move = list[place] as Move;
       if (baseBytes + need <= workingBytes && leastClosed + bound < this.#most) {
         for (const label of closed) {
           const isHopeless = label.cost + bound >= this.#most;
@@ -206,20 +230,21 @@ class Solver {
     }
   }
 
-  /** Whether a segment that no link can follow ends where something as good does already. */
+  /** Whether a segment that no link can follow ends at a cut with a label that is as good. */
   #isClosedBeaten({ end }: Move, cost: number, sessions: number): boolean {
     const counts = this.#sessions < Number.POSITIVE_INFINITY;
-    for (const label of this.#closed[end] ?? []) {
+    for (const label of this.#closed[end] as Label[]) {
       if (label.cost <= cost && (!counts || label.sessions <= sessions)) return true;
     }
     return false;
   }
 
   #boundAt(end: number, links: boolean): number {
-    const closed = this.#bounds.closed[end] ?? 0;
-    return links ? Math.min(closed, this.#bounds.open[end] ?? 0) : closed;
+    const closed = this.#bounds.closed[end] as number;
+    return links ? Math.min(closed, this.#bounds.open[end] as number) : closed;
   }
 
+  /** Adds the label of a move that begins a segment. */
   #begin(
     before: Label,
     { move, at, baseBytes }: { readonly move: Move; readonly at: number; readonly baseBytes: number },
@@ -239,6 +264,7 @@ class Solver {
     });
   }
 
+  /** Adds the label of a move that joins the last segment. */
   #link(before: Label, move: Move): void {
     const heldBytes = before.heldBytes + this.#betweenBytes(before, move) + move.heldBytes;
     const stepBytes = Math.max(before.stepBytes, move.stepBytes);
@@ -259,12 +285,12 @@ class Solver {
   }
 
   /**
-   * Rows between the links so far and this one. A tensor of an earlier link than the last counts as a full map; what
-   * outlives the segment is counted when it closes.
+   * Returns the bytes of the rows between the links so far and this one. A tensor of an earlier link than the last
+   * counts as a full map. A tensor that outlives the segment is counted when the segment closes.
    */
   #betweenBytes({ start, move: last }: Label, { feeds = [], end }: Move): number {
-    const from = this.#table.cuts[start] ?? 0;
-    const to = this.#table.cuts[end] ?? 0;
+    const from = elementAt(this.#table.cuts, start);
+    const to = elementAt(this.#table.cuts, end);
     let bytes = 0;
     for (const { tensor, takes, rows, rowBytes, maker, lastRead } of feeds) {
       if (maker < from || lastRead >= to) continue;
@@ -274,7 +300,7 @@ class Solver {
     return bytes;
   }
 
-  /** As the end of a segment, if it fits so, and as one that goes on. */
+  /** Adds a label to those that end a segment, if its full maps fit, and to those that a link may join. */
   #add(label: Label): void {
     const { workingBytes, weightsCap } = this.#limits;
     const { move, cost } = label;
@@ -282,12 +308,12 @@ class Solver {
     const { end } = move;
     const need = label.heldBytes + label.stepBytes;
     if (need > workingBytes || label.weightsBytes > weightsCap) return;
-    if (need + label.leftBytes <= workingBytes && cost + (this.#bounds.closed[end] ?? 0) < this.#most) {
-      this.#addClosed(this.#closed[end] ?? [], label);
+    if (need + label.leftBytes <= workingBytes && cost + (this.#bounds.closed[end] as number) < this.#most) {
+      this.#addClosed(this.#closed[end] as Label[], label);
     }
-    const goesOn = label.heldBytes + (this.#bounds.linkBytes[end] ?? 0) <= workingBytes;
-    if (move.feeds !== undefined && goesOn && cost + (this.#bounds.open[end] ?? 0) < this.#most) {
-      this.#addOpen(this.#open[end] ?? [], label);
+    const goesOn = label.heldBytes + (this.#bounds.linkBytes[end] as number) <= workingBytes;
+    if (move.feeds !== undefined && goesOn && cost + (this.#bounds.open[end] as number) < this.#most) {
+      this.#addOpen(this.#open[end] as Label[], label);
     }
   }
 
@@ -300,9 +326,7 @@ class Solver {
     insert(labels, label, this.#isOpenBeaten);
   }
 
-  /**
-   * What a label gives counts by the ring that it will need; what it leaves will be counted when it closes.
-   */
+  /** Whether a label beats another at a cut that links may join. The rows that it gives will stand in the next ring. */
   readonly #isOpenBeaten: Beats = (by, label) => {
     const slack = this.#slackBytes;
     return (
@@ -325,7 +349,7 @@ function leastCost(labels: readonly Label[]): number {
 
 type Beats = (by: Label, label: Label) => boolean;
 
-/** Keeps the labels that no other one beats. */
+/** Adds a label unless another one beats it, and drops the labels that it beats. */
 function insert(labels: Label[], label: Label, beats: Beats): void {
   for (const other of labels) if (beats(other, label)) return;
   let kept = 0;
@@ -338,14 +362,15 @@ function insert(labels: Label[], label: Label, beats: Beats): void {
   labels.push(label);
 }
 
+/** Returns the notation of the plan that a label stands for. */
 function notationOf(graph: Graph, end: Label): PlanNotation {
-  const path: Label[] = [];
+  const path: { readonly option: RangeOption; readonly linked: boolean }[] = [];
   for (let label: Label | undefined = end; label?.move !== undefined; label = label.before)
-    path.unshift(label);
-  const layerOf = ({ move }: Label) => graph.nodes[move?.option.from ?? 0]?.layer ?? 0;
+    path.unshift({ option: label.move.option, linked: label.linked });
+  const layerOf = ({ option }: { readonly option: RangeOption }) => elementAt(graph.nodes, option.from).layer;
   const links = path.filter(({ linked }) => linked).map(layerOf);
   return {
-    modes: path.flatMap(({ move }) => move?.option.mode ?? []),
+    modes: path.map(({ option }) => option.mode),
     cuts: path.slice(1).map(layerOf),
     ...(links.length === 0 ? {} : { links }),
   };

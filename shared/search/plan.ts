@@ -1,9 +1,10 @@
 /**
- * A plan: segments in order, each with its geometry and what it is predicted to need. The same graph,
- * notation and settings always give the same plan.
+ * A plan is a list of segments in order, each with its geometry and its predicted needs. The same graph, notation and
+ * settings always give the same plan.
  */
 import type { Graph, NodeRange } from '../graph/index.js';
-import type { PredictSettings, RunSettings, SegmentPrediction, Work } from '../predict/index.js';
+import { elementAt } from '../graph/index.js';
+import type { PredictSettings, RunSettings, SegmentPrediction, WorkAmounts } from '../predict/index.js';
 import {
   countWork,
   emptyWork,
@@ -17,38 +18,42 @@ import { linkStreams, modesOf, planRange } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
 import { formatPlan } from './notation.js';
 
+/** A segment of a plan, with its predicted needs. */
 export interface PlannedSegment {
   readonly segment: Segment;
   readonly prediction: SegmentPrediction;
 }
 
-/** Goes up when the same graph and budget may give another plan or prediction: stored plans are of one version. */
+/** Version of plans and predictions. Raise it when the same graph and budget may give others, since plans are stored. */
 export const PLANNER_VERSION = '6';
 
+/** A plan, ready to be compiled. */
 export interface Plan {
+  /** Notation of the modes that really run. */
   readonly notation: string;
   readonly settings: RunSettings;
   readonly segments: readonly PlannedSegment[];
   readonly predicted: PlanPrediction;
 }
 
-/** Bytes. `peakBytes` = `workingBytes` + mapped weights of the largest segment, `weightsBytes`. */
+/** The needs of a whole plan. `weightsBytes` are those of one segment, and `peakBytes` = `workingBytes` + `weightsBytes`. */
 export interface PlanPrediction {
   readonly workingBytes: number;
   readonly weightsBytes: number;
   readonly peakBytes: number;
-  /** By the device's profile, or the built-in one. */
+  /** Latency by the device's profile, or by the built-in one. */
   readonly latencyMs: number;
 }
 
-/** How much of `peakBytes` a budget bounds: with evictable weights, these come and go with the page cache. */
+/** Says whether a budget bounds the weights. Evictable weights come and go with the page cache, and don't count. */
 export type WeightsPolicy = 'resident' | 'evictable';
 
+/** Returns the bytes that a budget bounds. */
 export function budgetedBytes(predicted: PlanPrediction, weights: WeightsPolicy): number {
   return weights === 'resident' ? predicted.peakBytes : predicted.workingBytes;
 }
 
-/** @throws {RangeError} if a cut is no layer of the graph. */
+/** Builds the plan of a notation, and predicts it. @throws {RangeError} if a cut is no layer of the graph. */
 export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
   const segments = segmentsOf(graph, notation);
   const predictions = predictSegments(graph, segments, settings);
@@ -57,10 +62,7 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
   return {
     notation: describeSegments(graph, segments),
     settings: { level: settings.level, malloc: settings.malloc ?? 'trimmed', threads: settings.threads },
-    segments: segments.flatMap((segment, at) => {
-      const prediction = predictions[at];
-      return prediction === undefined ? [] : [{ segment, prediction }];
-    }),
+    segments: segments.map((segment, at) => ({ segment, prediction: elementAt(predictions, at) })),
     predicted: {
       workingBytes,
       weightsBytes,
@@ -70,8 +72,8 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
   };
 }
 
-/** Amounts of work of a plan, from which a profile makes its latency. */
-export function countPlanWork(graph: Graph, { segments, settings }: Plan): Work {
+/** Counts the work of a plan, from which a profile makes its latency. */
+export function countPlanWork(graph: Graph, { segments, settings }: Plan): WorkAmounts {
   const sum = emptyWork();
   for (const { segment } of segments) {
     for (const session of sessionsOf(graph, segment)) {
@@ -82,10 +84,10 @@ export function countPlanWork(graph: Graph, { segments, settings }: Plan): Work 
   return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
-/** What really runs, in a notation's words. */
+/** Prints the modes that really run as a notation. */
 export function describeSegments(graph: Graph, segments: readonly Segment[]): string {
   const parts = segments.flatMap(modesOf);
-  const layerOf = ({ from }: NodeRange) => graph.nodes[from]?.layer ?? 0;
+  const layerOf = ({ from }: NodeRange) => elementAt(graph.nodes, from).layer;
   return formatPlan({
     modes: parts.map(({ mode }) => mode),
     cuts: parts.slice(1).map(layerOf),
@@ -96,9 +98,9 @@ export function describeSegments(graph: Graph, segments: readonly Segment[]): st
 function segmentsOf(graph: Graph, { modes, cuts, links = [] }: PlanNotation): readonly Segment[] {
   const linked: Segment[] = [];
   for (const [at, range] of rangesOf(graph, cuts).entries()) {
-    const [next, ...others] = planRange(graph, range, modes[at] ?? { kind: 'whole' });
+    const [next, ...others] = planRange(graph, range, elementAt(modes, at));
     const last = linked.at(-1);
-    const isAsked = links.includes(cuts[at - 1] ?? -1);
+    const isAsked = at > 0 && links.includes(elementAt(cuts, at - 1));
     const joined =
       isAsked && last?.kind === 'stream' && next?.kind === 'stream'
         ? linkStreams(graph, last, next)
@@ -113,7 +115,7 @@ function segmentsOf(graph: Graph, { modes, cuts, links = [] }: PlanNotation): re
   );
 }
 
-/** Neighbouring whole segments that nobody cut apart are one: fewer sessions, fewer copies. */
+/** Merges neighbouring whole segments between which no cut is asked for. That saves sessions and copies. */
 function mergeWholes(segments: readonly Segment[], asked: readonly number[]): readonly Segment[] {
   const merged: Segment[] = [];
   for (const segment of segments) {
@@ -125,9 +127,10 @@ function mergeWholes(segments: readonly Segment[], asked: readonly number[]): re
   return merged;
 }
 
+/** Returns the ranges of nodes between the cuts. */
 function rangesOf(graph: Graph, cuts: readonly number[]): readonly NodeRange[] {
   const positions = [0, ...cuts.map((cut) => positionOf(graph, cut)), graph.nodes.length];
-  const ranges = positions.slice(1).map((to, at) => ({ from: positions[at] ?? 0, to }));
+  const ranges = positions.slice(1).map((to, at) => ({ from: elementAt(positions, at), to }));
   const empty = ranges.findIndex(({ from, to }) => from === to);
   if (empty >= 0) {
     throw new RangeError(
@@ -137,7 +140,7 @@ function rangesOf(graph: Graph, cuts: readonly number[]): readonly NodeRange[] {
   return ranges;
 }
 
-/** Position of the first node of a layer, or of the next layer that has nodes. */
+/** Returns the position of the first node of a layer, or of the next layer that has nodes. */
 function positionOf(graph: Graph, cut: number): number {
   const position = graph.nodes.findIndex(({ layer }) => layer >= cut);
   if (position <= 0) {

@@ -1,21 +1,28 @@
-/** Bytes around each range of nodes: maps that it reads, leaves behind, and weights; for all ends of a start at once. */
+/**
+ * This file counts the bytes around each range of nodes: maps that it reads, maps that it leaves to later nodes, and
+ * weights. One walk counts them for all ends of a start.
+ */
 
-import type { Graph } from '../graph/index.js';
-import { tensorAt, tensorBytes, tensorsRead, tensorsWritten } from '../graph/index.js';
+import type { Graph, Node } from '../graph/index.js';
+import { elementAt, tensorAt, tensorBytes, tensorsRead, tensorsWritten } from '../graph/index.js';
 
-/** By the end of the range, from 0 to the number of nodes. */
+/** Bytes around all ranges of one start, by the end of the range, from 0 to the number of nodes. */
 export interface MapsFrom {
-  /** Maps from outside, and those of them that are inputs of the graph. */
+  /** Maps that come from outside of the range. */
   readonly inputBytes: Float64Array;
+  /** Maps that come from outside of the range and are inputs of the graph. */
   readonly imageBytes: Float64Array;
-  /** Maps that are read behind the range. */
+  /** Maps that are read after the range. */
   readonly outputBytes: Float64Array;
+  /** Weights that the range reads. */
   readonly weightsBytes: Float64Array;
 }
 
+/** The bytes around all ranges of a graph, as far as they were asked for. */
 export class RangeMaps {
-  /** Position of the node that makes each tensor, -1 if none does; and of its last reader, beyond all for outputs. */
+  /** Position of the node that makes each tensor. It is -1 if none does. */
   readonly maker: Float64Array;
+  /** Position of the last reader of each tensor. It is -1 if there is none, and infinite for outputs of the graph. */
   readonly lastRead: Float64Array;
   readonly #graph: Graph;
   readonly #known: (MapsFrom | undefined)[];
@@ -32,6 +39,7 @@ export class RangeMaps {
     for (const tensor of graph.outputs) this.lastRead[tensor] = Number.POSITIVE_INFINITY;
   }
 
+  /** Returns the bytes around all ranges that start at a node. */
   from(start: number): MapsFrom {
     const known = this.#known[start] ?? this.#walk(start);
     this.#known[start] = known;
@@ -43,26 +51,24 @@ export class RangeMaps {
     const row = () => new Float64Array(nodes.length + 1);
     const maps = { inputBytes: row(), imageBytes: row(), outputBytes: row(), weightsBytes: row() };
     const seen = new Set<number>();
-    for (let at = start; at < nodes.length; at += 1) {
-      for (const bytes of [maps.inputBytes, maps.imageBytes, maps.outputBytes, maps.weightsBytes]) {
-        bytes[at + 1] = bytes[at] ?? 0;
-      }
-      this.#addNode(maps, { start, at, seen });
+    for (const [offset, node] of nodes.slice(start).entries()) {
+      const at = start + offset;
+      for (const bytes of Object.values(maps)) bytes[at + 1] = elementAt(bytes, at);
+      this.#addNode(maps, node, { start, at, seen });
     }
     return maps;
   }
 
   #addNode(
     maps: MapsFrom,
+    node: Node,
     { start, at, seen }: { readonly start: number; readonly at: number; readonly seen: Set<number> },
   ): void {
-    const node = this.#graph.nodes[at];
-    if (node === undefined) return;
     for (const tensor of tensorsWritten(node)) {
-      if ((this.lastRead[tensor] ?? -1) > at) addTo(maps.outputBytes, at + 1, this.#bytesOf(tensor));
+      if (elementAt(this.lastRead, tensor) > at) addTo(maps.outputBytes, at + 1, this.#bytesOf(tensor));
     }
     for (const tensor of new Set(tensorsRead(node))) {
-      const isOurs = (this.maker[tensor] ?? -1) >= start;
+      const isOurs = elementAt(this.maker, tensor) >= start;
       if (isOurs && this.lastRead[tensor] === at) addTo(maps.outputBytes, at + 1, -this.#bytesOf(tensor));
       if (isOurs || seen.has(tensor)) continue;
       seen.add(tensor);
@@ -84,5 +90,5 @@ export class RangeMaps {
 }
 
 function addTo(bytes: Float64Array, at: number, more: number): void {
-  bytes[at] = (bytes[at] ?? 0) + more;
+  bytes[at] = elementAt(bytes, at) + more;
 }

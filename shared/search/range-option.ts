@@ -1,11 +1,17 @@
 /**
- * Ways to run a range of layers, each with what the search needs to know of it and nothing more: another way to
- * run a convolution, or another mode, is one more entry in LEAN_ALTERNATIVES or SHORT_ALTERNATIVES.
+ * A range option is a way to run a range of layers, with its needs as the search sees them.
+ *
+ * 1. Each alternative lists the options of one mode: whole, streams, tiles, streamed tiles.
+ * 2. LEAN_ALTERNATIVES compute nothing twice. SHORT_ALTERNATIVES are looked at where memory is very short.
+ *
+ * Not guaranteed: that the best option is listed. Step sizes, grids and lengths of ranges are limited, more so in
+ * graphs of many nodes. A new mode needs an alternative here, and its case in `Mode`, `Segment`, the predictor and the
+ * compiler.
  */
 
 import type { Graph, NodeRange } from '../graph/index.js';
-import { localityOf, tensorAt } from '../graph/index.js';
-import type { PredictSettings, Work } from '../predict/index.js';
+import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
+import type { PredictSettings, WorkAmounts } from '../predict/index.js';
 import {
   countWork,
   heldBytes,
@@ -30,55 +36,62 @@ import {
 } from '../tile/index.js';
 import { KernelCosts } from './kernel-costs.js';
 import { RangeMaps } from './range-maps.js';
-import { LARGE_GRAPH } from './search-cuts.js';
+import { MANY_NODES } from './search-cuts.js';
 import { StepCosts } from './step-costs.js';
 import { StreamNeeds } from './stream-needs.js';
 import { TileNeeds } from './tile-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 
+/** A range of nodes and a mode, with its needs. */
 export interface RangeOption extends NodeRange {
   readonly mode: Mode;
   readonly latencyMs: number;
-  /** Bytes that stand as long as the segment runs, and those of its largest step. */
+  /** Bytes that stand as long as the segment runs. */
   readonly heldBytes: number;
+  /** Bytes of its largest step. */
   readonly stepBytes: number;
   /** Bytes of the rows that its largest step gives. */
   readonly givenBytes: number;
-  /** Its outputs are written part by part, so they stand as full maps before it is over. */
+  /** Whether its outputs are written part by part, and so stand as full maps before it is over. */
   readonly parted: boolean;
-  /** How it takes and gives rows; undefined if it can't be linked. */
+  /** Rows that it takes and gives in a step. It is undefined if the option can't be linked. */
   readonly flow: RowFlow | undefined;
 }
 
-/** Most new rows in any step, of inputs and outputs with space; and bytes of a row. */
+/** Most new rows in any step, by tensor. */
 export interface RowFlow {
+  /** Rows of inputs. */
   readonly takes: ReadonlyMap<number, number>;
+  /** Rows of outputs. */
   readonly gives: ReadonlyMap<number, number>;
 }
 
+/** The facts of a graph and its settings that all alternatives share. */
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
-  /** Of step sizes, grids and lengths: few where there are many ranges. */
+  /** Number of step sizes and grids that are tried: few where there are many ranges. */
   readonly choice: 'few' | 'many';
-  /** Nanoseconds a unit of work. */
-  readonly cost: Work;
+  /** Costs in nanoseconds a unit of work. */
+  readonly cost: WorkAmounts;
   readonly maps: RangeMaps;
   readonly wholes: WholeRanges;
   readonly streams: StreamNeeds;
   readonly tiles: TileNeeds;
-  /** By start: the first end from which on no range can be streamed, or tiled. */
+  /** End for each start node: ranges that end here or later can't be streamed, so they are skipped. */
   readonly streamEnds: Map<number, number>;
+  /** End for each start node: ranges that end here or later can't be tiled, so they are skipped. */
   readonly tileEnds: Map<number, number>;
 }
 
-export function optionContext(graph: Graph, settings: PredictSettings, cost: Work): OptionContext {
+/** Makes the context of a search. @param cost is in nanoseconds a unit of work. */
+export function optionContext(graph: Graph, settings: PredictSettings, cost: WorkAmounts): OptionContext {
   const costs = new StepCosts(new KernelCosts(graph, { settings, cost }), cost);
   const maps = new RangeMaps(graph);
   return {
     graph,
     settings,
-    choice: graph.nodes.length < LARGE_GRAPH ? 'many' : 'few',
+    choice: graph.nodes.length < MANY_NODES ? 'many' : 'few',
     cost,
     maps,
     wholes: new WholeRanges(maps, { graph, settings, cost }),
@@ -89,7 +102,7 @@ export function optionContext(graph: Graph, settings: PredictSettings, cost: Wor
   };
 }
 
-/** Lists the options of one range. */
+/** A function that lists the options of one range in one mode. */
 export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
 
 const whole: Alternative = (range, { wholes }) => {
@@ -108,22 +121,22 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
-/** Parts of what the untiled network needs, below which ranges are run whole where there are many. */
+/** Part of the untiled network's need below which a range is only run whole. Chosen, not measured. */
 const SMALL_PART = { few: 1 / 8, many: 0 } as const;
 
-/** Whether a range needs so little untiled, with the maps that stand meanwhile, that no budget will be short of it. */
+/** Whether a range that runs whole, with the maps that stand meanwhile, needs so little that no budget is short of it. */
 function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContext): boolean {
   const needOf = (one: NodeRange) => {
     const { heldBytes, stepBytes } = wholes.of(one);
-    return (maps.from(0).outputBytes[one.from] ?? 0) + heldBytes + stepBytes;
+    return elementAt(maps.from(0).outputBytes, one.from) + heldBytes + stepBytes;
   };
   return needOf(range) < SMALL_PART[choice] * needOf({ from: 0, to: graph.nodes.length });
 }
 
-/** Steps that are tried: finer ones differ by less than the predictor knows. Fewer where there are many ranges. */
+/** Steps that are tried, in total strides. Sizes between differ by less than the predictor knows. Chosen, not measured. */
 const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
 
-/** Longer streams are longer halos; links do better. */
+/** Most nodes of one stream. A longer one carries the rows of more operators, where links do better. Chosen, not measured. */
 const MAX_STREAMED_NODES = 40;
 
 const streams: Alternative = (range, context) => {
@@ -178,10 +191,10 @@ function streamOption(
   };
 }
 
-/** Rows and columns of grids that are tried. */
+/** Rows and columns of grids that are tried. Chosen, not measured. */
 const GRID_SIDES = { few: [1, 2, 3], many: [1, 2, 3, 5] } as const;
 
-/** Longer ranges are mostly halo. */
+/** Most nodes of a tiled range. Longer ranges are mostly halo. Chosen, not measured. */
 const MAX_TILED_NODES = 24;
 
 const tiles: Alternative = (range, context) => {
@@ -190,8 +203,8 @@ const tiles: Alternative = (range, context) => {
   if (range.to >= (tileEnds.get(range.from) ?? range.from + MAX_TILED_NODES + 1)) return [];
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') {
-    const last = graph.nodes[range.to - 1];
-    if (last === undefined || localityOf(graph, last).kind === 'barrier') tileEnds.set(range.from, range.to);
+    const last = elementAt(graph.nodes, range.to - 1);
+    if (localityOf(graph, last).kind === 'barrier') tileEnds.set(range.from, range.to);
     return [];
   }
   const { space } = result;
@@ -219,14 +232,14 @@ const tiles: Alternative = (range, context) => {
   return options;
 };
 
-/** Tiles along an axis, for each number of them that the map allows. */
+/** Cuts along an axis into each number of tiles that the map allows. */
 function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly AxisTile[])[] {
   const units = countUnits(cut);
   const counts = new Set(sides.map((count) => Math.min(count, units)));
   return [...counts].map((count) => tileAxis(cut, count));
 }
 
-/** Columns of streamed tiles that are tried: their rows are shorter. More rows of tiles would be halo for nothing. */
+/** Columns of streamed tiles that are tried. More rows of tiles would be halo without a gain. Chosen, not measured. */
 const STREAMED_COLS = [2, 3];
 
 const streamedTiles: Alternative = (range, context) => {
@@ -236,7 +249,7 @@ const streamedTiles: Alternative = (range, context) => {
     const options: RangeOption[] = [];
     for (const rows of STREAM_ROWS.few) {
       const [segment] = planRange(graph, range, streamedTilesOf({ rows: 1, cols }, rows));
-      // Where a few rows are too many, more are.
+      // Where a few rows a step are too many, more rows are, too.
       if (segment?.kind !== 'streamed-tiles') break;
       options.push(...tiledOption(segment, context));
     }
@@ -249,7 +262,7 @@ function tiledOption(
   { graph, settings, cost }: OptionContext,
 ): readonly RangeOption[] {
   const { from, to } = segment;
-  const [{ mode } = { mode: WHOLE }] = modesOf(segment);
+  const { mode } = elementAt(modesOf(segment), 0);
   return sessionsOf(graph, segment).map((session) => {
     const peaks = predictStepPeaks(graph, session, settings);
     return {
@@ -266,14 +279,14 @@ function tiledOption(
   });
 }
 
-/** Without recomputation: cheap to plan, and the fastest where memory isn't very short. */
+/** Alternatives without recomputation. They are cheap to plan, and the fastest where memory isn't very short. */
 export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
 
-/** Looked at on top of those where memory is very short. */
+/** Alternatives that are tried in addition to the lean ones where memory is very short. */
 export const SHORT_ALTERNATIVES: readonly Alternative[] = [tiles, streamedTiles];
 
-/** Bytes of one row of a map. */
+/** Returns the bytes of one row of a float32 map. */
 export function rowBytes(graph: Graph, tensor: number): number {
-  const [, channels = 1, , cols = 1] = tensorAt(graph, tensor).shape ?? [];
-  return 4 * channels * cols;
+  const shape = knownShape(tensorAt(graph, tensor));
+  return 4 * elementAt(shape, 1) * elementAt(shape, 3);
 }

@@ -1,40 +1,51 @@
 /**
- * Positions of nodes between which the search cuts: where a layer begins, and the end.
+ * This file lists the positions of nodes between which the search cuts.
  *
- * Left out are cuts between a convolution and the activation that is computed with it, which save nothing and cost a
- * kernel call; and in large graphs those that full maps cross of more than twice the bytes that cross within NEAR cuts
- * before and behind, such as in the middle of an inverted residual.
+ * 1. A cut may stand where a layer begins, and at both ends of the graph.
+ * 2. A cut between a convolution and the activation that is computed with it is left out. It would save nothing and
+ *    cost a kernel call.
+ * 3. In a graph of many nodes, a cut is left out that more than twice the bytes cross that cross near it on either
+ *    side. Such cuts lie in the middle of an inverted residual.
+ *
+ * Not guaranteed: that a cut which is left out wouldn't give a better plan.
  */
 import type { Graph } from '../graph/index.js';
+import { elementAt } from '../graph/index.js';
 import { isActivation } from '../predict/index.js';
 import type { RangeMaps } from './range-maps.js';
 
-/** Nodes from which on a graph is large. */
-export const LARGE_GRAPH = 80;
+/** Nodes from which on the search tries fewer cuts, step sizes and grids. Chosen, not measured. */
+export const MANY_NODES = 80;
 
+/** Cuts on either side that a cut is compared with. Chosen, not measured. */
 const NEAR = 2;
 
+/** Returns the cuts of a graph, both ends included. */
 export function searchCuts(graph: Graph, maps: RangeMaps): readonly number[] {
   const { nodes } = graph;
-  const all = nodes.flatMap((node, at) => (at > 0 && nodes[at - 1]?.layer !== node.layer ? [at] : []));
+  const all = nodes.flatMap((node, at) =>
+    at > 0 && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
+  );
   const apart = all.filter((at) => !partsActivation(graph, maps, at));
-  const chosen = nodes.length < LARGE_GRAPH ? apart : withoutPeaks(apart, maps.from(0).outputBytes);
+  const chosen = nodes.length < MANY_NODES ? apart : withoutPeaks(apart, maps.from(0).outputBytes);
   return [0, ...chosen, nodes.length];
 }
 
+/** Whether a cut stands between a convolution and the activation that is computed with it. */
 function partsActivation({ nodes }: Graph, { lastRead }: RangeMaps, at: number): boolean {
-  const [before, node] = [nodes[at - 1], nodes[at]];
-  const map = before?.outputs[0] ?? -1;
-  if (node === undefined || before?.op !== 'Conv' || !isActivation(node)) return false;
+  const [before, node] = [elementAt(nodes, at - 1), elementAt(nodes, at)];
+  if (before.op !== 'Conv' || !isActivation(node)) return false;
+  const map = elementAt(before.outputs, 0);
   return node.inputs[0] === map && lastRead[map] === at;
 }
 
+/** Leaves out the cuts that far more bytes cross than cross near them. */
 function withoutPeaks(cuts: readonly number[], crossing: Float64Array): readonly number[] {
-  const bytesAt = (cut: number) => crossing[cut] ?? 0;
+  const bytesAt = (cut: number) => elementAt(crossing, cut);
   return cuts.filter((cut, at) => {
     const least = (near: readonly number[]) => Math.min(...near.map(bytesAt));
     const before = least(cuts.slice(Math.max(0, at - NEAR), at));
-    const behind = least(cuts.slice(at + 1, at + 1 + NEAR));
-    return bytesAt(cut) <= 2 * before || bytesAt(cut) <= 2 * behind;
+    const after = least(cuts.slice(at + 1, at + 1 + NEAR));
+    return bytesAt(cut) <= 2 * before || bytesAt(cut) <= 2 * after;
   });
 }

@@ -1,71 +1,80 @@
 /**
- * Latency and peak of one step of a session, over numbered values, by the rules of memory/latency.ts and
- * memory/lifetimes.ts. What is asked thousands of times stands in arrays.
+ * This file finds the latency and the peak of one step of a session, by the rules of predict/latency.ts and
+ * predict/lifetimes.ts.
+ *
+ * Values are numbered and their sizes stand in arrays, since the search asks thousands of times. Reads of these arrays
+ * are casts, since every value that a call reads or writes has a size, and a check of each would be felt.
  */
 
-import type { RunPeak, Work } from '../predict/index.js';
+import { elementAt } from '../graph/index.js';
+import type { RunPeak, WorkAmounts } from '../predict/index.js';
 import { countFaults } from '../predict/index.js';
-import type { KernelCosts } from './kernel-costs.js';
+import type { Kernel, KernelCosts } from './kernel-costs.js';
 
 /** One kernel call. */
 export interface Call {
-  /** Position of the node; -1 for joining and slicing. */
+  /** Position of the node. It is -1 for joining and slicing. */
   readonly node: number;
-  /** Values; -1 for constants and absent ones. */
+  /** Values that are read. They are -1 for constants and absent inputs. */
   readonly reads: readonly number[];
   readonly writes: readonly number[];
-  /** Computed with the convolution before. */
+  /** Whether it is computed with the convolution before it. */
   readonly fused: boolean;
 }
 
-/** By value: sizes in one kind of step. */
+/** Sizes of all values in one kind of step, by value. */
 export interface StepSizes {
   readonly bytes: number[];
   readonly rows: number[];
-  /** Columns of the full map where there is no entry. */
+  /** Columns of each value. A value without an entry has those of the full map. */
   readonly cols: number[];
 }
 
-/** What a session does in each step, and the values that are copied in and out. */
+/** The kernel calls of a session in each step. */
 export interface Calls {
   readonly calls: readonly Call[];
+  /** Values that are copied in. */
   readonly ins: readonly number[];
+  /** Values that are copied out. */
   readonly outs: readonly number[];
 }
 
+/** Makes sizes without values. */
 export function emptySizes(): StepSizes {
   return { bytes: [], rows: [], cols: [] };
 }
 
+/** Returns the bytes of some values together. Values of -1 have none. */
 export function sumBytes({ bytes }: StepSizes, values: readonly number[]): number {
   let sum = 0;
-  for (const value of values) if (value >= 0) sum += bytes[value] ?? 0;
+  for (const value of values) if (value >= 0) sum += bytes[value] as number;
   return sum;
 }
 
-/** The call of a node that reads these values, after those before it. */
+/** Makes the call of a node that reads these values. @param before is the call right before it. */
 export function callOf(
   { kernels }: KernelCosts,
   { node, reads, before }: Pick<Call, 'node' | 'reads'> & { readonly before: Call | undefined },
 ): Call {
-  const kernel = kernels[node];
+  const { isActivation, writes } = elementAt(kernels, node);
   const isAfterConv = before !== undefined && kernels[before.node]?.isConv === true;
-  const fused = kernel?.isActivation === true && isAfterConv && reads[0] === before.writes[0];
-  return { node, reads, writes: kernel?.writes ?? [], fused };
+  const fused = isActivation && isAfterConv && reads[0] === before.writes[0];
+  return { node, reads, writes, fused };
 }
 
+/** The costs of steps on one graph. */
 export class StepCosts {
   readonly kernels: KernelCosts;
-  readonly #cost: Work;
-  /** By value: last call that reads it, -1 if none does; beyond all for what the session doesn't free. */
+  readonly #cost: WorkAmounts;
+  /** Last call that reads each value. It is -1 if none does, and infinite for values that the session doesn't free. */
   readonly #lastRead: number[] = [];
 
-  constructor(kernels: KernelCosts, cost: Work) {
+  constructor(kernels: KernelCosts, cost: WorkAmounts) {
     this.kernels = kernels;
     this.#cost = cost;
   }
 
-  /** Milliseconds. */
+  /** Returns the milliseconds of a step, without faults. */
   latency({ calls, ins, outs }: Calls, sizes: StepSizes): number {
     const cost = this.#cost;
     let ns = cost.steps + cost.copiedBytes * (sumBytes(sizes, ins) + sumBytes(sizes, outs));
@@ -79,60 +88,61 @@ export class StepCosts {
     return ms + ns / 1e6;
   }
 
-  /** Milliseconds that getting the memory of a run takes. */
+  /** Returns the milliseconds that it takes to get the memory of a run from the system. */
   faults(run: RunPeak): number {
     const faults = countFaults(run);
     return (this.#cost.faultedBytes * faults.faultedBytes + this.#cost.hugeBytes * faults.hugeBytes) / 1e6;
   }
 
-  /** Notes which values die where: asked for once before `peak` of each kind of step. */
+  /** Notes where each value dies. It is called once, before `peak` of each kind of step. */
   readLast({ calls, ins, outs }: Calls): void {
     const last = this.#lastRead;
     for (const { writes } of calls) for (const value of writes) last[value] = -1;
-    for (let at = 0; at < calls.length; at += 1) {
-      for (const value of calls[at]?.reads ?? []) if (value >= 0) last[value] = at;
+    for (const [at, { reads }] of calls.entries()) {
+      for (const value of reads) if (value >= 0) last[value] = at;
     }
-    // What comes from outside is the caller's.
+    // Inputs are the caller's, and outputs live to the end.
     for (const value of ins) last[value] = Number.POSITIVE_INFINITY;
     for (const value of outs) last[value] = Number.POSITIVE_INFINITY;
   }
 
-  /** Most bytes alive. */
+  /** Returns the most bytes that are alive at once. */
   peak(calls: readonly Call[], sizes: StepSizes): number {
     const last = this.#lastRead;
     const { bytes } = sizes;
     let [alive, peak] = [0, 0];
     for (let at = 0; at < calls.length; at += 1) {
-      const call = calls[at];
-      if (call === undefined) continue;
+      const call = calls[at] as Call;
       const { node, reads, writes } = call;
       const kernel = this.kernels.kernels[node];
       const reused = kernel?.runsInPlace === true ? this.#reusedInput(call, at, sizes) : -1;
-      alive += sumBytes(sizes, writes) - (bytes[reused] ?? 0);
+      alive += sumBytes(sizes, writes);
+      if (reused >= 0) alive -= bytes[reused] as number;
       const scratch = kernel?.isConv === true ? this.#kernelCost(node, sizes).scratchBytes : 0;
       if (alive + scratch > peak) peak = alive + scratch;
       for (let place = 0; place < reads.length; place += 1) {
-        const value = reads[place] ?? -1;
+        const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
-        if (dies) alive -= bytes[value] ?? 0;
+        if (dies) alive -= bytes[value] as number;
       }
-      for (const value of writes) if (last[value] === -1) alive -= bytes[value] ?? 0;
+      for (const value of writes) if (last[value] === -1) alive -= bytes[value] as number;
     }
     return peak;
   }
 
-  /** An input that dies with an elementwise operator and is as large as its output. */
+  /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */
   #reusedInput({ reads, writes }: Call, at: number, { bytes }: StepSizes): number {
-    const size = bytes[writes[0] ?? -1];
-    for (let place = 0; place < 2; place += 1) {
-      const value = reads[place] ?? -1;
+    const size = bytes[writes[0] as number];
+    for (let place = 0; place < 2 && place < reads.length; place += 1) {
+      const value = reads[place] as number;
       if (value >= 0 && this.#lastRead[value] === at && bytes[value] === size) return value;
     }
     return -1;
   }
 
   #kernelCost(node: number, { rows, cols }: StepSizes) {
-    const output = this.kernels.kernels[node]?.writes[0] ?? -1;
-    return this.kernels.of(node, rows[output] ?? 1, cols[output]);
+    const { writes } = this.kernels.kernels[node] as Kernel;
+    const output = writes[0] as number;
+    return this.kernels.of(node, rows[output] as number, cols[output]);
   }
 }

@@ -1,23 +1,26 @@
+/** A strategy is an order of candidates. This file takes the first of them that fits a budget. */
+
 import type { Graph } from '../graph/index.js';
 import type { PredictSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
 
+/** The budget of a search, and the settings of its plans. */
 export interface SearchOptions extends PredictSettings {
   readonly budgetBytes: number;
   readonly weights: WeightsPolicy;
-  /** Only plans that are faster are of interest; then a strategy need not say what the smallest is. */
+  /** Latency that a plan must stay below. If it is given, a strategy needn't say what the smallest plan is. */
   readonly fasterThanMs?: number;
 }
 
 /**
- * A strategy gives candidates in the order in which it would take them. How a candidate is judged is not its
- * business, so that all strategies stand on the same predictor.
+ * A strategy gives candidates in the order in which it would take them. It doesn't judge them, so that all strategies
+ * stand on the same predictor.
  */
 export type Strategy = (graph: Graph, options: SearchOptions) => Iterable<PlanNotation>;
 
-/** No candidate of the strategy fits; `smallestBytes` is the least budget that one of them would meet. */
+/** The error that no candidate fits. `smallestBytes` is the least budget that one of them would meet. */
 export class BudgetError extends RangeError {
   override readonly name = 'BudgetError';
   readonly code = 'BUDGET_TOO_SMALL';
@@ -34,7 +37,7 @@ export class BudgetError extends RangeError {
   }
 }
 
-/** The first candidate predicted to fit; undefined if there is none, or it isn't faster than what there is. */
+/** Returns the first candidate that is predicted to fit. @returns undefined if none fits, or it isn't fast enough. */
 export function searchFaster(
   graph: Graph,
   strategy: Strategy,
@@ -48,7 +51,7 @@ export function searchFaster(
   return undefined;
 }
 
-/** The first candidate predicted to fit. @throws {BudgetError} if none does. */
+/** Returns the first candidate that is predicted to fit. @throws {BudgetError} if none does. */
 export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOptions): Plan {
   let smallest: Plan | undefined;
   const need = (plan: Plan) => budgetedBytes(plan.predicted, options.weights);

@@ -1,31 +1,30 @@
 /**
- * What a grid of tiles needs, as `memory/predict.ts` says of its session, without building the session. Tiles whose
- * spans of the reference map are as long have the same shapes throughout. Its oracle is the predictor itself
- * (test/search/tile-needs.test.ts).
+ * This file finds the needs of a grid of tiles as `predict/predict.ts` does, but without building its session, since
+ * the search asks for many. Its oracle is the predictor itself (test/search/tile-needs.test.ts).
+ *
+ * 1. List the kernel calls of the range.
+ * 2. For each shape of tile, set the sizes of all values.
+ * 3. Add up the latency over all tiles, and find the largest step and the largest inputs.
  */
 
 import type { Graph, NodeRange } from '../graph/index.js';
-import { BYTES_PER_ELEMENT, elementCount, knownShape, tensorAt } from '../graph/index.js';
-import type { AxisTile, Space } from '../tile/index.js';
+import { BYTES_PER_ELEMENT, elementAt, elementCount, knownShape, tensorAt } from '../graph/index.js';
+import type { AxisTile, Space, Tile } from '../tile/index.js';
+import { tilesByShape } from '../tile/index.js';
 import type { Call, Calls, StepCosts } from './step-costs.js';
 import { callOf, emptySizes, sumBytes } from './step-costs.js';
 import type { StreamNeed } from './stream-needs.js';
 
-/** Tiles along an axis that are as long, and how many. */
-interface Kind {
-  readonly tile: AxisTile;
-  readonly length: number;
-  count: number;
-}
-
+/** The needs of tiles of one graph. */
 export class TileNeeds {
   readonly #graph: Graph;
   readonly #costs: StepCosts;
   readonly #sizes = emptySizes();
-  /** Bytes of a pixel of each tensor with space. */
+  /** Bytes of a pixel of each tensor. */
   readonly #pixelBytes: number[] = [];
   #session: Calls = { calls: [], ins: [], outs: [] };
-  #space: Space | undefined;
+  /** Tensor of the reference map of the range. */
+  #reference = -1;
 
   constructor(graph: Graph, costs: StepCosts) {
     this.#graph = graph;
@@ -36,59 +35,45 @@ export class TileNeeds {
   begin({ from, to }: NodeRange, space: Space): void {
     const calls: Call[] = [];
     for (let node = from; node < to; node += 1) {
-      const kernel = this.#costs.kernels.kernels[node];
-      if (kernel === undefined) continue;
+      const kernel = elementAt(this.#costs.kernels.kernels, node);
       calls.push(callOf(this.#costs.kernels, { node, reads: kernel.reads, before: calls.at(-1) }));
       for (const tensor of [...kernel.reads, ...kernel.writes]) if (tensor >= 0) this.#measure(tensor);
     }
-    this.#space = space;
+    this.#reference = space.reference;
     this.#session = { calls, ins: space.boundary.inputs, outs: space.boundary.outputs };
     this.#costs.readLast(this.#session);
   }
 
-  /** Of the grid of these tiles. */
+  /** Finds the needs of the grid of these tiles, of the range that was taken up last. */
   of(rowTiles: readonly AxisTile[], colTiles: readonly AxisTile[]): StreamNeed {
     const held = new Map(this.#session.ins.map((tensor) => [tensor, 0]));
-    const cols = this.#kindsOf(colTiles);
+    const sizes = this.#sizes;
     let [latencyMs, stepBytes] = [0, 0];
-    for (const row of this.#kindsOf(rowTiles)) {
-      for (const col of cols) {
-        this.#setSizes(row.tile, col.tile);
-        const sizes = this.#sizes;
-        const peakBytes = this.#costs.peak(this.#session.calls, sizes);
-        const outputBytes = sumBytes(sizes, this.#session.outs);
-        const faultsMs = this.#costs.faults({ peakBytes, outputBytes });
-        latencyMs += row.count * col.count * (this.#costs.latency(this.#session, sizes) + faultsMs);
-        stepBytes = Math.max(stepBytes, peakBytes, 2 * outputBytes);
-        for (const [tensor, bytes] of held) held.set(tensor, Math.max(bytes, sizes.bytes[tensor] ?? 0));
-      }
+    for (const { example, tiles } of tilesByShape({ rowTiles, colTiles }, this.#reference)) {
+      this.#setSizes(example);
+      const peakBytes = this.#costs.peak(this.#session.calls, sizes);
+      const outputBytes = sumBytes(sizes, this.#session.outs);
+      const faultsMs = this.#costs.faults({ peakBytes, outputBytes });
+      latencyMs += tiles.length * (this.#costs.latency(this.#session, sizes) + faultsMs);
+      stepBytes = Math.max(stepBytes, peakBytes, 2 * outputBytes);
+      for (const [tensor, bytes] of held) held.set(tensor, Math.max(bytes, elementAt(sizes.bytes, tensor)));
     }
     return { latencyMs, stepBytes, heldBytes: [...held.values()].reduce((sum, bytes) => sum + bytes, 0) };
   }
 
-  #kindsOf(tiles: readonly AxisTile[]): readonly Kind[] {
-    const kinds: Kind[] = [];
-    for (const tile of tiles) {
-      const { from, to } = tile.spans.get(this.#space?.reference ?? -1) ?? { from: 0, to: 0 };
-      const known = kinds.find(({ length }) => length === to - from);
-      if (known === undefined) kinds.push({ tile, length: to - from, count: 1 });
-      else known.count += 1;
-    }
-    return kinds;
-  }
-
-  #setSizes(row: AxisTile, col: AxisTile): void {
-    for (const [tensor, { from, to }] of row.spans) {
-      const span = col.spans.get(tensor);
+  /** Sets the sizes of all values with space to those in a tile. */
+  #setSizes({ rows: rowTile, cols: colTile }: Tile): void {
+    for (const [tensor, { from, to }] of rowTile.spans) {
+      const span = colTile.spans.get(tensor);
       if (span === undefined) continue;
       const [rows, cols] = [to - from, span.to - span.from];
       this.#sizes.rows[tensor] = rows;
       this.#sizes.cols[tensor] = cols;
-      this.#sizes.bytes[tensor] = rows * cols * (this.#pixelBytes[tensor] ?? 0);
+      this.#sizes.bytes[tensor] = rows * cols * elementAt(this.#pixelBytes, tensor);
     }
   }
 
-  /** The whole tensor, which those with space are parts of. */
+  /** Notes the sizes of the whole tensor. A tensor with space gets those in a tile later. */
   #measure(tensor: number): void {
     const { dtype } = tensorAt(this.#graph, tensor);
     const shape = knownShape(tensorAt(this.#graph, tensor));

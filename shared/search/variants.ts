@@ -1,3 +1,5 @@
+/** Variants are several settings that a plan may have. This file searches under each and takes the best. */
+
 import type { Graph } from '../graph/index.js';
 import type { RunSettings } from '../predict/index.js';
 import { KERNELS, kernelsOf } from '../predict/index.js';
@@ -7,12 +9,13 @@ import { planFront, withoutDominated } from './plan-front.js';
 import type { SearchOptions, Strategy } from './strategy.js';
 import { BudgetError, searchFaster, searchPlan } from './strategy.js';
 
-/** What holds for all variants. */
+/** Options that hold for all variants. */
 export type SharedOptions = Omit<SearchOptions, keyof RunSettings | 'fasterThanMs'>;
 
 /**
- * A strategy's plan under each of several settings: of those that fit, the one with the least predicted latency. Of
- * equals the first is taken, so that what takes less memory should stand first.
+ * Searches under each of several settings, and returns the plan that fits with the least predicted latency. Of
+ * equals the first is taken, so settings that take less memory should stand first.
+ *
  * @throws {BudgetError} if none fits, with the smallest of all.
  */
 export function searchVariants(
@@ -28,7 +31,7 @@ export function searchVariants(
   return best ?? searchLeanest(graph, strategy, { variants, ...options });
 }
 
-/** Nothing fits: says the smallest of all. */
+/** Searches where no fast plan fits, for the smallest plan of all. @throws {BudgetError} with it, unless it fits. */
 function searchLeanest(
   graph: Graph,
   strategy: Strategy,
@@ -47,8 +50,8 @@ function searchLeanest(
 }
 
 /**
- * What any plan needs least memory with: given back at once, workspace for the fewest threads. Either kind of
- * kernels may need less: the blocked ones no workspace, the others no copies of weights.
+ * Returns the settings that need the least memory with any plan: trimmed memory, and workspace for the fewest threads.
+ * Either kind of kernels may need less. The blocked ones have no workspace, and the others no copies of weights.
  */
 function leanest(variants: readonly RunSettings[]): readonly RunSettings[] {
   const rank = ({ malloc, threads }: RunSettings) => (malloc === 'trimmed' ? 0 : 1e6) + threads;
@@ -60,12 +63,12 @@ function leanest(variants: readonly RunSettings[]): readonly RunSettings[] {
   );
 }
 
-/** Least latency, then least memory. */
+/** Whether a plan has less latency than another, or the same with less memory. */
 export function isBetter({ predicted: a }: Plan, { predicted: b }: Plan): boolean {
   return a.latencyMs < b.latencyMs || (a.latencyMs === b.latencyMs && a.peakBytes < b.peakBytes);
 }
 
-/** The fronts of several settings as one; what another plan beats in memory and latency alike is left out. */
+/** Makes one front of those of several settings. Plans that another one beats in memory and latency are left out. */
 export function frontOfVariants(
   graph: Graph,
   {

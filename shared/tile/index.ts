@@ -1,4 +1,7 @@
-/** Exact geometry of tiles and streams: intervals, halos, schedules, and the proofs that a step has all rows it needs. */
+/**
+ * The exact geometry of tiles and streams. It holds intervals, halos, schedules, and the proofs that a step has
+ * all rows it needs.
+ */
 export type { Interval } from './interval.js';
 export { intersect, isEmpty } from './interval.js';
 export type { LinkStep } from './link-order.js';
@@ -23,5 +26,6 @@ export { layoutLink } from './stream-layout.js';
 export { streamRuleOf } from './stream-rule.js';
 export type { AxisCut, AxisTile, Tile } from './tile-axis.js';
 export { countUnits, tileAxis } from './tile-axis.js';
-export { shapeKey, tileShapes, tilesOfGrid, wholeShapes } from './tile-shape.js';
+export type { TileKind } from './tile-shape.js';
+export { tileShapes, tilesByShape, tilesOfGrid, wholeShapes } from './tile-shape.js';
 export type { TileStream } from './tile-stream.js';

@@ -1,12 +1,14 @@
 /**
- * Interval arithmetic along one axis, backwards and forwards through one operator.
+ * This file does interval arithmetic along one axis, backwards and forwards through one operator.
  *
- * Law: for every rule and every wanted interval w, exactRows(rule, readRows(rule, w)) contains w. Backwards
- * gives the halo; forwards proves what a tile computes right, independently of how the halo was chosen.
+ * 1. Backwards, `readRows` gives the rows that wanted output rows read: the halo.
+ * 2. Forwards, `exactRows` gives the output rows that come out right. It doesn't depend on how the halo was chosen.
+ *
+ * Law: for every rule and every wanted interval w, exactRows(rule, readRows(rule, w)) contains w.
  */
 import type { AxisRule } from '../graph/index.js';
 
-/** Rows [from, to) of a map; empty if from >= to. */
+/** Rows [from, to) of a map. The interval is empty if from >= to. */
 export interface Interval {
   readonly from: number;
   readonly to: number;
@@ -18,7 +20,7 @@ export function isEmpty({ from, to }: Interval): boolean {
   return from >= to;
 }
 
-/** Smallest interval that contains both. */
+/** Returns the smallest interval that contains both. */
 export function hull(a: Interval, b: Interval): Interval {
   if (isEmpty(a)) return b;
   if (isEmpty(b)) return a;
@@ -34,12 +36,12 @@ export function contains(outer: Interval, inner: Interval): boolean {
   return isEmpty(inner) || (outer.from <= inner.from && inner.to <= outer.to);
 }
 
-/** Rows of the input map, of `rowsIn` rows, that an operator reads for the output rows `wanted`. */
+/** Returns the rows that an operator reads for the output rows `wanted`. Its input map has `rowsIn` rows. */
 export function readRows(rule: AxisRule, wanted: Interval, rowsIn: number): Interval {
   if (isEmpty(wanted)) return EMPTY;
   const first = Math.floor(wanted.from / rule.up) * rule.stride - rule.pad;
   const last = Math.floor((wanted.to - 1) / rule.up) * rule.stride - rule.pad + rule.extent;
-  // A window wholly in the padding still asks for the border row: a tile without input can't run.
+  // A window wholly in the padding still asks for the border row, since a tile without input can't run.
   const from = Math.min(Math.max(0, first), rowsIn - 1);
   let read: Interval = { from, to: Math.max(from + 1, Math.min(rowsIn, last)) };
   if (rule.mirror > 0 && first < 0) read = hull(read, { from: 0, to: Math.min(rule.mirror, rowsIn) });
@@ -49,14 +51,15 @@ export function readRows(rule: AxisRule, wanted: Interval, rowsIn: number): Inte
   return read;
 }
 
+/** Sizes of the full maps before and after an operator. */
 export interface MapRows {
   readonly rowsIn: number;
   readonly rowsOut: number;
 }
 
 /**
- * Output rows that come out right when only the input rows `exact` are right. Rows beyond the borders of the
- * map are padding and always right; an artificial border of a tile is the end of `exact`.
+ * Returns the output rows that come out right when only the input rows `exact` are right. Rows beyond the borders
+ * of the map are padding and always right. An artificial border of a tile is the end of `exact`.
  */
 export function exactRows(rule: AxisRule, exact: Interval, { rowsIn, rowsOut }: MapRows): Interval {
   if (isEmpty(exact)) return EMPTY;

@@ -1,10 +1,12 @@
-/** How a segment is run. New ways are further kinds of this union. */
+/** Modes are the ways to run a segment. This file makes, prints and reads them. */
+
+/** How a segment is run. Another way to run one is another kind of this union. */
 export type Mode =
   | { readonly kind: 'whole' }
   | { readonly kind: 'tiles'; readonly rows: number; readonly cols: number }
-  /** Rows a step, of an output of the segment's total stride. */
+  /** A stream moves `rows` rows a step, counted in an output of the segment's total stride. */
   | { readonly kind: 'stream'; readonly rows: number }
-  /** Tiles, each of them streamed. */
+  /** Each of `rows` x `cols` tiles is streamed. */
   | {
       readonly kind: 'streamed-tiles';
       readonly rows: number;
@@ -17,15 +19,15 @@ export type ModeOf<Kind extends Mode['kind']> = Extract<Mode, { kind: Kind }>;
 
 export const WHOLE: Mode = { kind: 'whole' };
 
-/** Largest grid that is read from a notation: more tiles than this help nobody and cost planning time. */
+/** Most tiles along an axis that a notation may ask for. More tiles save no memory and cost planning time. Chosen, not measured. */
 const MAX_GRID = 64;
 
-/** `rows` x `cols` tiles; one tile is the whole map. */
+/** Returns the mode of `rows` x `cols` tiles. One tile is the whole map. */
 export function tilesOf(rows: number, cols: number): Mode {
   return rows === 1 && cols === 1 ? WHOLE : { kind: 'tiles', rows, cols };
 }
 
-/** `rows` x `cols` tiles, streamed `stepRows` rows a step; one tile is the whole map. */
+/** Returns the mode of `rows` x `cols` tiles, streamed `stepRows` rows a step. One tile is the whole map. */
 export function streamedTilesOf(
   { rows, cols }: { readonly rows: number; readonly cols: number },
   stepRows: number,
@@ -35,7 +37,7 @@ export function streamedTilesOf(
     : { kind: 'streamed-tiles', rows, cols, stepRows };
 }
 
-/** More rows a step than this are a map. */
+/** Most rows a step that a notation may ask for: more than the maps of usual networks have. Chosen, not measured. */
 const MAX_STREAM_ROWS = 1024;
 
 /** Prints `whole`, `RxC`, `streamN` or `RxC:streamN`. */
@@ -52,10 +54,10 @@ export function formatMode(mode: Mode): string {
   }
 }
 
-/** A grid, a stream, or both with a colon between. */
+/** Pattern of a grid, of a stream, or of both with a colon between. */
 const MODE = /^(?:(?<rows>\d{1,4})x(?<cols>\d{1,4}))?(?<colon>:)?(?:stream(?<step>\d{1,4}))?$/;
 
-/** @throws {SyntaxError} naming what is allowed. */
+/** Reads what `formatMode` prints. @throws {SyntaxError} naming what is allowed. */
 export function parseMode(text: string): Mode {
   if (text === 'whole') return WHOLE;
   const { rows, cols, colon, step } = MODE.exec(text)?.groups ?? {};

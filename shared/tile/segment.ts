@@ -1,7 +1,12 @@
-/** A segment: a range of nodes and how it is run, with the geometry of its tiles. */
+/**
+ * A segment is a range of nodes and the way it is run, with the geometry of its tiles or streams.
+ *
+ * `planRange` makes segments of a range and a mode. Where the mode can't be kept it takes the nearest one that can,
+ * so only `modesOf` says what really runs.
+ */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
-import { localityOf } from '../graph/index.js';
+import { elementAt, localityOf } from '../graph/index.js';
 import type { LinkOrder } from './link-order.js';
 import { orderLinks } from './link-order.js';
 import type { Mode, ModeOf } from './mode.js';
@@ -18,22 +23,24 @@ import { streamTiles } from './tile-stream.js';
 
 export type Segment = WholeSegment | TiledSegment | StreamedSegment | StreamedTilesSegment;
 
+/** A segment whose maps are computed at once. */
 export interface WholeSegment extends NodeRange {
   readonly kind: 'whole';
 }
 
+/** A segment that runs tile by tile, each tile from its inputs to its outputs. */
 export interface TiledSegment extends NodeRange, Grid {
   readonly kind: 'tiles';
   readonly space: Space;
 }
 
-/** Tiles, each streamed from its top to its bottom before the next begins. */
+/** A segment of tiles, each streamed from its top to its bottom before the next begins. */
 export interface StreamedTilesSegment extends NodeRange, Grid {
   readonly kind: 'streamed-tiles';
   readonly space: Space;
   /** Total strides a step. */
   readonly units: number;
-  /** By shape of tile, in the order they run. */
+  /** Streams by shape of tile, in the order they run. */
   readonly streams: readonly TileStream[];
 }
 
@@ -47,10 +54,11 @@ export interface StreamedSegment extends NodeRange {
 /** A range that runs in a session of its own, and the mode it really runs in. */
 export interface RangeMode extends NodeRange {
   readonly mode: Mode;
-  /** Fed row by row by the range before. */
+  /** Whether the range before feeds it row by row. */
   readonly linked: boolean;
 }
 
+/** Returns the ranges of a segment that run in sessions of their own, with their modes. */
 export function modesOf(segment: Segment): readonly RangeMode[] {
   const { from, to } = segment;
   switch (segment.kind) {
@@ -75,8 +83,9 @@ export function modesOf(segment: Segment): readonly RangeMode[] {
 }
 
 /**
- * Neighbouring streams as one segment, the first feeding the second; undefined if the second needs a whole map
- * of the first.
+ * Joins neighbouring streams to one segment, in which the first feeds the second.
+ *
+ * @returns undefined if the second needs a whole map of the first.
  */
 export function linkStreams(
   graph: Graph,
@@ -91,13 +100,14 @@ export function linkStreams(
 }
 
 function streamOf(graph: Graph, links: readonly StreamLink[]): StreamedSegment {
-  const [from = 0, to = 0] = [links[0]?.from, links.at(-1)?.to];
+  const { from } = elementAt(links, 0);
+  const { to } = elementAt(links, links.length - 1);
   return { kind: 'stream', from, to, links, order: orderLinks(graph, links) };
 }
 
 /**
- * Segments for a range in a mode. What can't be tiled makes a cut there and runs whole; a grid finer than
- * the map allows is made coarser; tiles that can't be streamed run at once. The result says what really runs.
+ * Makes segments of a range in a mode. A layer that can't be tiled is cut out and runs whole. A grid finer than
+ * the map allows is made coarser. Tiles that can't be streamed run at once.
  */
 export function planRange(graph: Graph, range: NodeRange, mode: Mode): readonly Segment[] {
   switch (mode.kind) {
@@ -129,7 +139,7 @@ function wholeOf({ from, to }: NodeRange): WholeSegment {
   return { kind: 'whole', from, to };
 }
 
-/** Streamed tiles; plain ones if some tile is too short for that, and a stream if there is but one tile. */
+/** Makes streamed tiles. They are plain tiles if some tile is too short for that, and a stream if there is one tile. */
 function streamTilesOf(graph: Graph, range: NodeRange, mode: ModeOf<'streamed-tiles'>): Segment {
   const tiled = tileRange(graph, range, mode);
   if (tiled.kind !== 'tiles') return streamPart(graph, range, mode.stepRows);
@@ -155,12 +165,13 @@ function tileRange(
   return { kind: 'tiles', from: range.from, to: range.to, space, rowTiles, colTiles };
 }
 
+/** A range of layers that are all local, or that all hold a barrier. */
 type Run = NodeRange & { readonly local: boolean };
 
-/** What tells whether a node is a barrier. */
+/** A function that tells whether a node is a barrier. */
 type Rule = (graph: Graph, node: Node) => { readonly kind: string };
 
-/** Maximal runs of layers that are all local or hold a barrier; layers are never torn, plans cut between them. */
+/** Splits a range into the longest runs. A layer is never torn, since plans cut between layers. */
 function splitAtBarriers(graph: Graph, { from, to }: NodeRange, ruleOf: Rule): readonly Run[] {
   const runs: Run[] = [];
   for (let at = from; at < to; ) {

@@ -1,21 +1,21 @@
 /**
- * The spatial frame of a segment: how many rows of each tensor stand for one row of the reference map, the
- * largest input of the segment.
+ * This file finds the spatial frame of a segment: how many rows of each tensor stand for one row of the reference
+ * map. The reference is the largest input of the segment.
  *
- * 1. Classify every node; a barrier ends it. 2. Walk the rules from the reference in both directions and give
- * each tensor reached a rational scale per axis. 3. The total stride is the least number of reference rows
- * that is a whole number of rows in every tensor.
+ * 1. Classify every node. A barrier ends the search, and there is no frame.
+ * 2. Walk the rules from the reference in both directions. Each tensor that is reached gets a rational scale per axis.
+ * 3. The total stride is the least number of reference rows that is a whole number of rows in every tensor.
  *
- * Tensors that are not reached (a gate and what computes it) have no space in this frame: every tile gets
- * and computes them whole.
+ * Tensors that aren't reached, such as a gate and its operators, have no space in this frame. Every tile gets and
+ * computes them whole.
  */
 
 import type { AxisRule, Boundary, Graph, Node, NodeRange, SpatialRule } from '../graph/index.js';
-import { boundaryOf, knownShape, localityOf, tensorAt, tensorsWritten } from '../graph/index.js';
+import { boundaryOf, elementAt, knownShape, localityOf, tensorAt, tensorsWritten } from '../graph/index.js';
 
 export type Axis = 'rows' | 'cols';
 
-/** Tensor rows per reference row, in lowest terms. */
+/** Rows of a tensor per row of the reference map, in lowest terms. */
 export interface Scale {
   readonly numerator: number;
   readonly denominator: number;
@@ -27,19 +27,22 @@ export interface Dependence {
   readonly rule: SpatialRule;
 }
 
+/** A node with space, as far as geometry needs it. */
 export interface SpatialNode {
   readonly outputs: readonly number[];
   readonly dependences: readonly Dependence[];
 }
 
+/** The spatial frame of a segment. */
 export interface Space {
   readonly boundary: Boundary;
+  /** Tensor index of the map to which all scales refer. */
   readonly reference: number;
-  /** By tensor index; tensors without space are absent. */
+  /** Scales by tensor index. Tensors without space are absent. */
   readonly scales: ReadonlyMap<number, Readonly<Record<Axis, Scale>>>;
   /** Nodes with space, in order. */
   readonly nodes: readonly SpatialNode[];
-  /** Reference rows and columns that tiles are aligned to. */
+  /** Rows and columns of the reference map in whose multiples tiles are aligned. */
   readonly totalStride: Readonly<Record<Axis, number>>;
 }
 
@@ -47,11 +50,12 @@ export type SpaceResult =
   | { readonly kind: 'space'; readonly space: Space }
   | { readonly kind: 'barrier'; readonly reason: string };
 
+/** Returns the rows or columns of a tensor. A tensor of lower rank is one row and one column. */
 export function sizeAlong(graph: Graph, tensor: number, axis: Axis): number {
   return knownShape(tensorAt(graph, tensor))[axis === 'rows' ? 2 : 3] ?? 1;
 }
 
-/** The frame of nodes [from, to), or why they can't be tiled together. */
+/** Returns the frame of nodes [from, to), or why they can't be tiled together. */
 export function spaceOf(graph: Graph, range: NodeRange): SpaceResult {
   const boundary = boundaryOf(graph, range);
   const nodes: SpatialNode[] = [];
@@ -75,8 +79,9 @@ export function spaceOf(graph: Graph, range: NodeRange): SpaceResult {
 
 function dependencesOf(node: Node, rules: readonly (SpatialRule | null)[]): readonly Dependence[] {
   return rules.flatMap((rule, at) => {
-    const input = node.inputs[at] ?? -1;
-    return rule === null || input < 0 ? [] : [{ input, rule }];
+    if (rule === null) return [];
+    const input = elementAt(node.inputs, at);
+    return input < 0 ? [] : [{ input, rule }];
   });
 }
 
@@ -93,7 +98,7 @@ type Scales = Map<number, Readonly<Record<Axis, Scale>>>;
 
 const UNIT: Scale = { numerator: 1, denominator: 1 };
 
-/** Repeats over the nodes until no scale is new; undefined if two paths disagree. */
+/** Goes over the nodes until no scale is new. @returns undefined if two paths disagree. */
 function spreadScales(nodes: readonly SpatialNode[], reference: number): Scales | undefined {
   const scales: Scales = new Map([[reference, { rows: UNIT, cols: UNIT }]]);
   let grown = -1;
@@ -106,6 +111,7 @@ function spreadScales(nodes: readonly SpatialNode[], reference: number): Scales 
   return scales;
 }
 
+/** Carries scales over one node in both directions. @returns false if they disagree with known ones. */
 function spreadNode(scales: Scales, { outputs, dependences }: SpatialNode): boolean {
   let ok = true;
   const set = (index: number, scale: Readonly<Record<Axis, Scale>>) => {
@@ -149,7 +155,7 @@ function greatestDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestDivisor(b, a % b);
 }
 
-/** A tensor reached by rules must be a map: the frame is laid over dimensions 2 and 3. */
+/** Names a tensor with a scale that isn't a map. The frame is laid over dimensions 2 and 3, which it lacks. */
 function tensorOffFrame(graph: Graph, scales: Scales): string | undefined {
   const off = [...scales.keys()]
     .map((index) => tensorAt(graph, index))

@@ -1,33 +1,44 @@
 /**
- * A link of a stream as a graph of its own: what each operand is made of becomes Concat and Slice nodes, and
- * vertical padding, which is among the rows now, is taken off the operators.
+ * This file makes a link of a stream a graph of its own.
+ *
+ * 1. The parts of each operand become Concat and Slice nodes.
+ * 2. The operators lose their vertical padding, since padding rows are among the rows that they read.
  */
 
 import type { Graph, Node, Tensor } from '../graph/index.js';
-import { constantNumbers, intsAttribute, knownShape, TensorList, tensorAt } from '../graph/index.js';
+import {
+  constantNumbers,
+  elementAt,
+  intsAttribute,
+  knownShape,
+  present,
+  TensorList,
+  tensorAt,
+} from '../graph/index.js';
 import type { ShapeOf } from './shape-of.js';
 import type { Phase, StreamLink } from './stream.js';
 import { mapPhases } from './stream.js';
 import type { LinkLayout, MadeOperand } from './stream-layout.js';
 import { layoutLink } from './stream-layout.js';
 
+/** The graph of a link, and its inputs and outputs beyond those of the source graph. */
 export interface LinkGraph {
-  /** Tensors of the source graph keep their indices; those of the stream are behind them. */
+  /** Graph of the link. Tensors of the source graph keep their indices; the stream's tensors come after them. */
   readonly graph: Graph;
-  /** What the stream carries from step to step. */
+  /** Operands that the stream makes, with the rows it carries from step to step. */
   readonly ports: readonly MadeOperand[];
   /** Shapes in a step of each phase. */
   readonly shapes: Readonly<Record<Phase, ShapeOf>>;
 }
 
+/** Builds the graph of a link, for all steps of it. */
 export function buildLinkGraph(graph: Graph, link: StreamLink): LinkGraph {
   const layout = layoutLink(graph, link);
   const builder = new LinkBuilder(graph, layout);
   const nodes: Node[] = [];
   for (let at = link.from; at < link.to; at += 1) {
     for (const made of layout.made.get(at) ?? []) nodes.push(...builder.makeOperand(made));
-    const node = graph.nodes[at];
-    if (node !== undefined) nodes.push(builder.rewire(node, layout.reads.get(at) ?? NOTHING));
+    nodes.push(builder.rewire(elementAt(graph.nodes, at), layout.reads.get(at) ?? NOTHING));
   }
   const ports = [...layout.made.values()].flat();
   const { boundary } = link.stream.space;
@@ -56,15 +67,17 @@ function shapesOf(graph: Graph, rows: LinkLayout['rows'][Phase]): ShapeOf {
   };
 }
 
-/** Slice to the end of an axis, whatever its length. */
+/** End of a Slice that goes to the end of an axis, whatever its length. */
 const END = 2 ** 31 - 1;
 
 const ROW_AXIS = 2;
 
+/** The tensors and nodes of a link's graph while it is built. */
 class LinkBuilder {
   readonly #graph: Graph;
   readonly #list: TensorList;
   readonly #layout: LinkLayout;
+  /** Tensor of each integer constant. */
   readonly #constants = new Map<number, number>();
 
   constructor(graph: Graph, layout: LinkLayout) {
@@ -79,7 +92,7 @@ class LinkBuilder {
     return this.#list.tensors;
   }
 
-  /** Joins, keeps, and picks what is used. */
+  /** Returns the nodes that join an operand's rows, keep those for the next step, and pick those to use. */
   makeOperand({ operand, carry, tail, take, joined, next, used }: MadeOperand): readonly Node[] {
     const { tensor, kept } = operand;
     const nodes: Node[] = [];
@@ -94,10 +107,10 @@ class LinkBuilder {
     return nodes;
   }
 
-  /** The node as it reads its operands in the stream. */
+  /** Returns the node as it reads its operands in the stream. */
   rewire(node: Node, reads: ReadonlyMap<number, number>): Node {
-    // A node without space has no rows that pass by: it is computed whole in every step.
-    if (!this.#layout.rows.first.has(node.outputs[0] ?? -1)) return node;
+    // A node without space has no rows that pass by, so it is computed whole in every step.
+    if (!this.#layout.rows.first.has(elementAt(node.outputs, 0))) return node;
     const inputs = node.inputs.map((index, at) => reads.get(at) ?? index);
     if (node.op === 'Pad') return this.#unpad({ ...node, inputs });
     return { ...node, inputs, attributes: withoutRows(node.attributes) };
@@ -114,7 +127,7 @@ class LinkBuilder {
   }
 
   #node(op: string, { inputs, output, attributes }: MadeNode): Node {
-    const name = this.#list.tensors[output]?.name ?? '';
+    const { name } = elementAt(this.#list.tensors, output);
     return { name, op, domain: '', inputs, outputs: [output], attributes, captures: [], layer: 0 };
   }
 
@@ -141,38 +154,42 @@ class LinkBuilder {
     });
   }
 
-  /** A Pad of columns alone. */
+  /** Returns a Pad that pads columns alone. */
   #unpad(node: Node): Node {
     const attribute = intsAttribute(node, 'pads');
     if (attribute !== undefined) {
       const pads = { kind: 'ints', value: zeroRows(attribute) } as const;
       return { ...node, attributes: { ...node.attributes, pads } };
     }
-    const pads = zeroRows(constantNumbers(this.#graph, node.inputs[1]) ?? []);
-    const [map = -1, , ...others] = node.inputs;
-    return { ...node, inputs: [map, this.#addConstant(`${node.name}/pads`, pads), ...others] };
+    const [, given, ...others] = node.inputs;
+    const pads = zeroRows(present(constantNumbers(this.#graph, given), `pads of ${node.name}`));
+    const inputs = [elementAt(node.inputs, 0), this.#addConstant(`${node.name}/pads`, pads), ...others];
+    return { ...node, inputs };
   }
 }
 
+/** A node with one output, which gives it its name. */
 interface MadeNode {
   readonly inputs: readonly number[];
   readonly output: number;
   readonly attributes: Node['attributes'];
 }
 
+/** A slice of rows. Negative starts count from the end of the map. */
 interface RowSlice {
   readonly map: number;
   readonly from: number;
+  /** Tensor that holds the end. */
   readonly to: number;
   readonly output: number;
 }
 
-/** Pads of a Pad node: all begins, then all ends; rows are axis 2 of 4. */
+/** Sets the rows of a Pad node's pads to zero. They hold all begins, then all ends; rows are axis 2 of 4. */
 function zeroRows(pads: readonly number[]): readonly number[] {
   return pads.map((value, at) => (at === 2 || at === 6 ? 0 : value));
 }
 
-/** Windows without padding above and below: [top, left, bottom, right] becomes [0, left, 0, right]. */
+/** Takes the padding above and below off a window: [top, left, bottom, right] becomes [0, left, 0, right]. */
 function withoutRows(attributes: Node['attributes']): Node['attributes'] {
   const { pads } = attributes;
   if (pads?.kind !== 'ints') return attributes;

@@ -1,47 +1,54 @@
 /**
- * What a link of a stream is made of beside its nodes: for each operand that isn't just the new rows, the values
- * that are joined, kept and used. Both the link's ONNX graph and the predictor are built on it.
+ * This file lays out the values that a link of a stream has in addition to its graph's tensors.
  *
- * Operands of one tensor that are made of the same rows share them. Values have numbers behind the tensors of
- * the graph.
+ * 1. Each operand that isn't just the new rows gets values for the rows that are joined, kept and used.
+ * 2. Operands of one tensor that are made of the same rows share their values.
+ * 3. Values are numbered on after the tensors of the graph.
+ *
+ * Both the link's ONNX graph and the predictor are built on this layout, so that they can't disagree.
  */
 import type { Graph } from '../graph/index.js';
+import { valueFor } from '../graph/index.js';
 import type { Phase, RowsOf, StreamLink, StreamOperand } from './stream.js';
 import { mapPhases, PHASES } from './stream.js';
 
+/** The values that one operand is made of, by number. Those without rows in any step are undefined. */
 export interface MadeOperand {
   readonly operand: StreamOperand;
-  /** Rows carried in, and rows of padding behind: inputs of the session, where there are any. */
+  /** Rows that are carried in, an input of the session. */
   readonly carry: number | undefined;
+  /** Rows of padding after the new rows, an input of the session. */
   readonly tail: number | undefined;
-  /** Number of rows to use, an input, where these aren't all there are. */
+  /** Number of rows to use, an input of the session. It is undefined where all rows are used. */
   readonly take: number | undefined;
-  /** Carry, new rows and tail in one; the tensor itself where there are only new rows. */
+  /** Carry, new rows and tail in one. It is the tensor itself where there are only new rows. */
   readonly joined: number;
-  /** Rows for the next step: an output of the session. */
+  /** Rows for the next step, an output of the session. */
   readonly next: number | undefined;
-  /** What the node reads. */
+  /** Value that the node reads. */
   readonly used: number;
 }
 
+/** All values of a link. */
 export interface LinkLayout {
-  /** By position of the first node that reads them. */
+  /** Operands by position of the first node that reads them. */
   readonly made: ReadonlyMap<number, readonly MadeOperand[]>;
-  /** Values that nodes read instead of tensors: by position of the node, then by input. */
+  /** Values that nodes read instead of tensors, by position of the node, then by input. */
   readonly reads: ReadonlyMap<number, ReadonlyMap<number, number>>;
   /** Rows of tensors with space and of values, by phase. */
   readonly rows: Readonly<Record<Phase, RowsOf>>;
-  /** Tensor that each value has its other dimensions from, in the order of their numbers. */
+  /** Tensor whose other dimensions each value has, in the order of the values' numbers. */
   readonly sources: readonly number[];
 }
 
+/** Lays out the operands of a link. */
 export function layoutLink(graph: Graph, { stream }: StreamLink): LinkLayout {
   const layout = new Layout(graph, stream.rows);
   for (const operand of stream.operands) layout.add(operand);
   return layout;
 }
 
-/** Equal for links of one range whose operands are made in the same way, however many rows a step has. */
+/** Returns a key that links of one range share if their operands are made in the same way, whatever their rows. */
 export function layoutKey({ made, reads, sources }: LinkLayout): string {
   const operands = [...made.values()].flat().map(({ operand, ...values }) => [operand.kept, values]);
   return JSON.stringify([operands, [...reads].map(([node, inputs]) => [node, ...inputs]), sources]);
@@ -52,7 +59,9 @@ class Layout implements LinkLayout {
   readonly reads = new Map<number, Map<number, number>>();
   readonly rows: Readonly<Record<Phase, Map<number, number>>>;
   readonly sources: number[] = [];
+  /** Number of the first value. */
   readonly #first: number;
+  /** Value that is used, by what the operand is made of. */
   readonly #shared = new Map<string, number>();
 
   constructor(graph: Graph, rows: Readonly<Record<Phase, RowsOf>>) {
@@ -96,7 +105,7 @@ class Layout implements LinkLayout {
     if (carry !== undefined) rows.set(carry, before);
     if (tail !== undefined) rows.set(tail, after);
     if (next !== undefined) rows.set(next, kept);
-    if (joined !== tensor) rows.set(joined, before + (rows.get(tensor) ?? 0) + after);
+    if (joined !== tensor) rows.set(joined, before + valueFor(rows, tensor) + after);
     if (takes !== undefined) rows.set(used, takes[phase]);
   }
 }

@@ -1,20 +1,21 @@
 /**
- * Cuts a segment into tiles along one axis. A grid is the product of its row tiles and its column tiles.
+ * This file cuts a segment into tiles along one axis. A grid is the product of its row tiles and its column tiles.
  *
- * 1. Lay `count` parts on the reference map in multiples of the total stride; an output of scale s owns the
- *    rows between the boundaries times s, the last part takes the rest.
- * 2. Backwards through the operators: the input rows that the owned output rows need.
- * 3. Align: the tile starts at a multiple of the total stride, and what is left behind its end is a multiple,
- *    too. So the tile is the map with whole strides deleted: every tensor of it is as much shorter as its
- *    scale says, and branches that meet have equal sizes, at odd sizes and in ceil mode as well.
- * 4. Forwards: prove that the owned rows come out exact.
+ * 1. Lay `count` parts on the reference map in multiples of the total stride. An output of scale s owns the rows
+ *    between the boundaries times s, and the last part takes the rest.
+ * 2. Go backwards through the operators to find the input rows that the owned output rows need.
+ * 3. Align the tile. It starts at a multiple of the total stride, and a multiple of it is left after its end. So the
+ *    tile is the map with whole strides deleted. Every tensor of it is as much shorter as its scale says. Branches
+ *    that meet have equal sizes, at odd sizes and in ceil mode as well.
+ * 4. Go forwards and prove that the owned rows come out exact.
  *
- * Source: MAFAT, section III, and DeepThings, section 4 (fused tile partitioning), which assume odd kernels
- * with symmetric padding and stride 1 in convolutions; none of that is assumed here.
+ * Not guaranteed: that tiles cost the same, or that their halos are the smallest possible, since they are aligned.
+ * Source: MAFAT, section III, and DeepThings, section 4 (fused tile partitioning). Both assume odd kernels with
+ * symmetric padding and stride 1 in convolutions, which this file doesn't.
  */
 
 import type { Graph } from '../graph/index.js';
-import { tensorAt } from '../graph/index.js';
+import { elementAt, tensorAt, valueFor } from '../graph/index.js';
 import type { Interval } from './interval.js';
 import { contains, EMPTY, exactRows, hull, intersect, isEmpty, readRows } from './interval.js';
 import type { Axis, Scale, Space } from './space.js';
@@ -22,11 +23,11 @@ import { sizeAlong } from './space.js';
 
 /** One tile along one axis, in rows of the full maps. */
 export interface AxisTile {
-  /** What the tile reads of each segment input that has space. */
+  /** Rows that the tile reads of each segment input that has space. */
   readonly reads: ReadonlyMap<number, Interval>;
-  /** What the tile computes of each tensor with space, its wrong border rows included. */
+  /** Rows that the tile computes of each tensor with space, its wrong border rows included. */
   readonly spans: ReadonlyMap<number, Interval>;
-  /** What the tile owns of each segment output that has space. */
+  /** Rows that the tile owns of each segment output that has space. */
   readonly owns: ReadonlyMap<number, Interval>;
 }
 
@@ -36,18 +37,20 @@ export interface Tile {
   readonly cols: AxisTile;
 }
 
+/** All tiles of a segment, as the tiles along each axis. */
 export interface Grid {
   readonly rowTiles: readonly AxisTile[];
   readonly colTiles: readonly AxisTile[];
 }
 
+/** The segment and the axis that it is cut along. */
 export interface AxisCut {
   readonly graph: Graph;
   readonly space: Space;
   readonly axis: Axis;
 }
 
-/** Parts the segment can be cut into along an axis: strides of the reference map that own a row of some output. */
+/** Counts the parts that a segment can be cut into: strides of the reference map that own a row of some output. */
 export function countUnits({ graph, space, axis }: AxisCut): number {
   const stride = space.totalStride[axis];
   const owning = space.boundary.outputs.map((output) => {
@@ -58,22 +61,23 @@ export function countUnits({ graph, space, axis }: AxisCut): number {
   return Math.max(1, Math.min(units, ...(owning.length === 0 ? [] : [Math.max(...owning)])));
 }
 
-/** @throws {RangeError} if the map has fewer units than `count`. */
+/** Cuts a segment into `count` tiles along an axis. @throws {RangeError} if the map has fewer units than `count`. */
 export function tileAxis(cut: AxisCut, count: number): readonly AxisTile[] {
   const units = countUnits(cut);
   if (count > units) {
     throw new RangeError(
-      `Cannot cut into ${count} ${cut.axis}: the map has ${units} of its total stride ${cut.space.totalStride[cut.axis]}`,
+      `Cannot cut into ${count} ${cut.axis}: the map has ${units} of its total stride ${cut.space.totalStride[cut.axis]}, expected 1 to ${units}`,
     );
   }
   const stride = cut.space.totalStride[cut.axis];
   const boundaries = Array.from({ length: count + 1 }, (_, at) => Math.round((at * units) / count) * stride);
   return boundaries.slice(1).map((to, at) => {
-    const part = { from: boundaries[at] ?? 0, to };
+    const part = { from: elementAt(boundaries, at), to };
     return tileOwning(cut, ownedRows(cut, { part, isLast: at === count - 1 }));
   });
 }
 
+/** Returns the rows of each segment output that a part of the reference map owns. */
 function ownedRows(
   { graph, space, axis }: AxisCut,
   { part, isLast }: { readonly part: Interval; readonly isLast: boolean },
@@ -89,10 +93,12 @@ function ownedRows(
   return owns;
 }
 
+/** Returns the rows of a tensor of some scale that stand for `rows` rows of the reference map. */
 function times(rows: number, { numerator, denominator }: Scale): number {
   return (rows * numerator) / denominator;
 }
 
+/** Makes the tile that owns these rows of the outputs. */
 function tileOwning(cut: AxisCut, owns: ReadonlyMap<number, Interval>): AxisTile {
   const { graph, space, axis } = cut;
   const span = runnableSpan(cut, alignedSpan(cut, neededRows(cut, owns)));
@@ -116,7 +122,7 @@ function tileOwning(cut: AxisCut, owns: ReadonlyMap<number, Interval>): AxisTile
   return tile;
 }
 
-/** Backwards: rows of every tensor that the owned rows depend on. */
+/** Goes backwards and returns the rows of every tensor that the owned rows depend on. */
 function neededRows(
   { graph, space, axis }: AxisCut,
   owns: ReadonlyMap<number, Interval>,
@@ -132,7 +138,7 @@ function neededRows(
   return needed;
 }
 
-/** Reference rows that hold what is needed of all segment inputs, aligned at both ends. */
+/** Returns the reference rows that hold all rows needed of the segment inputs, aligned at both ends. */
 function alignedSpan({ graph, space, axis }: AxisCut, needed: ReadonlyMap<number, Interval>): Interval {
   const stride = space.totalStride[axis];
   const rows = sizeAlong(graph, space.reference, axis);
@@ -151,8 +157,8 @@ function alignedSpan({ graph, space, axis }: AxisCut, needed: ReadonlyMap<number
 }
 
 /**
- * Widens a tile until it holds a row of every tensor. A tile may own no row of some output; the operators on
- * the way there run all the same, and fail on a map that is smaller than their window.
+ * Widens a tile until it holds a row of every tensor. A tile may own no row of some output. The operators on the
+ * way there run all the same, and fail on a map that is smaller than their window.
  */
 function runnableSpan({ graph, space, axis }: AxisCut, span: Interval): Interval {
   const stride = space.totalStride[axis];
@@ -166,12 +172,12 @@ function runnableSpan({ graph, space, axis }: AxisCut, span: Interval): Interval
   return { from: span.from - (missing - below), to: span.to + below };
 }
 
-/** Forwards: what is exact in each tensor must hold what the tile owns of the outputs. */
+/** Goes forwards and proves that the exact rows of each output hold the rows that the tile owns. */
 function proveExact({ graph, space, axis }: AxisCut, { reads, spans, owns }: AxisTile): void {
   const exact = new Map(reads);
   for (const { outputs, dependences } of space.nodes) {
     for (const output of outputs) {
-      const span = spans.get(output) ?? EMPTY;
+      const span = valueFor(spans, output);
       const rows = dependences.map(({ input, rule }) =>
         exactRows(rule[axis], exact.get(input) ?? EMPTY, {
           rowsIn: sizeAlong(graph, input, axis),
@@ -182,7 +188,7 @@ function proveExact({ graph, space, axis }: AxisCut, { reads, spans, owns }: Axi
     }
   }
   for (const [output, owned] of owns) {
-    const span = spans.get(output) ?? EMPTY;
+    const span = valueFor(spans, output);
     if (contains(exact.get(output) ?? EMPTY, owned) && contains(span, owned)) continue;
     const { name } = tensorAt(graph, output);
     throw new Error(

@@ -1,29 +1,28 @@
 /**
- * Tiles that are streamed, each alone.
+ * This file streams tiles, each alone.
  *
- * A tile is the map with whole strides deleted (tile-axis.ts), so its stream is that of a smaller map with the
- * same operators: what its artificial borders make wrong is outside of what the tile owns, whether it is
- * computed at once or row by row. So both proofs hold as they are: that of the halo for each axis, and that of
- * the schedule for each shape of tile.
+ * A tile is the map with whole strides deleted (tile-axis.ts), so its stream is that of a smaller map with the same
+ * operators. Its artificial borders make rows wrong that the tile doesn't own, whether it is computed at once or row
+ * by row. So the proof of the halo holds for each axis, and the proof of the schedule for each shape of tile.
  */
 import type { Graph, NodeRange } from '../graph/index.js';
-import type { Flow, StreamLink } from './stream.js';
+import type { StreamLink } from './stream.js';
 import { flowOf, streamBy } from './stream.js';
 import { layoutKey, layoutLink } from './stream-layout.js';
 import type { Grid, Tile } from './tile-axis.js';
-import { shapeKey, tileGraph, tilesOfGrid } from './tile-shape.js';
+import { tileGraph, tilesByShape } from './tile-shape.js';
 
 /** Tiles of one shape, and the schedule that they share. */
 export interface TileStream {
   readonly tiles: readonly Tile[];
-  /** The graph with its maps as small as in the tiles. */
+  /** Graph whose maps are as small as in the tiles. */
   readonly graph: Graph;
   readonly link: StreamLink;
 }
 
 /**
- * By shape of tile; one session runs them all, since their operands are made in the same way: where whole strides
- * are deleted, what a step carries, pads and leaves over stays as it was.
+ * Lays a stream for each shape of tile. One session runs them all, since their operands are made in the same way.
+ * Where whole strides are deleted, the rows that a step carries, pads and leaves over stay the same.
  *
  * @returns undefined if a tile can't be streamed, `units` total strides a step.
  */
@@ -35,9 +34,8 @@ export function streamTiles(
   const flow = flowOf(graph, range);
   if (flow === undefined) return undefined;
   const streams: TileStream[] = [];
-  for (const tiles of tilesByShape(flow, grid)) {
-    const [tile] = tiles;
-    const view = tile === undefined ? graph : tileGraph(graph, tile);
+  for (const { example, tiles } of tilesByShape(grid, flow.space.reference)) {
+    const view = tileGraph(graph, example);
     const link = streamBy({ ...flow, graph: view }, units);
     if (link === undefined) return undefined;
     streams.push({ tiles, graph: view, link });
@@ -45,19 +43,8 @@ export function streamTiles(
   return needOneSession(graph, streams) ? streams : undefined;
 }
 
-/** A check of what is said above; were it wrong, these tiles would run at once. */
+/** Checks that one session can run all streams. If it couldn't, these tiles would run at once. */
 function needOneSession(graph: Graph, streams: readonly TileStream[]): boolean {
   const keys = streams.map(({ link }) => layoutKey(layoutLink(graph, link)));
   return keys.every((key) => key === keys[0]);
-}
-
-function tilesByShape({ space }: Flow, grid: Grid): readonly (readonly Tile[])[] {
-  const shapes = new Map<string, Tile[]>();
-  for (const tile of tilesOfGrid(grid)) {
-    const key = shapeKey(tile, space.reference);
-    const known = shapes.get(key);
-    if (known === undefined) shapes.set(key, [tile]);
-    else known.push(tile);
-  }
-  return [...shapes.values()];
 }

@@ -8,13 +8,13 @@ import { readDevice } from '../../agent/board/machine.js';
 import { corrected, deviceProfile, readProfile } from '../../agent/planning/device-profiles.js';
 import type { Measurement, StoredCosts } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';
-import type { CostEntry, Kernels, Work } from '../../shared/predict/index.js';
+import type { CostEntry, Kernels, WorkAmounts } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, WORK_KINDS } from '../../shared/predict/index.js';
 import { temporaryFolder } from '../fixtures.js';
 
 const DEVICE = 'device';
 const MEASURED_MS = Date.UTC(2026, 10, 1);
-const COSTS = Object.fromEntries(WORK_KINDS.map((kind, at) => [kind, at + 1])) as Work;
+const COSTS = Object.fromEntries(WORK_KINDS.map((kind, at) => [kind, at + 1])) as WorkAmounts;
 const ENTRY: CostEntry = { kernels: 'plain', threads: 2, costs: COSTS };
 const BOTH = [stored('plain'), stored('blocked')];
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { CostSample } from '../../shared/predict/fit-costs.js';
-import type { Work } from '../../shared/predict/index.js';
+import type { WorkAmounts } from '../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costsFor,
@@ -100,14 +100,14 @@ test('fitCosts() refuses to fit without samples', () => {
 });
 
 /** Amounts that take so many milliseconds of the machine of the prior, by kind. */
-function workOf(milliseconds: fc.Arbitrary<number>): fc.Arbitrary<Work> {
+function workOf(milliseconds: fc.Arbitrary<number>): fc.Arbitrary<WorkAmounts> {
   return fc
     .tuple(...WORK_KINDS.map(() => milliseconds))
     .map((values) => byKind((kind) => amountOf(kind, values[WORK_KINDS.indexOf(kind)] ?? 0)));
 }
 
 /** There is no run without a step. */
-function withStep(work: Work): Work {
+function withStep(work: WorkAmounts): WorkAmounts {
   return { ...work, steps: work.steps + 1 };
 }
 
@@ -115,23 +115,23 @@ function amountOf(kind: Kind, milliseconds: number): number {
   return (milliseconds * 1e6) / PRIOR[kind];
 }
 
-function byKind(read: (kind: Kind) => number): Work {
+function byKind(read: (kind: Kind) => number): WorkAmounts {
   return Object.fromEntries(WORK_KINDS.map((kind) => [kind, read(kind)])) as Record<Kind, number>;
 }
 
-function scaled(costs: Work, factorOf: (kind: Kind) => number): Work {
+function scaled(costs: WorkAmounts, factorOf: (kind: Kind) => number): WorkAmounts {
   return byKind((kind) => costs[kind] * factorOf(kind));
 }
 
-function only(work: Work, kinds: readonly Kind[]): Work {
+function only(work: WorkAmounts, kinds: readonly Kind[]): WorkAmounts {
   return byKind((kind) => (kinds.includes(kind) ? work[kind] : 0));
 }
 
-function samplesOf(works: readonly Work[], costs: Work): readonly CostSample[] {
+function samplesOf(works: readonly WorkAmounts[], costs: WorkAmounts): readonly CostSample[] {
   return works.map((work) => ({ work, latencyMs: latencyOf(work, costs) }));
 }
 
-function assertNear(actual: Work, expected: Work, ratio: number): void {
+function assertNear(actual: WorkAmounts, expected: WorkAmounts, ratio: number): void {
   for (const kind of WORK_KINDS) {
     const error = Math.abs(actual[kind] / expected[kind] - 1);
     assert.ok(error <= ratio, `${kind}: ${actual[kind]}, expected ${expected[kind]}`);

@@ -11,7 +11,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { elementAt, externalizeConstants } from '../../../shared/graph/index.js';
-import type { CostEntry, Kernels, Malloc, RunSettings, Work } from '../../../shared/predict/index.js';
+import type { CostEntry, Kernels, Malloc, RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costEntryFor,
@@ -56,7 +56,7 @@ const RUNS = { warm: 2, timed: 5, taken: 1 } as const;
 
 interface Sample {
   readonly settings: RunSettings;
-  readonly work: Work;
+  readonly work: WorkAmounts;
   readonly latencyMs: number;
 }
 

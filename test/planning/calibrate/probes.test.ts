@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
 import type { Graph } from '../../../shared/graph/index.js';
-import type { RunSettings, Work } from '../../../shared/predict/index.js';
+import type { RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costsFor,
@@ -56,7 +56,7 @@ test('makeProbes() lets every kind of work weigh a twentieth of some run at leas
   for (const kind of WORK_KINDS) assert.ok(most[kind] > 0.05, `${kind}: ${most[kind]}`);
 });
 
-function workOf(graph: Graph, { segments }: Plan): Work {
+function workOf(graph: Graph, { segments }: Plan): WorkAmounts {
   const sum = emptyWork();
   for (const { segment } of segments) {
     for (const session of sessionsOf(graph, segment)) {
