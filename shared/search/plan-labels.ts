@@ -289,8 +289,8 @@ class Solver {
    * counts as a full map. A tensor that outlives the segment is counted when the segment closes.
    */
   #betweenBytes({ start, move: last }: Label, { feeds = [], end }: Move): number {
-    const from = elementAt(this.#table.cuts, start);
-    const to = elementAt(this.#table.cuts, end);
+    const from = this.#table.cuts[start] as number;
+    const to = this.#table.cuts[end] as number;
     let bytes = 0;
     for (const { tensor, takes, rows, rowBytes, maker, lastRead } of feeds) {
       if (maker < from || lastRead >= to) continue;

@@ -164,11 +164,14 @@ function edgesOf(graph: Graph, { from, to }: NodeRange): readonly Edge[] | undef
     const how = streamRuleOf(graph, node);
     const locality = localityOf(graph, node);
     if (how.kind === 'barrier' || locality.kind === 'barrier') return undefined;
-    const shared = { node: from + offset, outputs: tensorsWritten(node), fill: how.fill, exact: how.exact };
+    const { fill, exact } = how;
+    const outputs = tensorsWritten(node);
     for (const [input, rule] of locality.inputs.entries()) {
       if (rule === null) continue;
       const tensor = elementAt(node.inputs, input);
-      if (tensor >= 0) edges.push({ ...shared, input, tensor, rule: rule.rows });
+      if (tensor >= 0) {
+        edges.push({ node: from + offset, input, tensor, outputs, rule: rule.rows, fill, exact });
+      }
     }
   }
   return edges;
