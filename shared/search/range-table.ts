@@ -67,7 +67,7 @@ export class RangeTable {
   readonly #moves: (Moves | undefined)[] = [];
   readonly #imageBytes: number;
 
-  /** @param lean is a table whose options are taken over. Where one that runs whole fits any budget there are no others. */
+  /** @param lean is a table whose options are taken over. Where running whole fits any budget there are no others. */
   constructor(context: OptionContext, alternatives: readonly Alternative[], lean?: RangeTable) {
     const { graph } = context;
     this.#alternatives = alternatives;

@@ -105,7 +105,10 @@ export function flowOf(graph: Graph, range: NodeRange): Flow | undefined {
   return { graph, range, space, edges: edges.filter(({ tensor }) => space.scales.has(tensor)) };
 }
 
-/** Whether some map isn't in the frame. A branch that meets the others outside of the range has no rows in step with theirs. */
+/**
+ * Whether some map isn't in the frame. A branch that meets the others only outside of the range has no rows in step with
+ * theirs.
+ */
 function hasMapOffFrame(graph: Graph, { from, to }: NodeRange, { scales }: Space): boolean {
   return graph.nodes.slice(from, to).some(({ outputs: [output = -1] }) => {
     if (output < 0 || scales.has(output)) return false;
