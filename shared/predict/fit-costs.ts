@@ -2,8 +2,8 @@
  * This file fits costs of work to measured latencies, by least squares of relative errors.
  *
  * 1. Scale a prior, the known costs of another device, to this device's speed.
- * 2. Find the factor of each cost by coordinate descent. No factor goes below zero, and each is drawn to 1, so that
- *    kinds of work which the samples can't tell apart keep the prior's ratio.
+ * 2. Find the factor of each cost by coordinate descent. No factor goes below zero, and each is drawn to 1. So kinds of
+ *    work that the samples can't tell apart keep the prior's ratio.
  *
  * The problem is convex and has one solution. Not guaranteed: that the descent has come to it after ROUNDS.
  * Source: Franc, Hlaváč, Navara, Sequential coordinate-wise algorithm for the non-negative least squares problem.

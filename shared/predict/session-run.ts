@@ -144,7 +144,8 @@ function shapesIn(graph: Graph, { rows, sources }: LinkLayout, phase: (typeof PH
     if (before !== undefined) return before;
     const shape = knownShape(tensorAt(graph, value < count ? value : elementAt(sources, value - count)));
     const rowsInPhase = inPhase.get(value);
-    const made = rowsInPhase === undefined ? shape : shape.toSpliced(2, 1, rowsInPhase);
+    const made = [...shape];
+    if (rowsInPhase !== undefined) made[2] = rowsInPhase;
     shapes[value] = made;
     return made;
   };

@@ -58,7 +58,7 @@ export class KernelCosts {
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 
-  /** Returns the costs of a node that multiplies, for these rows and columns of its output. Without `cols` it has all. */
+  /** Returns the costs of a node that multiplies, by rows and columns of its output. Without `cols` it has all. */
   of(at: number, rows: number, cols = 0): KernelCost {
     const ofNode = elementAt(this.#known, at);
     const key = rows * MAX_COLS + cols;

@@ -67,7 +67,7 @@ function joinsStreams(modes: readonly Mode[], cutAt: number): boolean {
   return modes[cutAt]?.kind === 'stream' && modes[cutAt + 1]?.kind === 'stream';
 }
 
-/** Says what may stand on either side of `>`. Streamed tiles may not, since the last tile ends before a map has its rows. */
+/** Says which modes may stand next to `>`. Streamed tiles may not, since no row is whole before the last tile. */
 function linkable(modes: readonly Mode[], cutAt: number): string {
   const isTiled = modes.slice(cutAt, cutAt + 2).some(({ kind }) => kind === 'streamed-tiles');
   return isTiled

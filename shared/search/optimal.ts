@@ -41,7 +41,8 @@ const SESSIONS = { small: [1, 2, 3, 4, 6, 8, 12, 16], large: [2, 4, 8] } as cons
 
 /**
  * Factor by which streams must be slower than the untiled run for tiles to be tried, since tiles compute their halos
- * again. docs/benchmarks.md, "The search": at 1.5 some plans would be 7 to 11 % slower, and no search over a second.
+ * again. At 1.5 four plans would be 7 to 11 % slower, and no search would take over a second. The measurement is in
+ * docs/benchmarks.md, "The search".
  */
 const TILES_FROM = 1.25;
 
@@ -167,7 +168,8 @@ class OptimalSearch {
     if (isBest && this.needOf(WHOLE_PLAN) <= budgetBytes) return whole.latencyMs < most ? whole : undefined;
     const lean = this.#fastest(this.#lean, budgetBytes, most);
     const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * whole.latencyMs;
-    // Tiles aren't tried if the caller has other settings left to try, or if memory is retained: they need the most then.
+    // Tiles aren't tried if the caller has other settings left to try. They aren't if memory is retained either, since
+    // they need the most memory then.
     const isPassedOn = lean === undefined && fasterThanMs !== undefined;
     if (isPassedOn) return undefined;
     if (isFast || this.#options.malloc === 'retained') return lean && this.#shrink(this.#lean, lean);

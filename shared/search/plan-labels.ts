@@ -1,16 +1,16 @@
 /**
- * This file is the dynamic programming of `optimal.ts`. It keeps labels at each cut, and each stands for a part of a plan.
+ * This file is the dynamic programming of `optimal.ts`. It keeps labels at each cut. A label stands for a plan up to it.
  *
- * 1. Go backwards and find the least cost from each cut to the end, as if each segment and each link had all the memory
- *    to itself. Links add up the bytes that they hold, so this is a bound, not the answer.
+ * 1. Go backwards and find the least cost from each cut to the end. Each segment and each link counts as if it had all
+ *    the memory to itself. Links add up the bytes that they hold, so this is a bound, not the answer.
  * 2. Go forwards and keep the labels that no other one beats, as far as the bound lets them be faster than a known plan.
  * 3. Return the plan of the best label at the last cut.
  *
  * Not guaranteed: the best plan. The rows between two links are counted as if both ends were at their worst. A label
  * counts as beaten if it isn't better by more than TOLERANCE in anything.
  *
- * Reads of arrays in the loops over moves are casts. All arrays of `Moves` are as long as `ends`, those of `Bounds` have
- * a place for each cut, and a check of each would be felt.
+ * Reads of arrays in the loops over moves are casts, since a check of each would be felt. All arrays of `Moves` are as
+ * long as `ends`, and those of `Bounds` and labels have a place for each cut.
  */
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
@@ -19,8 +19,8 @@ import type { RangeOption } from './range-option.js';
 import type { Move, RangeTable } from './range-table.js';
 
 /**
- * Two labels within linked streams count as equal if their latency differs by less than this part of it, and their
- * bytes by less than this part of the limit. Chosen, not measured.
+ * Differences that count as zero between labels within linked streams. They are parts of the latency, and of the limit
+ * of bytes. Chosen, not measured.
  */
 const TOLERANCE = { small: { latency: 5e-4, bytes: 2e-3 }, large: { latency: 5e-3, bytes: 2e-2 } } as const;
 
@@ -289,8 +289,8 @@ class Solver {
    * counts as a full map. A tensor that outlives the segment is counted when the segment closes.
    */
   #betweenBytes({ start, move: last }: Label, { feeds = [], end }: Move): number {
-    const from = elementAt(this.#table.cuts, start);
-    const to = elementAt(this.#table.cuts, end);
+    const from = this.#table.cuts[start] as number;
+    const to = this.#table.cuts[end] as number;
     let bytes = 0;
     for (const { tensor, takes, rows, rowBytes, maker, lastRead } of feeds) {
       if (maker < from || lastRead >= to) continue;

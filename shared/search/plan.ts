@@ -36,7 +36,7 @@ export interface Plan {
   readonly predicted: PlanPrediction;
 }
 
-/** The needs of a whole plan. `weightsBytes` are those of one segment, and `peakBytes` = `workingBytes` + `weightsBytes`. */
+/** The needs of a whole plan: those of its largest segments. `peakBytes` is `workingBytes` + `weightsBytes`. */
 export interface PlanPrediction {
   readonly workingBytes: number;
   readonly weightsBytes: number;

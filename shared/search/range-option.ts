@@ -124,7 +124,7 @@ const whole: Alternative = (range, { wholes }) => {
 /** Part of the untiled network's need below which a range is only run whole. Chosen, not measured. */
 const SMALL_PART = { few: 1 / 8, many: 0 } as const;
 
-/** Whether a range that runs whole, with the maps that stand meanwhile, needs so little that no budget is short of it. */
+/** Whether a range that runs whole needs so little, with the maps that stand meanwhile, that any budget will do. */
 function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContext): boolean {
   const needOf = (one: NodeRange) => {
     const { heldBytes, stepBytes } = wholes.of(one);
@@ -133,10 +133,10 @@ function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContex
   return needOf(range) < SMALL_PART[choice] * needOf({ from: 0, to: graph.nodes.length });
 }
 
-/** Steps that are tried, in total strides. Sizes between differ by less than the predictor knows. Chosen, not measured. */
+/** Steps that are tried, in total strides. Sizes between hardly differ for the predictor. Chosen, not measured. */
 const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
 
-/** Most nodes of one stream. A longer one carries the rows of more operators, where links do better. Chosen, not measured. */
+/** Most nodes of one stream. Longer ranges carry rows of more operators; links do better. Chosen, not measured. */
 const MAX_STREAMED_NODES = 40;
 
 const streams: Alternative = (range, context) => {

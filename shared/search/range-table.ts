@@ -6,6 +6,7 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt, elementCount, knownShape, tensorAt } from '../graph/index.js';
 import { sizeAlong } from '../tile/index.js';
+import type { MapsFrom } from './range-maps.js';
 import type { Alternative, OptionContext, RangeOption } from './range-option.js';
 import { rowBytes } from './range-option.js';
 import { searchCuts } from './search-cuts.js';
@@ -66,7 +67,7 @@ export class RangeTable {
   readonly #moves: (Moves | undefined)[] = [];
   readonly #imageBytes: number;
 
-  /** @param lean is a table whose options are taken over. Where one that runs whole fits any budget there are no others. */
+  /** @param lean is a table whose options are taken over. Where running whole fits any budget there are no others. */
   constructor(context: OptionContext, alternatives: readonly Alternative[], lean?: RangeTable) {
     const { graph } = context;
     this.#alternatives = alternatives;
@@ -89,8 +90,7 @@ export class RangeTable {
 
   /** Returns the bytes of the weights that the range between two cuts reads. */
   weightsOf(start: number, end: number): number {
-    const { weightsBytes } = this.#context.maps.from(elementAt(this.cuts, start));
-    return elementAt(weightsBytes, elementAt(this.cuts, end));
+    return this.#mapsFrom(start).weightsBytes[this.cuts[end] as number] as number;
   }
 
   /** Returns the bytes of the maps that stand at a cut: the image, and earlier maps that are needed from here on. */
@@ -100,8 +100,12 @@ export class RangeTable {
 
   /** Returns the bytes of the full maps that the range between two cuts leaves to later nodes. */
   leftBytes(start: number, end: number): number {
-    const { outputBytes } = this.#context.maps.from(elementAt(this.cuts, start));
-    return elementAt(outputBytes, elementAt(this.cuts, end));
+    return this.#mapsFrom(start).outputBytes[this.cuts[end] as number] as number;
+  }
+
+  /** Returns the bytes around all ranges from a cut. The search asks at each label, so these reads are casts. */
+  #mapsFrom(start: number): MapsFrom {
+    return this.#context.maps.from(this.cuts[start] as number);
   }
 
   #listMoves(start: number): readonly Move[] {

@@ -2,8 +2,8 @@
  * This file finds the latency and the peak of one step of a session, by the rules of predict/latency.ts and
  * predict/lifetimes.ts.
  *
- * Values are numbered and their sizes stand in arrays, since the search asks thousands of times. Reads of these arrays
- * are casts, since every value that a call reads or writes has a size, and a check of each would be felt.
+ * Values are numbered and their sizes stand in arrays, since the search asks thousands of times. Every value that a call
+ * reads or writes has a size. So reads of these arrays are casts, since a check of each would be felt.
  */
 
 import { elementAt } from '../graph/index.js';

@@ -61,6 +61,8 @@ export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOpti
     if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;
   }
   if (smallest === undefined)
-    throw new RangeError(`Cannot plan "${graph.name}": the strategy has no candidates`);
+    throw new RangeError(
+      `Cannot plan "${graph.name}": the strategy has no candidates, expected at least one`,
+    );
   throw new BudgetError(options.budgetBytes, smallest, need(smallest));
 }

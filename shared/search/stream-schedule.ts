@@ -1,6 +1,6 @@
 /**
- * This file lays the schedule of a row stream like `tile/stream.ts`, but in arrays and for all step sizes of a range,
- * since the search asks for thousands. Its oracle is `streamBy` (test/search/stream-needs.test.ts).
+ * This file lays the schedule of a row stream like `tile/stream.ts`, but in arrays and for all step sizes of a range.
+ * The search asks for thousands of schedules. The oracle is `streamBy` (test/search/stream-needs.test.ts).
  *
  * 1. One pass backwards finds the rows that are there when one total stride of the reference map is done. The map
  *    doesn't bound them. Further strides shift them in proportion, since all moves are multiples of the total stride.

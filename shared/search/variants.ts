@@ -46,7 +46,10 @@ function searchLeanest(
       if (least === undefined || error.smallestBytes < least.smallestBytes) least = error;
     }
   }
-  throw least ?? new RangeError(`Cannot plan "${graph.name}": there are no settings to run it by`);
+  throw (
+    least ??
+    new RangeError(`Cannot plan "${graph.name}": there are no settings to run it by, expected at least one`)
+  );
 }
 
 /**

@@ -28,7 +28,7 @@ export interface LinkOrder {
   readonly rings: ReadonlyMap<number, number>;
 }
 
-/** @param links of neighbouring ranges, in order; at least one. */
+/** Orders the steps of links. @param links of neighbouring ranges, in order; at least one. */
 export function orderLinks(graph: Graph, links: readonly StreamLink[]): LinkOrder {
   const run = new LinkRun(links);
   for (let link = links.length - 1; link >= 0; link -= 1) run.finish(link);
@@ -78,7 +78,7 @@ class LinkRun {
     while (this.#step(link));
   }
 
-  /** @returns false when the link has no step left. */
+  /** Runs the next step of a link, and first the links that feed it. @returns false if the link has no step left. */
   #step(link: number): boolean {
     const phase = elementAt(this.#phases, link)[elementAt(this.#done, link)];
     if (phase === undefined) return false;

@@ -19,7 +19,10 @@ export type ModeOf<Kind extends Mode['kind']> = Extract<Mode, { kind: Kind }>;
 
 export const WHOLE: Mode = { kind: 'whole' };
 
-/** Most tiles along an axis that a notation may ask for. More tiles save no memory and cost planning time. Chosen, not measured. */
+/**
+ * Most tiles along an axis that a notation may ask for. More tiles save no memory and cost planning time. Chosen, not
+ * measured.
+ */
 const MAX_GRID = 64;
 
 /** Returns the mode of `rows` x `cols` tiles. One tile is the whole map. */

@@ -105,7 +105,10 @@ export function flowOf(graph: Graph, range: NodeRange): Flow | undefined {
   return { graph, range, space, edges: edges.filter(({ tensor }) => space.scales.has(tensor)) };
 }
 
-/** Whether some map isn't in the frame. A branch that meets the others outside of the range has no rows in step with theirs. */
+/**
+ * Whether some map isn't in the frame. A branch that meets the others only outside of the range has no rows in step with
+ * theirs.
+ */
 function hasMapOffFrame(graph: Graph, { from, to }: NodeRange, { scales }: Space): boolean {
   return graph.nodes.slice(from, to).some(({ outputs: [output = -1] }) => {
     if (output < 0 || scales.has(output)) return false;
@@ -164,11 +167,14 @@ function edgesOf(graph: Graph, { from, to }: NodeRange): readonly Edge[] | undef
     const how = streamRuleOf(graph, node);
     const locality = localityOf(graph, node);
     if (how.kind === 'barrier' || locality.kind === 'barrier') return undefined;
-    const shared = { node: from + offset, outputs: tensorsWritten(node), fill: how.fill, exact: how.exact };
+    const { fill, exact } = how;
+    const outputs = tensorsWritten(node);
     for (const [input, rule] of locality.inputs.entries()) {
       if (rule === null) continue;
       const tensor = elementAt(node.inputs, input);
-      if (tensor >= 0) edges.push({ ...shared, input, tensor, rule: rule.rows });
+      if (tensor >= 0) {
+        edges.push({ node: from + offset, input, tensor, outputs, rule: rule.rows, fill, exact });
+      }
     }
   }
   return edges;

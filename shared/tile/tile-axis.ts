@@ -66,7 +66,7 @@ export function tileAxis(cut: AxisCut, count: number): readonly AxisTile[] {
   const units = countUnits(cut);
   if (count > units) {
     throw new RangeError(
-      `Cannot cut into ${count} ${cut.axis}: the map has ${units} of its total stride ${cut.space.totalStride[cut.axis]}, expected 1 to ${units}`,
+      `Cannot cut into ${count} ${cut.axis}: the map has ${units} of its total stride ${cut.space.totalStride[cut.axis]}`,
     );
   }
   const stride = cut.space.totalStride[cut.axis];

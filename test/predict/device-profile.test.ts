@@ -14,7 +14,7 @@ import {
   WORK_KINDS,
 } from '../../shared/predict/index.js';
 
-/** Entries that can be told apart by the cost of a step; out of order, as a store may give them. */
+/** Entries that differ in the cost of a step. They are out of order, as a store may give them. */
 const PROFILE: DeviceProfile = {
   source: 'test',
   entries: [entry('plain', 4), entry('blocked', 2), entry('plain', 2), entry('blocked', 4)],

@@ -16,7 +16,7 @@ type Kind = (typeof WORK_KINDS)[number];
 
 const PRIOR = costsFor(BUILT_IN_PROFILE, { level: 'extended', threads: 1 });
 
-/** Much slower and much faster than the machine of the prior. */
+/** Speeds much slower and much faster than the machine of the prior. */
 const speed = fc.double({ min: 0.1, max: 50, noNaN: true });
 
 /** Milliseconds that one kind takes on the machine of the prior. */
@@ -106,7 +106,7 @@ function workOf(milliseconds: fc.Arbitrary<number>): fc.Arbitrary<WorkAmounts> {
     .map((values) => byKind((kind) => amountOf(kind, values[WORK_KINDS.indexOf(kind)] ?? 0)));
 }
 
-/** There is no run without a step. */
+/** Adds a step, since there is no run without one. */
 function withStep(work: WorkAmounts): WorkAmounts {
   return { ...work, steps: work.steps + 1 };
 }

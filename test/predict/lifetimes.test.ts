@@ -65,7 +65,7 @@ function peakOf(notation: string, threads = 1): number {
     .peakBytes;
 }
 
-/** Lifetimes found by asking, at every node, which tensors are made by then and still needed. */
+/** Asks at every node which tensors are made by then and still needed. */
 function naivePeak(graph: Graph): { naive: number; least: number } {
   const bytes = (index: number) => tensorBytes(tensorAt(graph, index));
   let naive = 0;

@@ -48,7 +48,7 @@ test('predictRunPeak() of a streamed tile lies between its largest value and all
       writes.map((value) => session.bytesOf(value, shapeOf)),
     );
     assert.ok(peakBytes >= Math.max(...made));
-    // Beside them at most a thread's scratch of a convolution.
+    // In addition to these values there is at most one thread's scratch of a convolution.
     assert.ok(peakBytes <= made.reduce((total, bytes) => total + bytes, 64 * 1024));
   }
 });

@@ -1,4 +1,4 @@
-/** Plans that the search finds for fixed networks and budgets. A refactor leaves them; a better search changes them here. */
+/** Golden plans of the search, for fixed networks and budgets. A refactor leaves them; a better search changes them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFINITIONS } from '../../agent/models/definitions.js';
@@ -45,7 +45,7 @@ test('searchPlan() by the optimal search gives the golden plans', () => {
   assert.deepEqual(found, GOLDEN);
 });
 
-/** Notation and milliseconds; the least megabytes where nothing fits. */
+/** Returns notation and milliseconds, or the least megabytes where nothing fits. */
 function planOf(graph: Graph, megabytes: number): readonly [string, string] {
   try {
     const options = { ...SETTINGS, budgetBytes: megabytes * 2 ** 20 };
@@ -57,7 +57,7 @@ function planOf(graph: Graph, megabytes: number): readonly [string, string] {
   }
 }
 
-/** With weights of zero: plans don't depend on them. */
+/** Builds a network with weights of zero, since plans don't depend on their values. */
 function darknet(name: string, size: number): Graph {
   const weights = {
     take: ({ filters, perFilter }: { filters: number; perFilter: number }) => ({

@@ -1,4 +1,4 @@
-/** Plans of fixed networks and budgets. A refactor leaves them as they are; a better planner changes them here. */
+/** Golden plans of MAFAT's search, for fixed networks and budgets. A refactor leaves them as they are. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFINITIONS } from '../../agent/models/definitions.js';
@@ -38,7 +38,7 @@ function planOf(graph: Graph, megabytes: number): string {
   }
 }
 
-/** The first 16 layers, with weights of zero: plans don't depend on them. */
+/** Builds the first 16 layers, with weights of zero, since plans don't depend on their values. */
 function graphOf(name: string, size: number): Graph {
   const sections = parseDarknetConfig(DEFINITIONS.get(name) ?? '').filter(({ layer }) => layer < 16);
   const weights = {

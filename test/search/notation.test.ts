@@ -84,7 +84,7 @@ test('parsePlan() fails when a cut stands between different marks', () => {
   }
 });
 
-test('parsePlan() fails when > stands beside what is no stream', () => {
+test('parsePlan() fails when > stands next to a mode that is no stream', () => {
   for (const plan of [
     '2x2 > 8 > stream4',
     'stream4 > 8 > whole',
@@ -98,7 +98,7 @@ test('parsePlan() fails when > stands beside what is no stream', () => {
   }
 });
 
-test('parsePlan() fails when > stands beside streamed tiles, and says what can be linked', () => {
+test('parsePlan() fails when > stands next to streamed tiles, and says what can be linked', () => {
   for (const plan of [
     '1x2:stream4 > 8 > stream4',
     'stream4 > 8 > 2x1:stream1',

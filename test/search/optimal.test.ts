@@ -19,7 +19,7 @@ import { randomGraph } from '../random-graph.js';
 const SETTINGS = { threads: 1, level: 'extended', weights: 'resident' } as const;
 const POOLS = '3x256x256: c16k3p1 l m2s2 c32k3p1 l m2s2 c32k3p1 l c16k1 l c32k3p1';
 
-/** What the search takes for equal, with room. */
+/** Factor within which the search treats latencies as equal, with some room. */
 const NEAR = 1.01;
 
 test('optimalCandidates() gives the untiled plan where memory is no matter', () => {

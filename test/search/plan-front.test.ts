@@ -16,7 +16,7 @@ import { randomGraph } from '../random-graph.js';
 
 const SETTINGS = { threads: 1, level: 'extended' } as const;
 
-/** What the search takes for equal, with room. */
+/** Factor within which the search treats latencies as equal, with some room. */
 const NEAR = 1.01;
 
 test('planFront() goes from the smallest plan to the untiled run in many steps', () => {

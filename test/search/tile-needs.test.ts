@@ -1,4 +1,4 @@
-/** The search's quick account of tiles against the predictor's, range by range. */
+/** This file compares the search's quick account of tiles with the predictor's, range by range. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

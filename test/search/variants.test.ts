@@ -20,10 +20,10 @@ import { graphOf } from '../notation.js';
 const POOLS = '3x128x128: c16k3p1 l m2s2 c32k3p1 l m2s2 c32k3p1 l c16k1';
 const { graph: GRAPH } = externalizeConstants(graphOf(POOLS), 'weights.bin');
 
-/** What a search takes for equal, with room. */
+/** Factor within which a search treats latencies as equal, with some room. */
 const NEAR = 1.01;
 
-/** Each with the budget, over the least, from which on it gives what it says. */
+/** Strategies, each with the ratio to the least budget from which on its promises hold. */
 const STRATEGIES = [
   { name: 'mafat', strategy: mafatCandidates, from: 1 },
   { name: 'optimal', strategy: optimalCandidates, from: 1.5 },
@@ -168,7 +168,7 @@ function fastestOf(
   return Math.min(...plans.map(({ predicted }) => predicted.latencyMs));
 }
 
-/** One plan, or none where none fits. */
+/** Searches one plan. @returns no plan where none fits. */
 function planOf(strategy: Strategy, options: OneSearch & { readonly budgetBytes: number }) {
   try {
     return [searchPlan(GRAPH, strategy, options)];
@@ -192,7 +192,7 @@ function budgetErrorOf(work: () => unknown): BudgetError {
   return assert.fail('a byte is enough');
 }
 
-/** Of one thread, with other costs. */
+/** Makes a profile of one thread, with other costs. */
 function profileOf(change: (entry: CostEntry) => CostEntry): DeviceProfile {
   const entries = BUILT_IN_PROFILE.entries.filter(({ threads }) => threads === 1);
   return { source: 'test', entries: entries.map(change) };

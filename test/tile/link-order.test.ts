@@ -44,7 +44,7 @@ test('orderLinks() keeps rows until the last of several links has read them', ()
   assert.ok((made ?? 0) > (next ?? 0), `${made} rows for two links, ${next} for one`);
 });
 
-test('orderLinks() runs a link that nobody reads to its end', () => {
+test('orderLinks() runs a link without readers to its end', () => {
   const { order, links } = chainOf('3x32x9: c4k3p1 @0 c4k3p1', '0:4 1:4');
   assertRuns(links, order);
   assert.equal(order.rings.size, 0);
@@ -91,7 +91,7 @@ function chainOf(notation: string, parts: string, end?: number) {
   return { graph, links, order: orderLinks(graph, links) };
 }
 
-/** The links up to a node; undefined if one of them can't be streamed or needs a whole map of another. */
+/** Makes the links up to a node. @returns undefined if one can't be streamed or needs a whole map of another. */
 function linksOf(graph: Graph, parts: Parts, end: number): readonly StreamLink[] | undefined {
   const units = new Map([[0, 1], ...parts]);
   const starts = [...units.keys()].sort((a, b) => a - b);
@@ -104,13 +104,13 @@ function linksOf(graph: Graph, parts: Parts, end: number): readonly StreamLink[]
   return links;
 }
 
-/** Nothing that other links make is read as a whole. */
+/** Whether a link reads no map of another link as a whole. */
 function readsRows({ stream: { space } }: StreamLink, before: readonly StreamLink[]): boolean {
   const made = new Set(before.flatMap(({ stream }) => stream.space.boundary.outputs));
   return space.boundary.inputs.every((tensor) => !made.has(tensor) || space.scales.has(tensor));
 }
 
-/** Nothing that leaves the link is made at once. */
+/** Whether a link makes none of its outputs at once. */
 function makesRows({ stream: { space } }: StreamLink): boolean {
   return space.boundary.outputs.every((tensor) => space.scales.has(tensor));
 }
@@ -134,7 +134,7 @@ function assertRows(graph: Graph, links: readonly StreamLink[], { steps, rings }
   const held = new Map([...made].map((tensor) => [tensor, new Map<number, number>()]));
   const capacity = (tensor: number) => rings.get(tensor) ?? sizeAlong(graph, tensor, 'rows');
   const cursors = links.map(() => new Map<number, number>());
-  /** The next rows of a tensor in a step. */
+  /** Returns the next rows of a tensor in a step. */
   const advance = ({ link, phase }: LinkStep, tensor: number) => {
     const from = cursors[link]?.get(tensor) ?? 0;
     const rows = links[link]?.stream.rows[phase].get(tensor) ?? 0;

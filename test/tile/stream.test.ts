@@ -148,7 +148,7 @@ function describeOperand({ node, input, top, kept, bottom, takes }: StreamOperan
   return `${node + 1}:${input} top ${top} kept ${kept} bottom ${bottom}${used}`;
 }
 
-/** One spatial input of a node, by what the rule says and nothing else. */
+/** One spatial input of a node, as its rule gives it. */
 interface Edge {
   readonly node: number;
   readonly input: number;
@@ -156,21 +156,21 @@ interface Edge {
   readonly rule: AxisRule;
 }
 
-/** What the naive stream saw in one step. */
+/** Rows that the naive stream saw in one step. */
 interface NaiveStep {
   /** Rows of each tensor that are there at its end. */
   readonly rows: ReadonlyMap<number, number>;
-  /** By edge: first row of its first window, and the row behind its last; padding is below 0 or beyond the map. */
+  /** First row and end of the rows that the windows of each edge cover. Padding is below 0 or beyond the map. */
   readonly windows: ReadonlyMap<Edge, readonly [number, number]>;
 }
 
-/** Makes row after row when somebody asks for it; knows neither schedules nor phases. */
+/** Makes row after row when an operator asks for it. It knows neither schedules nor phases. */
 class NaiveStream {
   readonly rows = new Map<number, number>();
   windows = new Map<Edge, readonly [number, number]>();
   readonly #edges: readonly Edge[];
   readonly #graph: Graph;
-  /** Asks for the rows of the map alone; before, windows run on and strided-over rows are taken along. */
+  /** Whether only rows of the map are asked for. In earlier steps windows run on, and rows strided over come along. */
   readonly #isLast: boolean;
 
   constructor({ graph, range, stream }: Streamed, isLast: boolean, before?: NaiveStream) {
@@ -216,7 +216,7 @@ function edgesOf({ graph, range, stream }: Streamed): readonly Edge[] {
   });
 }
 
-/** Steps of the naive stream: alike until one would leave the last nothing of some tensor. */
+/** Runs the naive stream step by step. Steps are alike until one would leave no row of some tensor to the last. */
 function naiveSteps(streamed: Streamed, units: number): readonly NaiveStep[] {
   const { graph, stream } = streamed;
   const { boundary, totalStride, scales } = stream.space;
@@ -267,7 +267,7 @@ interface Place {
   readonly before: NaiveStep | undefined;
 }
 
-/** The operator sees the rows of its windows: none less, and more only where they make no whole stride. */
+/** Asserts that an operator sees all rows of its windows, and more only where they make no whole stride. */
 function assertOperand(stream: Stream, { edge, phase, step, before }: Place): void {
   const { node, input, tensor, rule } = edge;
   const operand = stream.operands.find((one) => one.node === node && one.input === input);
@@ -312,7 +312,7 @@ const words = fc.array(
   },
 );
 
-/** What `randomGraph` hasn't: strides of 3, and pads larger than kernels, so that windows lie wholly in padding. */
+/** Adds cases that `randomGraph` lacks: strides of 3, and pads larger than kernels, where windows lie in padding. */
 const chains = fc.tuple(number(5, 90), words).map(([rows, chosen]) => {
   let notation = `4x${rows}x40:`;
   let made = 0;
@@ -328,7 +328,7 @@ const chains = fc.tuple(number(5, 90), words).map(([rows, chosen]) => {
   return { notation: made === 0 ? `${notation} r` : notation };
 });
 
-/** Rows in multiples of 64 more leave all maps that were equally high so. */
+/** Adds rows in multiples of 64, so that maps of equal height stay equal. */
 const stretched = fc
   .tuple(randomGraph({ maxSize: 40, maxWords: 10 }), number(0, 2))
   .map(([{ notation }, times]) => ({

@@ -48,7 +48,7 @@ test('spaceOf() says which node is a barrier', () => {
   assert.match(result.kind === 'barrier' ? result.reason : '', /GlobalAveragePool/);
 });
 
-test('spaceOf() gives a gate no space when the segment starts behind its barrier', () => {
+test('spaceOf() gives a gate no space when the segment starts after its barrier', () => {
   const graph = graphOf('3x16x16: c4k3p1 e c4k3p1');
   const pool = graph.nodes.findIndex(({ op }) => op === 'GlobalAveragePool');
   const result = spaceOf(graph, { from: pool + 1, to: graph.nodes.length });

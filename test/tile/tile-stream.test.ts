@@ -73,7 +73,7 @@ function segmentsOf(notation: string, [rows, cols, step]: readonly [number, numb
   return planRange(graph, { from: 0, to: graph.nodes.length }, streamedTilesOf({ rows, cols }, step));
 }
 
-/** What a tile's steps make of an output is what the tile is said to compute; of an input they read no more. */
+/** Asserts that a tile's steps make the rows of an output that the tile computes, and read no more of an input. */
 function assertRows({ streams, space }: StreamedTilesSegment): void {
   for (const { tiles, link } of streams) {
     const total = (tensor: number) =>

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { elementAt } from '../../shared/graph/index.js';
+import type { Level } from '../../shared/predict/index.js';
+import { convScratchBytes } from '../../shared/predict/index.js';
+import { wholeShapes } from '../../shared/tile/index.js';
+import { graphOf } from '../notation.js';
+
+const SLICE = 64 * 1024;
+
+type Row = readonly [graph: string, expected: number, settings?: { level?: Level; threads?: number }];
+
+test('convScratchBytes() is a slice a thread, the im2col matrix of a small map, or nothing', () => {
+  const rows: readonly Row[] = [
+    ['3x32x32: c8k3p1', SLICE],
+    ['3x32x32: c8k3p1', 2 * SLICE, { threads: 2 }],
+    ['3x32x32: c8k3p1', SLICE, { level: 'disabled' }],
+    ['3x32x32: c8k3p1', 0, { level: 'layout' }],
+    ['3x32x32: c8k3p1', 0, { level: 'all' }],
+    ['3x32x32: m2s2', 0],
+    // A plain 1x1 multiplies the map as it is; with strides or padding it doesn't.
+    ['3x32x32: c8k1', 0],
+    ['3x32x32: c8k1s2', SLICE],
+    ['3x32x32: c8k1p1', SLICE],
+    // 16 pixels: the matrix is made for more filters than that, whatever the threads.
+    ['3x4x4: c17k3p1', 16 * 27 * 4],
+    ['3x4x4: c17k3p1', 16 * 27 * 4, { threads: 2 }],
+    ['3x4x4: c16k3p1', SLICE],
+    ['3x4x4: c17k1s1p0', 0],
+    ['3x8x8: c17k1s2', 16 * 3 * 4],
+    // Filters are counted by group: 17 and 16 a group.
+    ['4x4x4: c34k3p1g2', 16 * 18 * 4],
+    ['4x4x4: c32k3p1g2', SLICE],
+    ['32x4x4: c32k3p1g32', SLICE],
+  ];
+  for (const [notation, expected, settings] of rows) {
+    assert.equal(scratchOf(notation, settings), expected, `${notation} ${JSON.stringify(settings)}`);
+  }
+});
+
+test('convScratchBytes() goes by the shapes of the step', () => {
+  const graph = graphOf('3x32x32: c17k3p1');
+  const whole = wholeShapes(graph);
+  const [node] = graph.nodes;
+  assert.ok(node);
+  const shapeOf = (tensor: number) => {
+    const shape = whole(tensor);
+    return tensor === node.outputs[0] ? [...shape.slice(0, 2), 2, 8] : shape;
+  };
+  assert.equal(convScratchBytes(graph, node, { shapeOf, level: 'extended', threads: 1 }), 16 * 27 * 4);
+});
+
+function scratchOf(notation: string, { level = 'extended', threads = 1 }: Row[2] = {}): number {
+  const graph = graphOf(notation);
+  const node = elementAt(graph.nodes, 0);
+  return convScratchBytes(graph, node, { shapeOf: wholeShapes(graph), level, threads });
+}
