@@ -30,7 +30,7 @@ check_node() {
   esac
 }
 
-# Debian packages, where apt is there and we may use it; else it is said what stays missing.
+# Installs Debian packages where apt is present and may be used; else fails, and the caller says what is missing.
 install_debian() {
   local as_root=()
   command -v apt-get >/dev/null || return 1
@@ -43,13 +43,13 @@ install_debian() {
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# SQLite's binding is compiled where no prebuilt one fits or can be fetched.
+# SQLite's binding is compiled if no prebuilt one fits or can be fetched.
 missing_compiler() {
   local tool
   for tool in g++ make python3; do command -v "$tool" >/dev/null || printf '%s ' "$tool"; done
 }
 
-# Packages are installed anew only when the lock file has changed since.
+# Packages are installed again only if the lock file has changed since.
 install_packages() {
   if [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
   local missing

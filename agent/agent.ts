@@ -1,5 +1,4 @@
 /** The daemon: builds its parts, starts them in order and stops them in reverse. It has no logic of its own. */
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { nodeTopics } from '../shared/wire/index.js';
 import { BudgetWatch } from './board/budget-watch.js';
@@ -10,6 +9,7 @@ import { EventHub } from './events/event-hub.js';
 import type { FeatureEntry } from './features.js';
 import { Features } from './features.js';
 import type { ModelStore } from './models/model-store.js';
+import { defaultStorePath } from './planning/device-profiles.js';
 import { Planners } from './planning/planners.js';
 import { EventLog } from './report/event-log.js';
 import { MqttReports } from './report/mqtt-reports.js';
@@ -50,7 +50,7 @@ export class Agent {
     this.#hub = new EventHub({
       onError: (subscriber, error) => log.warn({ subscriber, error: String(error) }, 'event not handled'),
     });
-    this.#store = new Store(config.store.path ?? join(stateFolder, 'agent.db'), {
+    this.#store = new Store(config.store.path ?? defaultStorePath(stateFolder), {
       onError: (error) => log.error({ error: error.message }, 'store'),
     });
     this.#engine = new InferenceEngine({
@@ -62,7 +62,7 @@ export class Agent {
     this.#watch = new BudgetWatch(config.memory, {
       executor: () => this.#engine.memory(),
       onBudget: (budget) => void this.#planners.adapt(budget),
-      onError: (error) => log.error({ error: String(error) }, 'memory not read; the plans in force stay'),
+      onError: (error) => log.error({ error: String(error) }, 'budget not computed; the plans in force stay'),
     });
     this.#planners = new Planners({
       configs: config.models,
@@ -93,22 +93,24 @@ export class Agent {
     const [hub, store, engine, connection] = [this.#hub, this.#store, this.#engine, this.#connection];
     const [watch, planners] = [this.#watch, this.#planners];
     const topics = nodeTopics(mqtt.base, node);
-    const inference = new Inference({ engine, models: planners });
+    const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
+    const inference = new Inference({ engine, models: planners, onFault });
     const cameras = new Cameras(configs, { inference, hub, log });
     const identity = { version, node, maxPayloadBytes: mqtt.maxPayload };
     const snapshot = () => takeSnapshot({ identity, watch, engine, planners, cameras, hub });
     const { base, maxPayload: maxPayloadBytes } = mqtt;
+    const finish = () => engine.finish();
     const reports = { connection, hub, snapshot, topics, base, healthInterval: health.interval, log };
     return [
       { name: 'store', feature: store },
       { name: 'event log', feature: new EventLog({ hub, log, store }) },
-      { name: 'broker', feature: broker },
-      { name: 'connection', feature: connection },
       { name: 'engine', feature: engine },
       { name: 'planners', feature: planners },
+      { name: 'broker', feature: broker },
+      { name: 'connection', feature: connection },
       {
         name: 'requests',
-        feature: new MqttRequests({ connection, inference, topics, base, maxPayloadBytes, log }),
+        feature: new MqttRequests({ connection, inference, topics, base, maxPayloadBytes, finish, log }),
       },
       { name: 'memory watch', feature: watch },
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },

@@ -1,12 +1,13 @@
 /**
  * The parts of the daemon, started in order and stopped in reverse. A feature that fails to start says so. The node
- * goes on without it if it is optional; else what was started is stopped, and the failure is thrown.
+ * goes on without it if it is optional; else the features before it are stopped, and the failure is thrown.
  */
 import type { Logger } from 'pino';
 
+/** Started once, and stopped for good. */
 export interface Feature {
   start(): unknown;
-  /** May be called again, and before `start`. */
+  /** May be called again, and after a start that failed. */
   stop(): unknown;
 }
 
@@ -21,35 +22,50 @@ export class Features {
   readonly #entries: readonly FeatureEntry[];
   readonly #log: Logger;
   /** Features in the order of their start. */
-  #started: FeatureEntry[] = [];
+  readonly #started: FeatureEntry[] = [];
+  #starting: Promise<void> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
 
   constructor(entries: readonly FeatureEntry[], log: Logger) {
     this.#entries = entries;
     this.#log = log;
   }
 
-  /** @throws what a feature throws that the node can't live without. */
-  async start(): Promise<void> {
+  /** Ends early, without an error, if `stop` is called meanwhile. @throws what a needed feature throws. */
+  start(): Promise<void> {
+    this.#starting = this.#startAll();
+    return this.#starting;
+  }
+
+  /** Waits for the feature that is being started. One that fails to stop doesn't keep the others. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#starting.catch(() => undefined).then(() => this.#stopStarted());
+    return this.#stopping;
+  }
+
+  async #startAll(): Promise<void> {
     for (const entry of this.#entries) {
-      // What was begun is stopped, even if it fails half-way.
+      if (this.#stopping !== undefined) return;
+      // A feature is stopped even if it fails half-way.
       this.#started.push(entry);
       try {
         await entry.feature.start();
       } catch (error) {
-        if (entry.isOptional !== true) throw error;
-        this.#log.error(
-          { feature: entry.name, error: String(error) },
-          'feature not started; going on without it',
-        );
+        await this.#handleFailure(entry, error);
       }
     }
   }
 
-  /** A feature that fails to stop doesn't keep the others. */
-  async stop(): Promise<void> {
-    const started = this.#started.reverse();
-    this.#started = [];
-    for (const { name, feature } of started) {
+  async #handleFailure({ name, isOptional }: FeatureEntry, error: unknown): Promise<void> {
+    if (isOptional !== true) {
+      await this.#stopStarted();
+      throw error;
+    }
+    this.#log.error({ feature: name, error: String(error) }, 'feature not started; going on without it');
+  }
+
+  async #stopStarted(): Promise<void> {
+    for (const { name, feature } of this.#started.splice(0).reverse()) {
       try {
         await feature.stop();
       } catch (error) {

@@ -13,6 +13,7 @@ import { modelCommand } from './cli/model-command.js';
 import { planCommand } from './cli/plan-command.js';
 import { runCommand } from './cli/run-command.js';
 import { statusCommand } from './cli/status-command.js';
+import { UsageError } from './cli/usage-error.js';
 
 /** Exit codes of docs/cli.md; 4 is set by `run --verify`. */
 const EXIT = { failed: 1, usage: 2, budget: 3 } as const;
@@ -44,6 +45,7 @@ function applyToAll(command: Command, apply: (command: Command) => void): void {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+  if (error instanceof UsageError) return EXIT.usage;
   return error instanceof BudgetError ? EXIT.budget : EXIT.failed;
 }
 

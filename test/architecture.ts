@@ -25,7 +25,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'shared/search': { imports: [...GEOMETRY, 'shared/predict'] },
 
   'agent/files': { imports: [] },
-  'agent/board': { imports: ['shared/graph'] },
+  'agent/board': { imports: ['shared/graph', 'shared/wire'] },
   'agent/engine/wire': { imports: [...GEOMETRY, 'shared/predict'] },
   'agent/engine/compile': { imports: [...PLANS, 'shared/onnx', 'agent/engine/wire'] },
   'agent/engine/blocked': {
@@ -76,6 +76,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'agent/planning': {
     imports: [
       ...PLANS,
+      'shared/wire',
       'agent/board',
       'agent/config',
       'agent/engine',
@@ -183,7 +184,14 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['agent/store/store.ts'],
   mqtt: ['agent/serve/mqtt/mqtt-line.ts'],
   aedes: ['agent/serve/broker/embedded-broker.ts'],
-  pidusage: ['agent/report/snapshot.ts'],
+  pidusage: ['agent/report/process-usage.ts'],
+  zod: [
+    'agent/config',
+    'agent/engine/blocked/optimized-entry.ts',
+    'agent/models/manifest.ts',
+    'agent/planning/device-profiles.ts',
+    'shared/wire',
+  ],
   'node-cron': ['agent/store/housekeeping.ts'],
   commander: ['agent/main.ts', 'agent/cli'],
   'yocto-spinner': ['agent/cli/progress.ts'],
@@ -225,13 +233,22 @@ function breachesOf(file: string, sources: Sources): readonly string[] {
     .filter((target) => roomOf(target) !== room && !row.imports.includes(roomOf(target)))
     .map((target) => `${file} imports ${target}: ${room} may not import ${roomOf(target)}`);
   const libraries = imports
-    .filter(({ specifier }) => LIBRARIES[specifier]?.some((place) => file.startsWith(place)) === false)
-    .map(({ specifier }) => `${file} imports ${specifier}: only ${LIBRARIES[specifier]?.join(', ')} may`);
+    .map(({ specifier }) => ({ specifier, places: placesOf(specifier) }))
+    .filter(({ places }) => places?.some((place) => file.startsWith(place)) === false)
+    .map(({ specifier, places }) => `${file} imports ${specifier}: only ${places?.join(', ')} may`);
   const reached = reachableFrom(file, sources);
   const distant = (row.neverReaches ?? [])
     .flatMap((never) => [...reached].filter((target) => roomOf(target) === never).slice(0, 1))
     .map((target) => `${file} reaches ${target}: ${room} may never reach ${roomOf(target)}`);
   return [...direct, ...libraries, ...distant];
+}
+
+/** Where a library may be imported, parts of it such as `name/part` included; undefined where it may be anywhere. */
+function placesOf(specifier: string): readonly string[] | undefined {
+  const name = Object.keys(LIBRARIES).find(
+    (known) => specifier === known || specifier.startsWith(`${known}/`),
+  );
+  return name === undefined ? undefined : LIBRARIES[name];
 }
 
 const IMPORT = /(?:\bfrom|(?<onDemand>\bimport\()|^import)\s*'(?<specifier>[^']+)'/gm;

@@ -57,8 +57,32 @@ test('Features throw where the node cannot live without one, and stop what was b
     entry('three', list),
   ]);
   await assert.rejects(features.start(), /port in use/);
-  await features.stop();
   assert.deepEqual(said, ['start one', 'start broker', 'stop broker', 'stop one']);
+});
+
+test('Features that are stopped while they start go no further, and are stopped once', async () => {
+  let begun: () => void = () => assert.fail('not begun');
+  const { features, said } = createFeatures((list) => [
+    entry('one', list),
+    {
+      name: 'slow',
+      feature: {
+        start: () =>
+          new Promise<void>((resolve) => {
+            list.push('start slow');
+            begun = resolve;
+          }),
+        stop: () => list.push('stop slow'),
+      },
+    },
+    entry('three', list),
+  ]);
+  const starting = features.start();
+  await new Promise((resolve) => setImmediate(resolve));
+  const stopping = [features.stop(), features.stop()];
+  begun();
+  await Promise.all([starting, ...stopping]);
+  assert.deepEqual(said, ['start one', 'start slow', 'stop slow', 'stop one']);
 });
 
 test('Features stop all, even if one fails to stop', async () => {

@@ -13,9 +13,7 @@
  * is still no plan that fits. Another model or input size begins at `INITIAL_PRESSURE`.
  */
 import { elementAt } from '../../shared/graph/index.js';
-
-/** `tight`: the plan in force exceeds the budget. `critical`: even the smallest plan does. */
-export type Pressure = 'ok' | 'tight' | 'critical';
+import type { Pressure } from '../../shared/wire/index.js';
 
 /** Pressures from the least to the most. */
 const ORDER: readonly Pressure[] = ['ok', 'tight', 'critical'];

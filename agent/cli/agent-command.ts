@@ -9,7 +9,7 @@ import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
 export function agentCommand(version: string): Command {
   return new Command('agent')
     .description('serve cameras and MQTT requests inside the memory the board can spare')
-    .option('--config <file>', 'configuration in YAML (default: all defaults)')
+    .option('--config <file>', 'configuration in YAML (without it every key has its default)')
     .action(async ({ config: file }: { config?: string }) => {
       const ended = untilSignal();
       let reload = async () => undefined as unknown;

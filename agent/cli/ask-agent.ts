@@ -21,8 +21,8 @@ export function withServerOptions(command: Command): Command {
     .requiredOption('--server <url>', 'MQTT broker, such as mqtt://127.0.0.1:1883', parseServer)
     .requiredOption('--node <name>', 'node name of the agent', parseNode)
     .option('--base <topic>', 'topic prefix of the agent (mqtt.base)', parseBase, 'mafat')
-    .option('--timeout <seconds>', 'time to wait for the answer, in seconds', parseCount, 30)
-    .option('--json', 'print the answer as JSON');
+    .option('--timeout <seconds>', 'time to wait for the agent, in seconds', parseCount, 30)
+    .option('--json', 'print the result as JSON');
 }
 
 /**

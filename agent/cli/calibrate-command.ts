@@ -18,7 +18,7 @@ interface CalibrateFlags {
 
 export function calibrateCommand(): Command {
   return new Command('calibrate')
-    .description('measure the speed of this device, so that plans are chosen by it')
+    .description('measure the speed of this device, which the planner then uses')
     .option('--store <file>', 'database for the results (default: the agent’s)')
     .option('--json', 'print as JSON')
     .action(async ({ store: path = defaultStorePath(), json = false }: CalibrateFlags) => {

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import type { Graph } from '../../shared/graph/index.js';
 import { elementAt, valueFor } from '../../shared/graph/index.js';
 import type { DeviceProfile, Level, Malloc } from '../../shared/predict/index.js';
-import { BUILT_IN_PROFILE } from '../../shared/predict/index.js';
+import { BUILT_IN_PROFILE, LEVELS } from '../../shared/predict/index.js';
 import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
 import { describeSegments } from '../../shared/search/index.js';
 import type { Segment } from '../../shared/tile/index.js';
@@ -25,6 +25,7 @@ import {
 } from './parse-options.js';
 import { findFront, reportFront } from './plan-front.js';
 import { formatBytes, formatMacs, formatMs, formatTable, printJson, printLine } from './print.js';
+import { UsageError } from './usage-error.js';
 
 export interface PlanFlags {
   readonly budget?: number;
@@ -46,7 +47,7 @@ export function withPlanOptions(command: Command): Command {
     .option('--budget <bytes>', 'memory that the model may use, such as 64M (default: no limit)', parseMemory)
     .option(
       '--plan <notation>',
-      'use this plan instead of searching one, such as "5x5 | 8 | 2x2"',
+      'use this plan instead of searching for one, such as "5x5 | 8 | 2x2"',
       parseNotation,
     )
     .option('--input <WxH>', 'input size in pixels (default: the model’s)', parseSize)
@@ -58,7 +59,7 @@ export function withPlanOptions(command: Command): Command {
     .option('--threads <number>', 'threads per operator (default: chosen by the planner)', parseThreads)
     .option(
       '--level <level>',
-      'ONNX Runtime’s optimisation level (default: chosen by the planner)',
+      `ONNX Runtime’s optimisation level: ${LEVELS.join(', ')} (default: chosen by the planner)`,
       parseLevel,
     )
     .option(
@@ -112,13 +113,13 @@ function reportPlan(
 
 function checkFlags({ front = false, svg, budget, plan, strategy }: PlanFlags): void {
   if (svg !== undefined && !front)
-    throw new RangeError('Cannot use --svg without --front: it draws the plans that --front lists');
+    throw new UsageError('Cannot use --svg without --front: it draws the plans that --front lists');
   if (!front) return;
   const other = budget !== undefined ? '--budget' : plan !== undefined ? '--plan' : undefined;
   if (other !== undefined)
-    throw new RangeError(`Cannot use --front and ${other} together: --front lists plans for all budgets`);
+    throw new UsageError(`Cannot use --front and ${other} together: --front lists plans for all budgets`);
   if (strategy !== DEFAULT_STRATEGY)
-    throw new RangeError(`Cannot use --front with strategy ${strategy}: expected ${DEFAULT_STRATEGY}`);
+    throw new UsageError(`Cannot use --front with strategy ${strategy}: expected ${DEFAULT_STRATEGY}`);
 }
 
 function frontByFlags(

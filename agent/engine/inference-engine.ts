@@ -98,10 +98,14 @@ export class InferenceEngine {
     await this.#startExecutor();
   }
 
-  /** Waits for the inference that runs; those that wait are refused. */
-  async stop(): Promise<void> {
+  /** Waits for the inference that runs. Those that wait and all later ones are refused. */
+  async finish(): Promise<void> {
     this.#stopped = true;
-    await this.#queue.close('the engine is stopping');
+    await this.#queue.close('the node is stopping');
+  }
+
+  async stop(): Promise<void> {
+    await this.finish();
     await this.#executor?.stop();
     this.#executor = undefined;
     this.#loaded = undefined;

@@ -48,12 +48,17 @@ type Fate = 'done' | 'failed' | 'refused' | 'expired' | 'cancelled';
 interface Job {
   readonly kind: JobKind;
   readonly priority: number;
+  /** Time by a clock that doesn't jump after which the job doesn't begin. */
+  readonly expiresAtMs: number;
   /** Runs the work and settles the caller's promise; never rejects. */
   readonly run: () => Promise<Fate>;
   readonly reject: (error: unknown) => void;
   /** Releases timer and listener. */
   readonly disarm: () => void;
 }
+
+/** Longest time that a timer can wait: Node.js takes a longer one for 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const UPKEEP_PRIORITY = Number.POSITIVE_INFINITY;
 
@@ -92,6 +97,8 @@ export class RequestQueue {
       const job: Job = {
         kind: options.kind,
         priority: options.kind === 'upkeep' ? UPKEEP_PRIORITY : (options.priority ?? 0),
+        // A timer's resolution is a millisecond.
+        expiresAtMs: performance.now() + (options.deadlineMs ?? Number.POSITIVE_INFINITY) + 1,
         run: () => settle(work, { resolve, reject }),
         reject,
         disarm: this.#arm(options, () => job),
@@ -135,10 +142,10 @@ export class RequestQueue {
 
   /** Timer and listener that take the job out while it waits. @returns what releases them. */
   #arm({ deadlineMs, signal }: JobOptions, job: () => Job): () => void {
-    const expire = () =>
-      this.#remove(job(), 'expired', new DeadlineError(`Cannot run: no turn within ${deadlineMs} ms`));
+    const expire = () => this.#remove(job(), 'expired', expiry());
     const cancel = () => this.#remove(job(), 'cancelled', signal?.reason);
-    const timer = deadlineMs === undefined ? undefined : setTimeout(expire, Math.max(0, deadlineMs));
+    const hasTimer = deadlineMs !== undefined && deadlineMs <= LONGEST_TIMER_MS;
+    const timer = hasTimer ? setTimeout(expire, Math.max(0, deadlineMs)) : undefined;
     signal?.addEventListener('abort', cancel, { once: true });
     return () => {
       clearTimeout(timer);
@@ -167,7 +174,7 @@ export class RequestQueue {
     if (job === undefined) return;
     this.#running = job;
     job.disarm();
-    this.#fates[job.kind][await job.run()] += 1;
+    this.#fates[job.kind][await runUnlessExpired(job)] += 1;
     this.#running = undefined;
     void this.#runNext();
     this.#reportIdle();
@@ -177,6 +184,17 @@ export class RequestQueue {
     if (this.#running !== undefined || this.#waiting.length > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
+}
+
+/** The timer may be late when the event loop was busy. */
+async function runUnlessExpired({ expiresAtMs, run, reject }: Job): Promise<Fate> {
+  if (performance.now() <= expiresAtMs) return run();
+  reject(expiry());
+  return 'expired';
+}
+
+function expiry(): DeadlineError {
+  return new DeadlineError('Cannot run: its turn did not come before its deadline');
 }
 
 interface Caller<T> {

@@ -5,10 +5,14 @@
  * - Each subscriber has a queue of its own, in order of publishing. While it is busy and its queue is full, the oldest
  *   event in it is dropped and counted; a slow subscriber delays nobody else.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeEvent } from './node-event.js';
 
 /** Events that a subscriber may be behind: a minute of one camera at 4 frames a second. */
 const CAPACITY = 256;
+
+/** Longest time that a subscriber's end waits for its events. */
+const DRAIN_MS = 2000;
 
 export interface HubOptions {
   /** Events that wait for one subscriber at most. */
@@ -18,6 +22,13 @@ export interface HubOptions {
 }
 
 export type EventHandler = (event: NodeEvent) => void | Promise<void>;
+
+export interface Subscription {
+  /** Resolves when the events published so far were handled, or after DRAIN_MS: a hung handler must not keep the node. */
+  drain(): Promise<void>;
+  /** Events that still wait are dropped. */
+  end(): void;
+}
 
 export interface SubscriberCounts {
   readonly subscriber: string;
@@ -38,23 +49,21 @@ export class EventHub {
     for (const subscriber of this.#subscribers) subscriber.offer(event);
   }
 
-  /** @param name tells subscribers apart in counts and errors. @returns what ends the subscription. */
-  subscribe(name: string, handler: EventHandler): () => void {
+  /** @param name tells subscribers apart in counts and errors. */
+  subscribe(name: string, handler: EventHandler): Subscription {
     const subscriber = new Subscriber(name, handler, this.#options);
     this.#subscribers.add(subscriber);
-    return () => {
-      subscriber.close();
-      this.#subscribers.delete(subscriber);
+    return {
+      drain: () => subscriber.drain(),
+      end: () => {
+        subscriber.close();
+        this.#subscribers.delete(subscriber);
+      },
     };
   }
 
   get counts(): readonly SubscriberCounts[] {
     return [...this.#subscribers].map(({ counts }) => counts);
-  }
-
-  /** Resolves when all events published so far were handled or dropped. */
-  async drain(): Promise<void> {
-    await Promise.all([...this.#subscribers].map((subscriber) => subscriber.delivering));
   }
 }
 
@@ -66,7 +75,7 @@ class Subscriber {
   #isDelivering = false;
   #counts = { delivered: 0, dropped: 0 };
   /** Ends when no event waits any more. */
-  delivering: Promise<void> = Promise.resolve();
+  #delivering: Promise<void> = Promise.resolve();
 
   constructor(name: string, handler: EventHandler, options: Required<HubOptions>) {
     this.#name = name;
@@ -84,7 +93,14 @@ class Subscriber {
       this.#waiting.shift();
       this.#counts.dropped += 1;
     }
-    if (!this.#isDelivering) this.delivering = this.#deliver();
+    if (!this.#isDelivering) this.#delivering = this.#deliver();
+  }
+
+  async drain(): Promise<void> {
+    const ended = new AbortController();
+    const limit = sleep(DRAIN_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    await Promise.race([this.#delivering, limit]);
+    ended.abort();
   }
 
   close(): void {
@@ -95,14 +111,20 @@ class Subscriber {
     this.#isDelivering = true;
     // The publisher finishes first.
     await Promise.resolve();
-    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
-      try {
-        await this.#handler(event);
-        this.#counts.delivered += 1;
-      } catch (error) {
-        this.#options.onError(this.#name, error);
-      }
+    try {
+      for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift())
+        await this.#handle(event);
+    } finally {
+      this.#isDelivering = false;
     }
-    this.#isDelivering = false;
+  }
+
+  async #handle(event: NodeEvent): Promise<void> {
+    try {
+      await this.#handler(event);
+      this.#counts.delivered += 1;
+    } catch (error) {
+      this.#options.onError(this.#name, error);
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { PredictedMemory } from '../../shared/wire/index.js';
+import type { PredictedMemory, Pressure } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 
 /** A camera's frame was run, and this was found. */
@@ -33,12 +33,24 @@ export interface ExecutorReplacedEvent {
   readonly reason: string;
 }
 
+/** The least budget that any plan of a model meets is known. */
+export interface SmallestKnownEvent {
+  readonly kind: 'smallest-known';
+  readonly model: string;
+  readonly smallestBytes: number;
+}
+
 /** A model's memory pressure rose or fell. */
 export interface PressureEvent {
   readonly kind: 'pressure';
   readonly model: string;
-  readonly from: string;
-  readonly to: string;
+  readonly from: Pressure;
+  readonly to: Pressure;
 }
 
-export type NodeEvent = DetectionsEvent | PlanChangedEvent | ExecutorReplacedEvent | PressureEvent;
+export type NodeEvent =
+  | DetectionsEvent
+  | PlanChangedEvent
+  | ExecutorReplacedEvent
+  | PressureEvent
+  | SmallestKnownEvent;

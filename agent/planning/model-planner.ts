@@ -12,7 +12,8 @@ import {
   PLANNER_VERSION,
   parsePlan,
 } from '../../shared/search/index.js';
-import type { Pressure, PressureState } from '../board/pressure.js';
+import type { Pressure } from '../../shared/wire/index.js';
+import type { PressureState } from '../board/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from '../board/pressure.js';
 import type { ModelConfig } from '../config/config-schema.js';
 import type { MeasuredRun } from '../engine/inference-engine.js';
@@ -111,7 +112,7 @@ export class ModelPlanner {
     return this.#pressure.pressure;
   }
 
-  /** The last run that was measured. */
+  /** The last measured run of the plan in force. */
   get measured(): MeasuredRun | undefined {
     return this.#measured;
   }
@@ -135,6 +136,7 @@ export class ModelPlanner {
     if (order !== this.#orders) return undefined;
     const isSame = this.#plan !== undefined && keyOf(change.plan) === keyOf(this.#plan);
     this.#plan = change.plan;
+    if (!isSame) this.#measured = undefined;
     return isSame ? undefined : change;
   }
 
@@ -156,7 +158,7 @@ export class ModelPlanner {
   async countCopies(): Promise<void> {
     if (!this.#mapsWeights) return;
     this.#mapsWeights = false;
-    this.#pressure = INITIAL_PRESSURE;
+    this.#pressure = { ...INITIAL_PRESSURE, pressure: this.pressure };
     await this.#findSmallest();
   }
 

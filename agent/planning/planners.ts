@@ -47,13 +47,14 @@ export class Planners {
     return this.#planners.get(name);
   }
 
-  /** Resolves when each model has a plan, so that the first requests and frames find one. @throws as `openModel`. */
+  /**
+   * Opens the models and looks at the budget once. Resolves when each model has a plan, or its search has failed.
+   * @throws as `openModel`.
+   */
   async start(): Promise<void> {
     await this.#open();
     await this.adapt(this.#options.budget());
-    for (const planner of this.all) {
-      planner.start().catch((error: unknown) => this.#report(planner.name, error));
-    }
+    for (const planner of this.all) void this.#findSmallest(planner);
   }
 
   /** Searches that still run end. */
@@ -74,9 +75,11 @@ export class Planners {
   /** The weights of a model are on the heap, for the given reason; its plans have to count them. */
   countCopies(model: string, reason: string): void {
     this.#options.log.warn({ model, reason }, 'weights are copied to the heap; planning anew with them');
-    this.get(model)
-      ?.countCopies()
-      .catch((error: unknown) => this.#report(model, error));
+    const planner = this.get(model);
+    planner?.countCopies().then(
+      () => this.#announceSmallest(planner),
+      (error: unknown) => this.#report(model, error),
+    );
   }
 
   async #open(): Promise<void> {
@@ -89,6 +92,19 @@ export class Planners {
       const known = { store, isAlone: configs.length === 1, ...(profile === undefined ? {} : { profile }) };
       this.#planners.set(config.name, new ModelPlanner(network, config, known));
     }
+  }
+
+  async #findSmallest(planner: ModelPlanner): Promise<void> {
+    try {
+      await planner.start();
+      this.#announceSmallest(planner);
+    } catch (error) {
+      this.#report(planner.name, error);
+    }
+  }
+
+  #announceSmallest({ name: model, smallestBytes }: ModelPlanner): void {
+    if (!this.#isStopped) this.#options.hub.publish({ kind: 'smallest-known', model, smallestBytes });
   }
 
   async #adapt(planner: ModelPlanner, budget: BoundBytes): Promise<void> {

@@ -1,6 +1,6 @@
 /** Writes the node's events to the log, and the rare ones to the store, as a feature. */
 import type { Logger } from 'pino';
-import type { EventHub } from '../events/event-hub.js';
+import type { EventHub, Subscription } from '../events/event-hub.js';
 import type { NodeEvent } from '../events/node-event.js';
 
 export interface EventLogOptions {
@@ -13,20 +13,20 @@ export interface EventLogOptions {
 
 export class EventLog {
   readonly #options: EventLogOptions;
-  #end: () => void = () => undefined;
+  #subscription: Subscription | undefined;
 
   constructor(options: EventLogOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#end = this.#options.hub.subscribe('log', (event) => this.#take(event));
+    this.#subscription = this.#options.hub.subscribe('log', (event) => this.#take(event));
   }
 
   /** Waits for what was published before, then hears no more. */
   async stop(): Promise<void> {
-    await this.#options.hub.drain();
-    this.#end();
+    await this.#subscription?.drain();
+    this.#subscription?.end();
   }
 
   #take(event: NodeEvent): void {
@@ -44,6 +44,7 @@ const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   'plan-changed': 'plan changed',
   'executor-replaced': 'executor replaced',
   pressure: 'memory pressure changed',
+  'smallest-known': 'least budget of the model known',
 };
 
 function levelOf(event: LoggedEvent): 'info' | 'warn' {

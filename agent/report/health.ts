@@ -1,9 +1,12 @@
 /** Renders how a node does from its snapshot. docs/protocol.md, section 1. */
 import type { NodeHealth } from '../../shared/wire/index.js';
+import type { ProcessUsage } from './process-usage.js';
 import type { NodeSnapshot } from './snapshot.js';
 
-export function describeHealth(snapshot: NodeSnapshot): NodeHealth {
-  const { at, budget, executor, models, cameras, processes } = snapshot;
+/** @param processes empty where the system can't tell. */
+export function describeHealth(snapshot: NodeSnapshot, processes: readonly ProcessUsage[]): NodeHealth {
+  const { at, budget, models, cameras, queue, events } = snapshot;
+  const { pid: _, ...executor } = snapshot.executor;
   return {
     at,
     budget,
@@ -15,6 +18,8 @@ export function describeHealth(snapshot: NodeSnapshot): NodeHealth {
       measured,
     })),
     cameras,
+    queue,
+    events,
     processes,
   };
 }

@@ -4,10 +4,11 @@
  */
 import type { Logger } from 'pino';
 import type { NodeTopics } from '../../shared/wire/index.js';
-import type { EventHub } from '../events/event-hub.js';
+import type { EventHub, Subscription } from '../events/event-hub.js';
 import type { DetectionsEvent, NodeEvent } from '../events/node-event.js';
 import { describeHealth } from './health.js';
 import { describeInfo } from './info.js';
+import { readProcesses } from './process-usage.js';
 import type { NodeSnapshot } from './snapshot.js';
 
 export interface ReportsOptions {
@@ -16,7 +17,8 @@ export interface ReportsOptions {
     retain(topic: string, payload: string): void;
   };
   readonly hub: EventHub;
-  readonly snapshot: () => Promise<NodeSnapshot>;
+  /** @throws {Error} without an executor. */
+  readonly snapshot: () => NodeSnapshot;
   readonly topics: NodeTopics;
   readonly base: string;
   /** Seconds between reports of health. */
@@ -26,7 +28,7 @@ export interface ReportsOptions {
 
 export class MqttReports {
   readonly #options: ReportsOptions;
-  #end: () => void = () => undefined;
+  #subscription: Subscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ReportsOptions) {
@@ -35,22 +37,22 @@ export class MqttReports {
 
   start(): void {
     const { hub, healthInterval } = this.#options;
-    this.#end = hub.subscribe('mqtt', (event) => this.#take(event));
+    this.#subscription = hub.subscribe('mqtt', (event) => this.#take(event));
     this.#timer = setInterval(() => this.#reportHealth(), healthInterval * 1000);
     this.#reportHealth();
-    void this.#reportInfo().catch((error: unknown) => this.#warn('info', error));
+    this.#reportInfo();
   }
 
   /** Waits for what was published before, then says no more. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#options.hub.drain();
-    this.#end();
+    await this.#subscription?.drain();
+    this.#subscription?.end();
   }
 
-  async #take(event: NodeEvent): Promise<void> {
+  #take(event: NodeEvent): void {
     if (event.kind === 'detections') this.#publishDetections(event);
-    if (event.kind === 'plan-changed') await this.#reportInfo();
+    if (event.kind === 'plan-changed' || event.kind === 'smallest-known') this.#reportInfo();
   }
 
   #publishDetections({ kind: _, findings, ...about }: DetectionsEvent): void {
@@ -58,19 +60,26 @@ export class MqttReports {
     connection.publish(topics.events, JSON.stringify({ ...about, ...findings }));
   }
 
-  async #reportInfo(): Promise<void> {
-    const { connection, snapshot, topics, base } = this.#options;
-    connection.retain(topics.info, JSON.stringify(describeInfo(await snapshot(), { base })));
+  #reportInfo(): void {
+    const { connection, snapshot, topics, base, log } = this.#options;
+    try {
+      connection.retain(topics.info, JSON.stringify(describeInfo(snapshot(), { base })));
+    } catch (error) {
+      log.warn({ error: String(error) }, 'info not reported this time');
+    }
   }
 
   #reportHealth(): void {
-    const { connection, snapshot, topics } = this.#options;
-    snapshot()
-      .then((state) => connection.retain(topics.health, JSON.stringify(describeHealth(state))))
-      .catch((error: unknown) => this.#warn('health', error));
+    this.#publishHealth().catch((error: unknown) =>
+      this.#options.log.warn({ error: String(error) }, 'health not reported this time'),
+    );
   }
 
-  #warn(report: string, error: unknown): void {
-    this.#options.log.warn({ error: String(error) }, `${report} not reported this time`);
+  /** The node's own state is read before the first wait, since the agent may stop meanwhile. */
+  async #publishHealth(): Promise<void> {
+    const { connection, snapshot, topics } = this.#options;
+    const state = snapshot();
+    const processes = await readProcesses(state.executor.pid);
+    connection.retain(topics.health, JSON.stringify(describeHealth(state, processes)));
   }
 }

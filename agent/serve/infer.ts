@@ -7,6 +7,7 @@
  */
 import type { DataType, Graph } from '../../shared/graph/index.js';
 import { elementCount, knownShape, tensorAt } from '../../shared/graph/index.js';
+import type { Pressure } from '../../shared/wire/index.js';
 import { RequestError } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
@@ -23,7 +24,7 @@ export interface ServedModel {
   readonly network: { readonly manifest: Manifest; readonly input: InputSpec; readonly graph: Graph };
   /** Undefined until the first plan is found. */
   readonly plan: object | undefined;
-  readonly pressure: 'ok' | 'tight' | 'critical';
+  readonly pressure: Pressure;
   /** Least confidence where a request names none; undefined for the manifest's. */
   readonly threshold: number | undefined;
 }
@@ -36,6 +37,8 @@ export interface Runner {
 export interface InferenceOptions {
   readonly engine: Runner;
   readonly models: { get(name: string): ServedModel | undefined; readonly names: readonly string[] };
+  /** Called with each fault of the node itself, which the client sees as status 500. */
+  readonly onFault: (error: unknown) => void;
 }
 
 export type InferInput =
@@ -99,7 +102,9 @@ export class Inference {
       );
       return describeRun(run, { request, model, wanted });
     } catch (error) {
-      throw asRequestError(error);
+      const fault = asRequestError(error);
+      if (fault.status === 500) this.#options.onFault(error);
+      throw fault;
     }
   }
 

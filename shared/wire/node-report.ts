@@ -1,5 +1,8 @@
 /** A node's reports, JSON on its retained topics. docs/protocol.md, section 1. */
 
+/** `tight`: the plan in force exceeds the budget. `critical`: even the smallest plan does. */
+export type Pressure = 'ok' | 'tight' | 'critical';
+
 export interface PredictedMemory {
   readonly workingBytes: number;
   readonly weightsBytes: number;
@@ -15,8 +18,9 @@ export interface NodeInfo {
     readonly name: string;
     readonly inferTopic: string;
     readonly input: { readonly name: string; readonly width: number; readonly height: number };
-    /** Null until the first look at memory, and while not even the smallest plan fits. */
+    /** Null until the first plan is found. */
     readonly plan: { readonly notation: string; readonly predicted: PredictedMemory } | null;
+    /** Least budget that a plan meets; 0 until it is known. */
     readonly smallestBytes: number;
   }[];
 }
@@ -34,18 +38,43 @@ export interface NodeHealth {
   };
   readonly models: readonly {
     readonly name: string;
-    readonly pressure: string;
+    readonly pressure: Pressure;
     readonly plan: string | null;
     /** The last run that was measured. */
     readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | null;
   }[];
   readonly cameras: readonly CameraReport[];
+  /** Jobs of the executor's queue by kind. */
+  readonly queue: Readonly<Record<'frame' | 'request' | 'upkeep', JobReport>>;
+  /** Events by subscriber. */
+  readonly events: readonly EventReport[];
   readonly processes: readonly {
     readonly pid: number;
     readonly name: string;
     readonly cpuPercent: number;
     readonly rssBytes: number;
   }[];
+}
+
+/** Jobs in the queue now, and what became of the others since the start. */
+export interface JobReport {
+  readonly waiting: number;
+  readonly running: number;
+  readonly done: number;
+  readonly failed: number;
+  /** Refused for want of room, or while the node stops. */
+  readonly refused: number;
+  /** Not run, since their deadline passed first. */
+  readonly expired: number;
+  readonly cancelled: number;
+}
+
+/** Events for one part of the node; the oldest are dropped where it is too slow. */
+export interface EventReport {
+  readonly subscriber: string;
+  readonly delivered: number;
+  readonly dropped: number;
+  readonly waiting: number;
 }
 
 /** Numbers of frames by their fate. */

@@ -82,6 +82,28 @@ test('RequestQueue answers a job past its deadline and never runs it', async () 
   assert.equal(queue.counts.request.expired, 1);
 });
 
+test('RequestQueue keeps a job whose deadline is longer than a timer can wait', async () => {
+  const { work, end } = createWorks();
+  const queue = new RequestQueue({ maxWaiting: 8 });
+  const first = queue.add(REQUEST, work('first'));
+  const patient = queue.add({ ...REQUEST, deadlineMs: 2 ** 32 * 1000 }, async () => 'in time');
+  await sleep(20);
+  end('first');
+  await first;
+  assert.equal(await patient, 'in time');
+});
+
+test('RequestQueue runs a job with a deadline of 0 only if its turn comes at once', async () => {
+  const { work, end } = createWorks();
+  const queue = new RequestQueue({ maxWaiting: 8 });
+  assert.equal(await queue.add({ ...REQUEST, deadlineMs: 0 }, async () => 'at once'), 'at once');
+  await settled();
+  const first = queue.add(REQUEST, work('first'));
+  await assert.rejects(queue.add({ ...REQUEST, deadlineMs: 0 }, work('late')), DeadlineError);
+  end('first');
+  await first;
+});
+
 test('RequestQueue lets a job that has begun finish after its deadline', async () => {
   const queue = new RequestQueue({ maxWaiting: 8 });
   const answer = await queue.add({ ...REQUEST, deadlineMs: 5 }, async () => {

@@ -15,12 +15,12 @@ function createHub(capacity = 8) {
 test('EventHub hands events to all subscribers, in order, after the publisher has gone on', async () => {
   const { hub } = createHub();
   const heard: string[] = [];
-  hub.subscribe('one', (event) => void heard.push(`one ${reasonOf(event)}`));
-  hub.subscribe('two', (event) => void heard.push(`two ${reasonOf(event)}`));
+  const one = hub.subscribe('one', (event) => void heard.push(`one ${reasonOf(event)}`));
+  const two = hub.subscribe('two', (event) => void heard.push(`two ${reasonOf(event)}`));
   hub.publish(replaced('a'));
   hub.publish(replaced('b'));
   assert.equal(heard.length, 0);
-  await hub.drain();
+  await Promise.all([one.drain(), two.drain()]);
   assert.deepEqual(heard.toSorted(), ['one a', 'one b', 'two a', 'two b']);
 });
 
@@ -32,7 +32,7 @@ test('EventHub drops the oldest events of a slow subscriber, counts them, and ke
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  hub.subscribe('slow', async (event) => {
+  const slow = hub.subscribe('slow', async (event) => {
     await held;
     heard.push(reasonOf(event));
   });
@@ -44,20 +44,20 @@ test('EventHub drops the oldest events of a slow subscriber, counts them, and ke
   assert.deepEqual(quick, ['a', 'b', 'c', 'd', 'e']);
   assert.equal(hub.counts.find(({ subscriber }) => subscriber === 'slow')?.dropped, 2);
   release();
-  await hub.drain();
+  await slow.drain();
   assert.deepEqual(heard, ['a', 'd', 'e']);
 });
 
 test('EventHub reports what a subscriber throws, and goes on', async () => {
   const { hub, errors } = createHub();
   const heard: string[] = [];
-  hub.subscribe('bad', (event) => {
+  const bad = hub.subscribe('bad', (event) => {
     if (reasonOf(event) === 'a') throw new Error('no room');
     heard.push(reasonOf(event));
   });
   hub.publish(replaced('a'));
   hub.publish(replaced('b'));
-  await hub.drain();
+  await bad.drain();
   assert.deepEqual(errors, ['bad: Error: no room']);
   assert.deepEqual(heard, ['b']);
 });
@@ -65,11 +65,11 @@ test('EventHub reports what a subscriber throws, and goes on', async () => {
 test('EventHub hands nothing to a subscriber that has ended its subscription', async () => {
   const { hub } = createHub();
   const heard: string[] = [];
-  const end = hub.subscribe('one', (event) => void heard.push(reasonOf(event)));
+  const one = hub.subscribe('one', (event) => void heard.push(reasonOf(event)));
   hub.publish(replaced('a'));
-  end();
+  one.end();
   hub.publish(replaced('b'));
-  await hub.drain();
+  await one.drain();
   assert.deepEqual(heard, []);
   assert.deepEqual(hub.counts, []);
 });

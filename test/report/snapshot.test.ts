@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeHealth } from '../../agent/report/health.js';
 import { describeInfo } from '../../agent/report/info.js';
+import { readProcesses } from '../../agent/report/process-usage.js';
 import type { SnapshotSources } from '../../agent/report/snapshot.js';
 import { takeSnapshot } from '../../agent/report/snapshot.js';
 
@@ -45,25 +46,26 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
   };
 }
 
-test('takeSnapshot() reads all parts at one moment, and the processes', async () => {
-  const snapshot = await takeSnapshot(createSources());
+test('takeSnapshot() reads all parts at one moment', () => {
+  const snapshot = takeSnapshot(createSources());
   assert.ok(Math.abs(Date.parse(snapshot.at) - Date.now()) < 60_000);
   assert.equal(snapshot.queue.frame.done, 3);
-  assert.deepEqual(snapshot.processes.map(({ name }) => name).toSorted(), ['agent', 'executor']);
-  for (const { rssBytes } of snapshot.processes) assert.ok(rssBytes > 2 ** 20);
+  assert.equal(snapshot.executor.pid, process.ppid);
 });
 
-test('takeSnapshot() has no process table where a process is gone, but everything else', async () => {
-  const sources = createSources();
-  const { engine } = sources;
-  const gone = { memory: engine.memory, counts: engine.counts, executorPid: 2 ** 22 - 1 };
-  const snapshot = await takeSnapshot({ ...sources, engine: gone });
-  assert.equal(snapshot.models.length, 2);
-  assert.ok(snapshot.processes.every(({ name }) => name === 'agent'));
+test('readProcesses() reads the agent and the executor', async () => {
+  const processes = await readProcesses(process.ppid);
+  assert.deepEqual(processes.map(({ name }) => name).toSorted(), ['agent', 'executor']);
+  for (const { rssBytes } of processes) assert.ok(rssBytes > 2 ** 20);
 });
 
-test('describeInfo() renders what a node is', async () => {
-  const info = describeInfo(await takeSnapshot(createSources()), { base: 'site/mafat' });
+test('readProcesses() leaves out a process that is gone', async () => {
+  const processes = await readProcesses(2 ** 22 - 1);
+  assert.ok(processes.every(({ name }) => name === 'agent'));
+});
+
+test('describeInfo() renders what a node is', () => {
+  const info = describeInfo(takeSnapshot(createSources()), { base: 'site/mafat' });
   assert.deepEqual(info, {
     version: '1.2.3',
     node: 'pole',
@@ -87,8 +89,8 @@ test('describeInfo() renders what a node is', async () => {
   });
 });
 
-test('describeHealth() renders how a node does', async () => {
-  const { at: _, processes: __, ...health } = describeHealth(await takeSnapshot(createSources()));
+test('describeHealth() renders how a node does', () => {
+  const { at: _, ...health } = describeHealth(takeSnapshot(createSources()), []);
   assert.deepEqual(health, {
     budget: { bytes: 64, bound: 'config' },
     executor: { residentBytes: 40, privateBytes: 50, idleBytes: 20 },
@@ -97,5 +99,8 @@ test('describeHealth() renders how a node does', async () => {
       { name: 'late', pressure: 'ok', plan: null, measured: null },
     ],
     cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
+    queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
+    events: [],
+    processes: [],
   });
 });

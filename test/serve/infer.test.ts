@@ -55,7 +55,9 @@ function createInference(model: ServedModel, fault?: Error) {
     },
   };
   const models = { names: ['net'], get: (name: string) => (name === 'net' ? model : undefined) };
-  return { inference: new Inference({ engine, models }), asked };
+  const faults: unknown[] = [];
+  const onFault = (error: unknown) => faults.push(error);
+  return { inference: new Inference({ engine, models, onFault }), asked, faults };
 }
 
 const REQUEST: InferRequest = {
@@ -161,7 +163,8 @@ test('Inference gives every fault a field and a status', async () => {
     [new Error('broken'), 500, /^model: broken$/],
   ];
   for (const [fault, status, text] of faults) {
-    const { inference } = createInference(createModel(CLASSES), fault);
+    const { inference, faults: own } = createInference(createModel(CLASSES), fault);
     await refuses(inference.infer(REQUEST), status, text);
+    assert.deepEqual(own, status === 500 ? [fault] : [], 'faults of the node alone are reported');
   }
 });

@@ -16,9 +16,15 @@ export interface DispatchOptions {
 
 export class Dispatcher {
   readonly #options: DispatchOptions;
+  readonly #handling = new Set<Promise<void>>();
 
   constructor(options: DispatchOptions) {
     this.#options = options;
+  }
+
+  /** Resolves when all messages so far were handled. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#handling);
   }
 
   get filters(): readonly string[] {
@@ -27,15 +33,22 @@ export class Dispatcher {
 
   /** Hands a message to the first route whose filter it matches; messages of no route are dropped without a word. */
   async dispatch(message: LinkMessage): Promise<void> {
-    for (const { filter, handle } of this.#options.routes) {
-      const levels = matchTopic(filter, message.topic);
+    for (const route of this.#options.routes) {
+      const levels = matchTopic(route.filter, message.topic);
       if (levels === undefined) continue;
-      try {
-        await handle(message, levels);
-      } catch (error) {
-        this.#options.onDropped(message.topic, error instanceof Error ? error.message : String(error));
-      }
+      const handling = this.#handle(route, message, levels);
+      this.#handling.add(handling);
+      await handling;
+      this.#handling.delete(handling);
       return;
+    }
+  }
+
+  async #handle({ handle }: Route, message: LinkMessage, levels: readonly string[]): Promise<void> {
+    try {
+      await handle(message, levels);
+    } catch (error) {
+      this.#options.onDropped(message.topic, error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The node's connection to its broker, as a feature: dispatches messages and retains the node's status. It connects when
- * the node can serve, and stops after the engine, so that requests that run at the end are answered.
+ * the node can serve, and is closed when all requests were answered.
  */
 import type { Logger } from 'pino';
 import type { DispatchOptions, Route } from './dispatch.js';
@@ -60,9 +60,9 @@ export class MqttConnection {
     this.#link?.start();
   }
 
-  /** Messages that still come are ignored. */
-  close(): void {
-    this.#dispatcher = undefined;
+  /** Resolves when all messages so far were handled. */
+  async settle(): Promise<void> {
+    await this.#dispatcher?.settle();
   }
 
   retain(topic: string, payload: string): void {

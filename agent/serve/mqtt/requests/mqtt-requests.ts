@@ -11,6 +11,8 @@ export interface RequestsOptions {
   readonly topics: NodeTopics;
   readonly base: string;
   readonly maxPayloadBytes: number;
+  /** Refuses the inferences that wait, and waits for the one that runs. */
+  readonly finish: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -28,8 +30,9 @@ export class MqttRequests {
     connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
   }
 
-  /** Takes no more requests. Those that came before are answered by the time the engine has stopped. */
-  stop(): void {
-    this.#options.connection.close();
+  /** Waits until the requests so far were answered: those that run with their result, the others with 503. */
+  async stop(): Promise<void> {
+    await this.#options.finish();
+    await this.#options.connection.settle();
   }
 }
