@@ -4,6 +4,7 @@ import { nodeTopics } from '../shared/wire/index.js';
 import { BudgetWatch } from './board/budget-watch.js';
 import { Cameras } from './camera/cameras.js';
 import type { Config } from './config/config-schema.js';
+import { NO_JEMALLOC } from './engine/allocator.js';
 import { InferenceEngine } from './engine/inference-engine.js';
 import { EventHub } from './events/event-hub.js';
 import type { FeatureEntry } from './features.js';
@@ -125,8 +126,10 @@ export class Agent {
 
   async start(): Promise<void> {
     await this.#features.start();
-    const about = { node: this.#config.node, server: this.#connection.server, models: this.#planners.names };
-    this.#options.log.info(about, 'agent started');
+    const { allocator } = this.#engine.executor();
+    if (allocator === 'glibc') this.#options.log.warn(NO_JEMALLOC);
+    const [server, models] = [this.#connection.server, this.#planners.names];
+    this.#options.log.info({ node: this.#config.node, server, models, allocator }, 'agent started');
   }
 
   /** Finishes the frame that runs, says `stopped`, and closes the database. */

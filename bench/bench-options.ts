@@ -1,6 +1,8 @@
 /** Command lines of the benches. Their --help shows each default as a user would type it. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { collect, parseNotation, parseThreads } from '../agent/cli/parse-options.js';
+import type { Allocator } from '../shared/predict/index.js';
+import { ALLOCATORS } from '../shared/predict/index.js';
 
 /** Files that a bench writes its results to. */
 export interface OutputFlags {
@@ -24,6 +26,13 @@ interface OptionValue<T> {
 /** Option with a default, which is parsed as if the user had typed it. */
 export function optionOf<T>(flags: string, about: string, { parse, fallback }: OptionValue<T>): Option {
   return new Option(flags, about).argParser(parse).default(parse(fallback), fallback);
+}
+
+/** @throws {InvalidArgumentError} if the text names no allocator. */
+export function parseAllocator(text: string): Allocator {
+  const allocator = ALLOCATORS.find((known) => known === text);
+  if (allocator === undefined) throw new InvalidArgumentError(`Expected one of ${ALLOCATORS.join(', ')}.`);
+  return allocator;
 }
 
 export function threadsOption(fallback: string): Option {

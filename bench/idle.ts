@@ -3,8 +3,11 @@
  *
  *     node dist/bench/idle.js [--starts 10]
  *
- * Each start is a new process. The figure is RssAnon after ONNX Runtime has run a model of one node.
+ * Each start is a new process. The figure is RssAnon after ONNX Runtime has run a model of one node
+ * and unused pages have gone.
  */
+
+import { measureIdle } from '../agent/board/process-memory.js';
 import { parseCount } from '../agent/cli/parse-options.js';
 import { formatBytes, printLine } from '../agent/cli/print.js';
 import { startExecutor } from '../agent/engine/executor-client.js';
@@ -24,7 +27,7 @@ await runBench(async () => {
   const idle: number[] = [];
   for (let start = 0; start < starts; start += 1) {
     const executor = await startExecutor();
-    idle.push(executor.idleBytes);
+    idle.push(await measureIdle(executor.pid));
     await executor.stop();
   }
   const [least, most] = [Math.min(...idle), Math.max(...idle)];

@@ -1,8 +1,9 @@
 /** Contestants that run in mafat's executor by a plan. */
 
+import { findAllocator } from '../agent/engine/allocator.js';
 import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
-import { ExecutorClient, startExecutor } from '../agent/engine/executor-client.js';
+import { type ExecutorClient, startExecutor } from '../agent/engine/executor-client.js';
 import type { OutputTensor, Program } from '../agent/engine/wire/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network } from '../agent/planning/open-model.js';
@@ -20,17 +21,16 @@ interface PlanSetting {
 }
 
 export function planContestant(network: Network, { party, plan }: PlanSetting): Contestant {
-  const { level, malloc } = plan.settings;
+  const { level, allocator } = plan.settings;
   const start = async () => {
     const { folder, graph, input } = network;
     const compiled = compilePlan(graph, plan, { folder, input });
     // As in service, weights are saved in the machine's order before the first turn.
     const program = await new ModelOptimizer({ startExecutor }).optimize(compiled);
-    const executor = new ExecutorClient(malloc);
-    await executor.start();
+    const executor = await startExecutor(findAllocator({ wanted: allocator }));
     return new ExecutorProcess(executor, { network, program });
   };
-  return { party, name: `${plan.notation}, ${level}, ${malloc}`, start, level, plan };
+  return { party, name: `${plan.notation}, ${level}, ${allocator}`, start, level, plan };
 }
 
 interface ExecutorJob {

@@ -1,8 +1,8 @@
 /**
  * Compares predicted with measured working memory and latency of plans. Each plan runs at plain and blocked levels
- * and with memory trimmed and retained.
+ * and with each allocator.
  *
- *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--malloc trimmed,retained] [--rounds 3]
+ *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--allocators jemalloc,glibc] [--rounds 3]
  *         [--json FILE]
  *
  * Each turn of a plan has a new executor, and the figures are medians over the rounds. The JSON also holds each plan's
@@ -11,18 +11,25 @@
 
 import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
-import { parseCount, parseMalloc } from '../agent/cli/parse-options.js';
+import { parseCount } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
-import { planNetwork } from '../agent/planning/plan-network.js';
+import { copying } from '../agent/planning/plan-network.js';
 import { valueFor } from '../shared/graph/index.js';
-import type { DeviceProfile, Malloc, WorkAmounts } from '../shared/predict/index.js';
-import { BUILT_IN_PROFILE, MALLOCS, median } from '../shared/predict/index.js';
+import type { Allocator, DeviceProfile, WorkAmounts } from '../shared/predict/index.js';
+import { ALLOCATORS, BUILT_IN_PROFILE, median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
-import { countPlanWork } from '../shared/search/index.js';
+import { buildPlan, countPlanWork, parsePlan } from '../shared/search/index.js';
 import type { OutputFlags } from './bench-options.js';
-import { benchCommand, jsonOption, listOf, optionOf, threadsOption } from './bench-options.js';
+import {
+  benchCommand,
+  jsonOption,
+  listOf,
+  optionOf,
+  parseAllocator,
+  threadsOption,
+} from './bench-options.js';
 import { takeTurn } from './latency-memory-turn.js';
 import type { BenchNetwork } from './networks.js';
 import { findNetwork } from './networks.js';
@@ -89,12 +96,15 @@ const SWEEP: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
+/** Runs of a turn: heaps have reached their size after about ten. */
+const RUNS = 12;
+
 const SWEPT_LEVELS = ['extended', 'all'] as const;
 
 interface Flags extends OutputFlags {
   readonly networks: readonly BenchNetwork[];
   readonly threads: number;
-  readonly malloc: readonly Malloc[];
+  readonly allocators: readonly Allocator[];
   readonly rounds: number;
 }
 
@@ -118,9 +128,9 @@ function readFlags(): Flags {
     )
     .addOption(threadsOption('1'))
     .addOption(
-      optionOf('--malloc <kinds>', 'kinds of memory allocation, separated by commas', {
-        parse: listOf(parseMalloc),
-        fallback: MALLOCS.join(','),
+      optionOf('--allocators <names>', 'allocators of the executor, separated by commas', {
+        parse: listOf(parseAllocator),
+        fallback: ALLOCATORS.join(','),
       }),
     )
     .addOption(optionOf('--rounds <number>', 'turns of each plan', { parse: parseCount, fallback: '3' }))
@@ -136,15 +146,11 @@ function findSwept(name: string): BenchNetwork {
   throw new RangeError(`Cannot run network "${name}": it has no plans, expected one of ${known}`);
 }
 
-function plansOf(
-  network: Network,
-  { threads, malloc: mallocs }: Flags,
-  profile: DeviceProfile,
-): readonly Plan[] {
-  const ways = SWEPT_LEVELS.flatMap((level) => mallocs.map((malloc) => ({ level, malloc })));
-  const budget = { strategy: 'mafat', weights: 'evictable', budgetBytes: Number.POSITIVE_INFINITY } as const;
+function plansOf(network: Network, { threads, allocators }: Flags, profile: DeviceProfile): readonly Plan[] {
+  const ways = SWEPT_LEVELS.flatMap((level) => allocators.map((allocator) => ({ level, allocator })));
+  const known = { threads, profile, ...copying(network.mapsWeights) };
   return valueFor(SWEEP, network.name).flatMap((notation) =>
-    ways.map((way) => planNetwork(network, { notation, ...way, threads, profile, ...budget })),
+    ways.map((way) => buildPlan(network.graph, parsePlan(notation), { ...known, ...way })),
   );
 }
 
@@ -160,7 +166,7 @@ async function measure(
   const turns = [];
   for (let round = 0; round < rounds; round += 1) {
     context.signal.throwIfAborted();
-    turns.push(await takeTurn(contestant, { runs: 4, check: false }));
+    turns.push(await takeTurn(contestant, { runs: RUNS, check: false }));
   }
   return {
     network: network.name,
@@ -179,7 +185,7 @@ function printRows(rows: readonly Row[]): void {
   const cells = rows.map(({ network, plan, settings, predicted, measuredBytes, measuredMs }) => [
     network,
     plan,
-    `${settings.level}, ${settings.malloc}`,
+    `${settings.level}, ${settings.allocator}`,
     formatBytes(predicted.workingBytes),
     formatBytes(measuredBytes),
     formatMs(predicted.latencyMs),

@@ -2,8 +2,7 @@
  * Compares the plans that the searches choose with the best of a sweep of plans by hand, at several budgets of working
  * memory. Weights are evictable.
  *
- * 1. Plans take turns, round after round, and each turn has a new process. Plans by hand run with memory trimmed and
- *    retained.
+ * 1. Plans take turns, round after round, and each turn has a new process.
  * 2. The best plan of a budget is the fastest that was *measured* to keep it, whatever was predicted.
  * 3. The fastest of so many plans was also lucky. So the FINALISTS of each budget and the chosen plans run again for
  *    `--final` rounds, and only these runs are compared.
@@ -113,17 +112,8 @@ function listEntries(network: Network, { threads, budgets }: Flags): readonly En
     orNone(() => ({ plan: planNetwork(network, { ...shared, strategy, budgetBytes }), budgetBytes }));
   const ours = budgets.flatMap(chosen('optimal'));
   const mafat = budgets.flatMap(chosen('mafat'));
-  const byHand = sweepNotations().flatMap((notation) =>
-    (['trimmed', 'retained'] as const).map((malloc) =>
-      planNetwork(network, {
-        ...shared,
-        level: 'all',
-        malloc,
-        notation,
-        strategy: 'optimal',
-        budgetBytes: Infinity,
-      }),
-    ),
+  const byHand = sweepNotations().map((notation) =>
+    planNetwork(network, { ...shared, level: 'all', notation, strategy: 'optimal', budgetBytes: Infinity }),
   );
   const plans = new Map([...ours, ...mafat].map(({ plan }) => [keyOf(plan), plan]));
   for (const plan of byHand) plans.set(keyOf(plan), plan);
@@ -148,8 +138,8 @@ function orNone<T>(search: () => T): readonly T[] {
   }
 }
 
-function keyOf({ notation, settings: { level, malloc } }: Plan): string {
-  return `${notation}, ${level}, ${malloc}`;
+function keyOf({ notation, settings: { level, allocator } }: Plan): string {
+  return `${notation}, ${level}, ${allocator}`;
 }
 
 async function measure(

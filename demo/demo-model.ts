@@ -39,7 +39,6 @@ export async function makeDemoModel(modelsFolder: string): Promise<PredictedMemo
     const opened = await openModel(store, DEMO_MODEL, { executor });
     const untiled = planNetwork(opened, {
       threads: DEMO_THREADS,
-      malloc: 'trimmed',
       strategy: DEFAULT_STRATEGY,
       weights: 'resident',
       budgetBytes: Number.POSITIVE_INFINITY,

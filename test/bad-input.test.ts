@@ -181,7 +181,7 @@ async function memoryToRefuse(path: string): Promise<number> {
     const input = imageInputOf(parseOnnx(smallModel()));
     const empty = {
       folder: '.',
-      settings: { level: 'extended', malloc: 'trimmed', threads: 1 },
+      settings: { level: 'extended', allocator: 'glibc', threads: 1 },
       input,
       maps: [],
       segments: [],

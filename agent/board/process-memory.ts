@@ -7,6 +7,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessMemory {
   readonly rssAnonBytes: number;
@@ -30,6 +31,22 @@ export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
     swapBytes: bytesOf('VmSwap'),
     peakRssBytes: bytesOf('VmHWM'),
   };
+}
+
+/** Time between two readings while memory settles, the time without a lower one after which it has, and the longest. */
+const SETTLE_MS = { interval: 50, calm: 250, longest: 2000 } as const;
+
+/** Waits until a process has given back the pages that its start left unused. @returns its private bytes then. */
+export async function measureIdle(pid: number): Promise<number> {
+  const startMs = performance.now();
+  let least = { bytes: readProcessMemory(pid).rssAnonBytes, atMs: startMs };
+  for (let nowMs = startMs; nowMs - startMs < SETTLE_MS.longest; nowMs = performance.now()) {
+    if (nowMs - least.atMs >= SETTLE_MS.calm) break;
+    await sleep(SETTLE_MS.interval);
+    const bytes = readProcessMemory(pid).rssAnonBytes;
+    if (bytes < least.bytes) least = { bytes, atMs: performance.now() };
+  }
+  return least.bytes;
 }
 
 export interface MeterOptions {

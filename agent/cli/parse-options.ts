@@ -4,8 +4,8 @@
  */
 
 import { InvalidArgumentError } from 'commander';
-import type { Level, Malloc } from '../../shared/predict/index.js';
-import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
+import type { Level } from '../../shared/predict/index.js';
+import { LEVELS } from '../../shared/predict/index.js';
 import type { WeightsPolicy } from '../../shared/search/index.js';
 import { parsePlan } from '../../shared/search/index.js';
 import { parseByteSize } from '../config/byte-size.js';
@@ -67,12 +67,6 @@ export function parseLevel(text: string): Level {
   const level = LEVELS.find((known) => known === text);
   if (level === undefined) throw new InvalidArgumentError(`Expected one of ${LEVELS.join(', ')}.`);
   return level;
-}
-
-export function parseMalloc(text: string): Malloc {
-  const malloc = MALLOCS.find((known) => known === text);
-  if (malloc === undefined) throw new InvalidArgumentError(`Expected one of ${MALLOCS.join(', ')}.`);
-  return malloc;
 }
 
 export function parseWeights(text: string): WeightsPolicy {

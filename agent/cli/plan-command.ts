@@ -3,11 +3,12 @@
 import { Command, Option } from 'commander';
 import type { Graph } from '../../shared/graph/index.js';
 import { elementAt, valueFor } from '../../shared/graph/index.js';
-import type { DeviceProfile, Level, Malloc } from '../../shared/predict/index.js';
+import type { DeviceProfile, Level } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, LEVELS } from '../../shared/predict/index.js';
 import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
 import { describeSegments } from '../../shared/search/index.js';
 import type { Segment } from '../../shared/tile/index.js';
+import { NO_JEMALLOC } from '../engine/allocator.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
 import { openModel } from '../planning/open-model.js';
@@ -16,7 +17,6 @@ import { DEFAULT_STRATEGY, planNetwork, STRATEGIES } from '../planning/plan-netw
 import { withContext } from './context.js';
 import {
   parseLevel,
-  parseMalloc,
   parseMemory,
   parseNotation,
   parseSize,
@@ -34,7 +34,6 @@ export interface PlanFlags {
   readonly strategy: string;
   readonly threads?: number;
   readonly level?: Level;
-  readonly malloc?: Malloc;
   readonly weights: WeightsPolicy;
   readonly json?: boolean;
   readonly front?: boolean;
@@ -61,11 +60,6 @@ export function withPlanOptions(command: Command): Command {
       '--level <level>',
       `ONNX Runtime’s optimisation level: ${LEVELS.join(', ')} (default: chosen by the planner)`,
       parseLevel,
-    )
-    .option(
-      '--malloc <kind>',
-      'memory that a step frees: trimmed returns it to the system, retained keeps it for the next step (default: chosen by the planner)',
-      parseMalloc,
     )
     .option(
       '--weights <policy>',
@@ -149,11 +143,10 @@ export function planByFlags(network: Network, flags: PlanFlags, profile: DeviceP
   return planNetwork(network, { ...notation, ...choiceOf(flags), ...known, budgetBytes: budget });
 }
 
-function choiceOf({ threads, level, malloc }: PlanFlags): SettingsChoice {
+function choiceOf({ threads, level }: PlanFlags): SettingsChoice {
   return {
     ...(threads === undefined ? {} : { threads }),
     ...(level === undefined ? {} : { level }),
-    ...(malloc === undefined ? {} : { malloc }),
   };
 }
 
@@ -200,8 +193,9 @@ function printPlan({ name, graph, ...network }: Network, plan: Plan): void {
   );
 }
 
-export function settingsText({ settings: { level, malloc, threads } }: Plan): string {
-  return `level ${level}, malloc ${malloc}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+export function settingsText({ settings: { level, allocator, threads } }: Plan): string {
+  const lack = allocator === 'glibc' ? ` (${NO_JEMALLOC})` : '';
+  return `level ${level}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, allocator ${allocator}${lack}`;
 }
 
 function segmentRow(graph: Graph, { segment, prediction }: PlannedSegment): readonly string[] {

@@ -51,14 +51,13 @@ function pointJson({ needBytes, plan: { notation, settings, predicted } }: Front
 }
 
 function printFront(points: readonly FrontPoint[]): void {
-  const header = ['budget', 'working', 'weights', 'latency', 'level', 'malloc', 'threads', 'plan'];
+  const header = ['budget', 'working', 'weights', 'latency', 'level', 'threads', 'plan'];
   const rows = points.map(({ needBytes, plan: { notation, settings, predicted } }) => [
     formatBytes(needBytes),
     formatBytes(predicted.workingBytes),
     formatBytes(predicted.weightsBytes),
     formatMs(predicted.latencyMs),
     settings.level,
-    settings.malloc,
     String(settings.threads),
     notation,
   ]);

@@ -3,11 +3,12 @@
  * untiled network run once more, each in a separate executor.
  */
 import { elementAt } from '../../shared/graph/index.js';
-import type { Malloc } from '../../shared/predict/index.js';
+import type { Allocator } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan } from '../../shared/search/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs, needsValues } from '../decode/decode-outputs.js';
+import { findAllocator } from '../engine/allocator.js';
 import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
 import { ExecutorClient, startExecutor } from '../engine/executor-client.js';
 import { loadPlan } from '../engine/load-plan.js';
@@ -39,7 +40,7 @@ export interface NetworkRun {
 }
 
 export async function runNetwork(network: Network, plan: Plan, options: RunOptions): Promise<NetworkRun> {
-  const run = await withExecutor(plan.settings.malloc, (executor) =>
+  const run = await withExecutor(plan.settings.allocator, (executor) =>
     measureRun(executor, { network, plan, options }),
   );
   if (!options.verify) return run;
@@ -54,8 +55,11 @@ interface Job {
   readonly isReference?: boolean;
 }
 
-async function withExecutor<T>(malloc: Malloc, work: (executor: ExecutorClient) => Promise<T>): Promise<T> {
-  const executor = new ExecutorClient(malloc);
+async function withExecutor<T>(
+  allocator: Allocator,
+  work: (executor: ExecutorClient) => Promise<T>,
+): Promise<T> {
+  const executor = new ExecutorClient(findAllocator({ wanted: allocator }));
   try {
     await executor.start();
     return await work(executor);
@@ -136,10 +140,10 @@ function runImage(executor: ExecutorClient, { file, options, label, values }: Im
 /** Compares one more run of the plan with one of the untiled network. Neither is measured. */
 async function verifyRun(job: Job): Promise<Verification> {
   const { network, plan } = job;
-  const { malloc } = plan.settings;
+  const { allocator } = plan.settings;
   const untiled = buildPlan(network.graph, { modes: [{ kind: 'whole' }], cuts: [] }, plan.settings);
-  const outputs = await withExecutor(malloc, (executor) => collectOutputs(executor, job));
-  const reference = await withExecutor(malloc, (executor) =>
+  const outputs = await withExecutor(allocator, (executor) => collectOutputs(executor, job));
+  const reference = await withExecutor(allocator, (executor) =>
     collectOutputs(executor, { ...job, plan: untiled, isReference: true }),
   );
   const bitExact = plan.segments.every(({ prediction }) => prediction.bitExact);

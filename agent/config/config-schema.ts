@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { LEVELS, MALLOCS } from '../../shared/predict/index.js';
+import { LEVELS } from '../../shared/predict/index.js';
 import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import {
   byteSize,
@@ -47,7 +47,6 @@ const modelSchema = map({
   /** Threads per operator; null if the planner chooses, up to the number of cores. */
   threads: orDefault(wholeNumber(1, MAX_THREADS), null),
   level: orDefault(choice(['auto', ...LEVELS]), 'auto' as const),
-  malloc: orDefault(choice(['auto', ...MALLOCS]), 'auto' as const),
   strategy: orDefault(
     matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a strategy, such as optimal'),
     'optimal',

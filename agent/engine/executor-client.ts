@@ -5,8 +5,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Malloc } from '../../shared/predict/index.js';
-import { PeakMeter, readProcessMemory } from '../board/process-memory.js';
+import type { Allocator } from '../../shared/predict/index.js';
+import { measureIdle, PeakMeter } from '../board/process-memory.js';
+import type { FoundAllocator } from './allocator.js';
+import { findAllocator } from './allocator.js';
 import type { AskOptions, Executor } from './wire/executor.js';
 import { InputError } from './wire/input-error.js';
 import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';
@@ -17,27 +19,6 @@ export class ExecutorError extends Error {
   override readonly name = 'ExecutorError';
   readonly code = 'EXECUTOR_LOST';
 }
-
-/**
- * glibc's settings, fixed when a process starts. `trimmed`: blocks of 128 KiB and more go back to the system when they
- * are freed; huge pages, where the system has them, make that fewer faults. `retained`: freed blocks are kept, and
- * there are no faults. It has pages of the usual size, since with two arenas and huge pages the same plans are no
- * faster and most take more (docs/benchmarks.md). Without these settings glibc raises its thresholds as it goes: 159 MB
- * against 80. Source: man mallopt; glibc manual, Memory Allocation Tunables.
- */
-const MALLOC_ENVIRONMENTS: Readonly<Record<Malloc, Readonly<Record<string, string>>>> = {
-  trimmed: {
-    MALLOC_ARENA_MAX: '1',
-    MALLOC_MMAP_THRESHOLD_: '131072',
-    MALLOC_TRIM_THRESHOLD_: '131072',
-    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
-  },
-  retained: {
-    MALLOC_ARENA_MAX: '1',
-    MALLOC_MMAP_THRESHOLD_: '67108864',
-    MALLOC_TRIM_THRESHOLD_: '67108864',
-  },
-};
 
 /** Since 1.29 ONNX Runtime reports to its maker and leaves files in /tmp and ~/.cache; this switches it off. */
 const PRIVACY_ENVIRONMENT = { ORT_DISABLE_TELEMETRY: '1' };
@@ -82,8 +63,15 @@ const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = 
   TypeError,
 };
 
+/**
+ * Idle memory by allocator. It belongs to the program and the machine, so the first executor of a process measures it:
+ * one that replaces another needn't wait for its unused pages to go.
+ */
+const IDLE_BYTES = new Map<Allocator, number>();
+
 export class ExecutorClient implements Executor {
-  readonly malloc: Malloc;
+  readonly allocator: Allocator;
+  readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #idleBytes = 0;
   #nextId = 1;
@@ -94,8 +82,10 @@ export class ExecutorClient implements Executor {
     this.#endNow = resolve;
   });
 
-  constructor(malloc: Malloc = 'trimmed') {
-    this.malloc = malloc;
+  /** @param found by default the best allocator that the board has. */
+  constructor({ kind, environment }: FoundAllocator = findAllocator()) {
+    this.allocator = kind;
+    this.#environment = environment;
   }
 
   /** Private memory after ONNX Runtime's start, before any model. */
@@ -108,7 +98,7 @@ export class ExecutorClient implements Executor {
     const child = fork(fileURLToPath(new URL('./child/executor-process.js', import.meta.url)), {
       execArgv: NODE_FLAGS,
       serialization: 'advanced',
-      env: { ...process.env, ...MALLOC_ENVIRONMENTS[this.malloc], ...PRIVACY_ENVIRONMENT },
+      env: { ...process.env, ...this.#environment, ...PRIVACY_ENVIRONMENT },
       stdio: ['ignore', 2, 2, 'ipc'],
     });
     this.#child = child;
@@ -129,7 +119,8 @@ export class ExecutorClient implements Executor {
     });
     await ready.finally(() => clearTimeout(timer));
     preferForOomKiller(this.pid);
-    this.#idleBytes = readProcessMemory(this.pid).rssAnonBytes;
+    this.#idleBytes = IDLE_BYTES.get(this.allocator) ?? (await measureIdle(this.pid));
+    IDLE_BYTES.set(this.allocator, this.#idleBytes);
   }
 
   /** Resolves with the reason when the executor has ended, by itself or not. */
@@ -224,8 +215,8 @@ export class ExecutorClient implements Executor {
 }
 
 /** A new executor, idle and measured. @throws {ExecutorError} if it can't start. */
-export async function startExecutor(malloc?: Malloc): Promise<ExecutorClient> {
-  const executor = new ExecutorClient(malloc);
+export async function startExecutor(found?: FoundAllocator): Promise<ExecutorClient> {
+  const executor = new ExecutorClient(found);
   await executor.start();
   return executor;
 }

@@ -5,11 +5,11 @@
  * under the old. Switching between models loads sessions anew, while their weights stay in the page cache. If the
  * executor is lost it is replaced, and the inference is tried once more, so that no frame is lost with it.
  */
-import type { Malloc } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
-import { ExecutorClient, ExecutorError, startExecutor } from './executor-client.js';
+import type { ExecutorClient } from './executor-client.js';
+import { ExecutorError, startExecutor } from './executor-client.js';
 import type { LoadableModel } from './load-plan.js';
 import { loadPlan } from './load-plan.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
@@ -78,8 +78,6 @@ export class InferenceEngine {
   #loading: string | undefined;
   /** Time of the last measured run of each plan. */
   readonly #measuredAtMs = new WeakMap<Planned, number>();
-  /** Largest working memory of the plans loaded since the executor's start. */
-  #usedBytes = 0;
   readonly #queue: RequestQueue;
   #stopped = false;
 
@@ -156,10 +154,7 @@ export class InferenceEngine {
   async #inferNow(name: string, input: EngineInput): Promise<EngineRun> {
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
-    const run = async () => {
-      await this.#fitExecutor(planned);
-      return this.#measured(planned, () => this.#run(planned, input));
-    };
+    const run = () => this.#measured(planned, () => this.#run(planned, input));
     try {
       return await run();
     } catch (error) {
@@ -200,33 +195,21 @@ export class InferenceEngine {
   async #load(planned: Planned): Promise<void> {
     if (this.#loaded === planned) return;
     this.#loaded = undefined;
-    const { model, plan } = planned;
+    const { model } = planned;
     model.checkFiles?.();
     this.#loading = model.name;
     await loadPlan(this.executor(), planned, { optimizer: this.#optimizer });
-    this.#usedBytes = Math.max(this.#usedBytes, plan.predicted.workingBytes);
     this.#loaded = planned;
-  }
-
-  /** The kind of malloc is fixed when a process starts, and retained memory doesn't shrink with a smaller plan. */
-  async #fitExecutor(planned: Planned): Promise<void> {
-    const { malloc } = planned.plan.settings;
-    const isSame = this.executor().malloc === malloc;
-    const mayStay = malloc === 'trimmed' || planned.plan.predicted.workingBytes >= this.#usedBytes;
-    if (this.#loaded !== planned && !(isSame && mayStay)) await this.#startExecutor(malloc);
   }
 
   #reportUnmapped(reason: string): void {
     if (this.#loading !== undefined) this.#options.onUnmapped?.(this.#loading, reason);
   }
 
-  async #startExecutor(malloc?: Malloc): Promise<void> {
-    const before = this.#executor;
-    await before?.stop();
+  async #startExecutor(): Promise<void> {
+    await this.#executor?.stop();
     this.#loaded = undefined;
-    this.#usedBytes = 0;
-    const executor = new ExecutorClient(malloc ?? before?.malloc);
-    await executor.start();
+    const executor = await startExecutor();
     this.#executor = executor;
     void executor.ended.then((reason) => this.#revive(executor, reason));
   }

@@ -16,6 +16,7 @@ import type { Pressure } from '../../shared/wire/index.js';
 import type { PressureState } from '../board/pressure.js';
 import { BAND_RATIO, decide, INITIAL_PRESSURE } from '../board/pressure.js';
 import type { ModelConfig } from '../config/config-schema.js';
+import { findAllocator } from '../engine/allocator.js';
 import type { MeasuredRun } from '../engine/inference-engine.js';
 import type { PlanKey, Store, StoredPlan } from '../store/store.js';
 import type { Network } from './open-model.js';
@@ -33,8 +34,6 @@ export interface PlannerOptions {
   readonly store: Store;
   /** Costs of this device; built-in ones if absent. */
   readonly profile?: DeviceProfile;
-  /** No other model is served: a change of the executor's memory settings is then rare. */
-  readonly isAlone?: boolean;
 }
 
 /** A moment, by a clock that doesn't jump and by the wall clock that the store keeps. */
@@ -43,12 +42,11 @@ export interface Moment {
   readonly wallMs: number;
 }
 
-/** Settings that the configuration fixes. Models that take turns share an executor, and so its memory settings. */
-function choiceOf({ threads, level, malloc }: ModelConfig, isAlone: boolean): SettingsChoice {
+/** Settings that the configuration fixes. */
+function choiceOf({ threads, level }: ModelConfig): SettingsChoice {
   return {
     ...(threads === null ? {} : { threads }),
     ...(level === 'auto' ? {} : { level }),
-    ...(malloc !== 'auto' ? { malloc } : isAlone ? {} : { malloc: 'trimmed' }),
   };
 }
 
@@ -74,12 +72,12 @@ export class ModelPlanner {
   #orders = 0;
 
   /** @throws {RangeError} if there is no such strategy. */
-  constructor(network: Network, config: ModelConfig, { store, profile, isAlone = true }: PlannerOptions) {
+  constructor(network: Network, config: ModelConfig, { store, profile }: PlannerOptions) {
     strategyNamed(config.strategy);
     this.network = network;
     this.config = config;
     this.#store = store;
-    this.#choice = choiceOf(config, isAlone);
+    this.#choice = choiceOf(config);
     this.#profile = profile;
     this.#mapsWeights = network.mapsWeights;
   }
@@ -229,8 +227,8 @@ export class ModelPlanner {
   }
 
   /** The plan that a stored one stands for. */
-  #rebuild({ notation, level, malloc, threads }: StoredPlan): Plan {
-    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, malloc, threads });
+  #rebuild({ notation, level, allocator, threads }: StoredPlan): Plan {
+    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, allocator, threads });
   }
 
   #save({ notation, settings, predicted }: Plan, budgetBytes: number, wallMs: number): void {
@@ -257,6 +255,7 @@ export class ModelPlanner {
       strategy,
       weights,
       profile: this.#profile?.source ?? '',
+      allocator: findAllocator().kind,
     };
   }
 }

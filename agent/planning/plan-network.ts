@@ -12,6 +12,7 @@ import {
   searchVariants,
 } from '../../shared/search/index.js';
 import { readMachine } from '../board/machine.js';
+import { findAllocator } from '../engine/allocator.js';
 import type { Network } from './open-model.js';
 
 export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([
@@ -21,18 +22,15 @@ export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([
 export const DEFAULT_STRATEGY = 'optimal';
 
 /** Settings that are asked for; the planner chooses the others. */
-export type SettingsChoice = Partial<RunSettings>;
+export type SettingsChoice = Partial<Omit<RunSettings, 'allocator'>>;
 
 /** All settings that a choice leaves open. Blocked kernels are tried only where ONNX Runtime has them. */
-export function variantsOf({ level, malloc, threads }: SettingsChoice): readonly RunSettings[] {
+export function variantsOf({ level, threads }: SettingsChoice): readonly RunSettings[] {
+  const { kind: allocator } = findAllocator();
   const levels =
     level !== undefined ? [level] : readMachine() === undefined ? (['extended'] as const) : LEVELS_TRIED;
-  // The faster kind goes first, since its result narrows the other search.
-  const mallocs = malloc === undefined ? (['retained', 'trimmed'] as const) : [malloc];
   const counts = threads === undefined ? [...new Set([availableParallelism(), 1])] : [threads];
-  return counts.flatMap((count) =>
-    levels.flatMap((one) => mallocs.map((kind) => ({ level: one, malloc: kind, threads: count }))),
-  );
+  return counts.flatMap((count) => levels.map((one) => ({ level: one, allocator, threads: count })));
 }
 
 /** Levels worth a try; those below `extended` and `layout` are never faster. */

@@ -89,7 +89,7 @@ export class Planners {
       log.info('the built-in costs are those of another machine; mafat calibrate measures this one');
     for (const config of configs) {
       const network = await openModel(models, config.name, { executor: async () => engine.executor() });
-      const known = { store, isAlone: configs.length === 1, ...(profile === undefined ? {} : { profile }) };
+      const known = { store, ...(profile === undefined ? {} : { profile }) };
       this.#planners.set(config.name, new ModelPlanner(network, config, known));
     }
   }

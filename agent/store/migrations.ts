@@ -96,4 +96,31 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (device, threads, kernels)
   ) STRICT, WITHOUT ROWID;
   `,
+  // The board decides the allocator; plans and measurements of retained memory say nothing any more.
+  `
+  DROP TABLE plans;
+  CREATE TABLE plans (
+    planner TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    choice TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    allocator TEXT NOT NULL,
+    budget_bytes INTEGER NOT NULL,
+    notation TEXT NOT NULL,
+    level TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    working_bytes INTEGER NOT NULL,
+    weights_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (planner, model_digest, width, height, choice, strategy, weights, profile, allocator, budget_bytes)
+  ) STRICT, WITHOUT ROWID;
+
+  DELETE FROM measurements WHERE malloc = 'retained';
+  UPDATE measurements SET malloc = 'glibc';
+  ALTER TABLE measurements RENAME COLUMN malloc TO allocator;
+  `,
 ];

@@ -29,6 +29,7 @@ export interface PlanKey {
   readonly weights: WeightsPolicy;
   /** Source of the costs. */
   readonly profile: string;
+  readonly allocator: string;
 }
 
 export interface StoredPlan extends RunSettings {
@@ -65,7 +66,7 @@ export interface AgentEvent {
 const BUSY_MS = 200;
 
 const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
-  AND choice = @choice AND strategy = @strategy AND weights = @weights AND profile = @profile`;
+  AND choice = @choice AND strategy = @strategy AND weights = @weights AND profile = @profile AND allocator = @allocator`;
 
 export interface StoreOptions {
   /** Called with each read or write that failed. */
@@ -116,7 +117,7 @@ export class Store {
     return this.#try('read a plan', (database) =>
       database
         .prepare<[PlanKey & BudgetBand], StoredPlan>(
-          `SELECT budget_bytes AS budgetBytes, notation, level, malloc, threads, working_bytes AS workingBytes, weights_bytes AS weightsBytes
+          `SELECT budget_bytes AS budgetBytes, notation, level, allocator, threads, working_bytes AS workingBytes, weights_bytes AS weightsBytes
            FROM plans WHERE ${KEY_COLUMNS} AND budget_bytes BETWEEN @leastBytes AND @budgetBytes
            ORDER BY budget_bytes DESC LIMIT 1`,
         )
@@ -128,8 +129,8 @@ export class Store {
     this.#try('save a plan', (database) =>
       database
         .prepare(
-          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @choice, @strategy, @weights, @profile,
-           @budgetBytes, @notation, @level, @malloc, @threads, @workingBytes, @weightsBytes, @nowMs)`,
+          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @choice, @strategy, @weights, @profile, @allocator,
+           @budgetBytes, @notation, @level, @threads, @workingBytes, @weightsBytes, @nowMs)`,
         )
         .run({ ...key, ...plan, nowMs }),
     );
@@ -140,9 +141,9 @@ export class Store {
       database
         .prepare(
           `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, predicted_ms, latency_ms,
-             level, malloc, threads)
+             level, allocator, threads)
            VALUES (@nowMs, @model, @notation, @predictedBytes, @measuredBytes, @predictedMs, @latencyMs,
-             @level, @malloc, @threads)`,
+             @level, @allocator, @threads)`,
         )
         .run({ ...measurement, nowMs }),
     );
@@ -174,7 +175,7 @@ export class Store {
       database
         .prepare<[number], Measurement & { atMs: number }>(
           `SELECT at_ms AS atMs, model, notation, predicted_bytes AS predictedBytes,
-           measured_bytes AS measuredBytes, predicted_ms AS predictedMs, latency_ms AS latencyMs, level, malloc, threads
+           measured_bytes AS measuredBytes, predicted_ms AS predictedMs, latency_ms AS latencyMs, level, allocator, threads
            FROM measurements WHERE predicted_ms IS NOT NULL ORDER BY id DESC LIMIT ?`,
         )
         .all(limit),

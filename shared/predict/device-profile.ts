@@ -87,13 +87,13 @@ export function costEntryFor(
   return found;
 }
 
-/** Returns the costs for these settings. Retained memory has no faults. @throws {RangeError} as `costEntryFor` does. */
+/** Returns the costs for these settings. With jemalloc there are no faults. @throws {RangeError} as `costEntryFor` does. */
 export function costsFor(
   profile: DeviceProfile,
-  { malloc = 'trimmed', ...settings }: Omit<RunSettings, 'malloc'> & Partial<RunSettings>,
+  { allocator = 'glibc', ...settings }: Omit<RunSettings, 'allocator'> & Partial<RunSettings>,
 ): WorkAmounts {
   const { costs } = costEntryFor(profile, settings);
-  return malloc === 'retained' ? { ...costs, faultedBytes: 0, hugeBytes: 0 } : costs;
+  return allocator === 'jemalloc' ? { ...costs, faultedBytes: 0, hugeBytes: 0 } : costs;
 }
 
 /** Returns the milliseconds that an amount of work takes. */

@@ -34,15 +34,15 @@ import { countWork } from './latency.js';
 import type { RunPeak } from './lifetimes.js';
 import { predictStepPeaks } from './lifetimes.js';
 import { countRangeMacs } from './macs.js';
-import type { Malloc, RunSettings } from './run-settings.js';
+import type { Allocator, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
 import type { SessionRun } from './session-run.js';
 import { sessionsOf } from './session-run.js';
 
 /** The settings of a plan, and facts of the device that runs it. */
-export interface PredictSettings extends Omit<RunSettings, 'malloc'> {
-  /** Malloc of the executor. It is `trimmed` if absent. */
-  readonly malloc?: Malloc;
+export interface PredictSettings extends Omit<RunSettings, 'allocator'> {
+  /** Allocator of the executor. It is `glibc` if absent. */
+  readonly allocator?: Allocator;
   /** Whether weights are copied to the heap. If absent, they are at the blocked levels. */
   readonly copiesWeights?: boolean;
   /** Costs of this device. The built-in costs of another device count if it is absent. */
@@ -164,21 +164,21 @@ export function fixedBytes(
 }
 
 /**
- * Factors from the live bytes of a step to its allocated bytes, measured with bench/predictor. Retained memory lies
- * idle between blocks: tiles are of several sizes, and a whole map's blocks are large. Trimmed memory is one block for
- * all steps of a session, in which the values of tiles aren't packed without gaps.
+ * Factors from the live bytes of a step to its allocated bytes, measured with bench/predictor. With
+ * glibc all steps of a session have one block, in which the values of tiles aren't packed without gaps. With jemalloc
+ * freed blocks stay for a while.
  */
-const STEP_RATIOS: Readonly<Record<Malloc, Readonly<Record<Segment['kind'], number>>>> = {
-  trimmed: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
-  retained: { whole: 2.7, tiles: 4.2, stream: 2.5, 'streamed-tiles': 2.5 },
+const STEP_RATIOS: Readonly<Record<Allocator, Readonly<Record<Segment['kind'], number>>>> = {
+  glibc: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
+  jemalloc: { whole: 1.4, tiles: 1.8, stream: 1.2, 'streamed-tiles': 1.2 },
 };
 
-/** Returns the factor from live bytes to allocated bytes of a step, by mode and malloc kind. */
+/** Returns the factor from live bytes to allocated bytes of a step, by mode and allocator. */
 export function stepRatio(
   kind: Segment['kind'],
-  { malloc = 'trimmed' }: Pick<PredictSettings, 'malloc'>,
+  { allocator = 'glibc' }: Pick<PredictSettings, 'allocator'>,
 ): number {
-  return STEP_RATIOS[malloc][kind];
+  return STEP_RATIOS[allocator][kind];
 }
 
 /** Returns the bytes of each session, without its kernels. */

@@ -1,4 +1,4 @@
-/** Run settings are the choices of a plan other than its segments: level, malloc and threads. */
+/** Run settings are the choices of a plan other than its segments: level, allocator and threads. */
 
 /** ONNX Runtime's graph optimisation levels, least first. */
 export const LEVELS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
@@ -10,16 +10,16 @@ export function isBlocked(level: Level): boolean {
 }
 
 /**
- * Ways in which the executor treats memory that a step has freed. `trimmed` gives it back to the system, and each
- * page that is wanted again costs a fault. `retained` keeps it, and memory lies idle between blocks of many sizes.
+ * Allocators of the executor; the board decides which. `glibc` gives freed memory back to the system at once, and each
+ * page that is wanted again costs a fault. `jemalloc` gives it back after a while, and steps find their pages again.
  */
-export const MALLOCS = ['trimmed', 'retained'] as const;
-export type Malloc = (typeof MALLOCS)[number];
+export const ALLOCATORS = ['jemalloc', 'glibc'] as const;
+export type Allocator = (typeof ALLOCATORS)[number];
 
 /** Settings that hold for all segments of a plan. */
 export interface RunSettings {
   readonly level: Level;
-  readonly malloc: Malloc;
+  readonly allocator: Allocator;
   /** Threads of one operator. */
   readonly threads: number;
 }

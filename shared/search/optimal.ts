@@ -67,9 +67,9 @@ export function* optimalCandidates(graph: Graph, options: SearchOptions): Genera
 
 /** Returns the search of a graph and its settings. It is kept, since options of ranges don't depend on the budget. */
 export function searchOf(graph: Graph, options: Omit<SearchOptions, 'budgetBytes'>): OptimalSearch {
-  const { threads, level, malloc, weights, profile, copiesWeights } = options;
+  const { threads, level, allocator, weights, profile, copiesWeights } = options;
   const known = searches(graph);
-  const key = [threads, level, malloc, weights, profile?.source, copiesWeights].join();
+  const key = [threads, level, allocator, weights, profile?.source, copiesWeights].join();
   const search = known.get(key) ?? new OptimalSearch(graph, options);
   known.set(key, search);
   return search;
@@ -168,11 +168,10 @@ class OptimalSearch {
     if (isBest && this.needOf(WHOLE_PLAN) <= budgetBytes) return whole.latencyMs < most ? whole : undefined;
     const lean = this.#fastest(this.#lean, budgetBytes, most);
     const isFast = lean !== undefined && lean.latencyMs <= TILES_FROM * whole.latencyMs;
-    // Tiles aren't tried if the caller has other settings left to try. They aren't if memory is retained either, since
-    // they need the most memory then.
+    // Tiles aren't tried if the caller has other settings left to try.
     const isPassedOn = lean === undefined && fasterThanMs !== undefined;
     if (isPassedOn) return undefined;
-    if (isFast || this.#options.malloc === 'retained') return lean && this.#shrink(this.#lean, lean);
+    if (isFast) return lean && this.#shrink(this.#lean, lean);
     const found = this.#fastest(this.#full, budgetBytes, lean?.latencyMs ?? most) ?? lean;
     return found && this.#shrink(this.#full, found);
   }

@@ -61,7 +61,7 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
   const weightsBytes = Math.max(...predictions.map((item) => item.weightsBytes));
   return {
     notation: describeSegments(graph, segments),
-    settings: { level: settings.level, malloc: settings.malloc ?? 'trimmed', threads: settings.threads },
+    settings: { level: settings.level, allocator: settings.allocator ?? 'glibc', threads: settings.threads },
     segments: segments.map((segment, at) => ({ segment, prediction: elementAt(predictions, at) })),
     predicted: {
       workingBytes,
@@ -81,7 +81,7 @@ export function countPlanWork(graph: Graph, { segments, settings }: Plan): WorkA
       for (const kind of WORK_KINDS) sum[kind] += work[kind];
     }
   }
-  return settings.malloc === 'retained' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
+  return settings.allocator === 'jemalloc' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
 }
 
 /** Prints the modes that really run as a notation. */

@@ -53,15 +53,14 @@ function searchLeanest(
 }
 
 /**
- * Returns the settings that need the least memory with any plan: trimmed memory, and workspace for the fewest threads.
+ * Returns the settings that need the least memory with any plan: workspace for the fewest threads.
  * Either kind of kernels may need less. The blocked ones have no workspace, and the others no copies of weights.
  */
 function leanest(variants: readonly RunSettings[]): readonly RunSettings[] {
-  const rank = ({ malloc, threads }: RunSettings) => (malloc === 'trimmed' ? 0 : 1e6) + threads;
   return KERNELS.flatMap((kernels) =>
     variants
       .filter(({ level }) => kernelsOf(level) === kernels)
-      .toSorted((a, b) => rank(a) - rank(b))
+      .toSorted((a, b) => a.threads - b.threads)
       .slice(0, 1),
   );
 }

@@ -54,7 +54,6 @@ test('mafat plan refuses options that say nothing together', (context) => {
     [['--front', '--budget', '64M'], /Cannot use --front and --budget together/],
     [['--front', '--plan', 'whole'], /Cannot use --front and --plan together/],
     [['--front', '--strategy', 'mafat'], /Cannot use --front with strategy mafat: expected optimal/],
-    [['--malloc', 'lazy'], /Expected one of trimmed, retained/],
   ] as const;
   for (const [flags, message] of refusals) {
     const { code, stderr } = runMafat(folder, 'plan', 'net', ...flags);

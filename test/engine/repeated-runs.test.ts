@@ -26,7 +26,7 @@ test('ExecutorClient is started with what release() needs', async () => {
 });
 
 test('ProgramRunner.run() releases the image, but neither an input tensor nor outputs', async () => {
-  const settings = { level: 'extended', malloc: 'trimmed', threads: 1 } as const;
+  const settings = { level: 'extended', allocator: 'glibc', threads: 1 } as const;
   const { width, height } = TURNS_INPUT;
   const values = new Uint8Array(tensorOf(4).bytes);
   for (const plan of TURNS_PLANS) {

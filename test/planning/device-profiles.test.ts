@@ -22,7 +22,7 @@ const RUN: Measurement = {
   model: 'm',
   notation: 'whole',
   level: 'extended',
-  malloc: 'trimmed',
+  allocator: 'glibc',
   threads: 2,
   predictedBytes: 1,
   measuredBytes: 1,
@@ -144,7 +144,7 @@ test('corrected() looks at runs of its own kernels and threads alone', () => {
   assert.equal(corrected(ENTRY, [...others, ...own]), ENTRY);
   const [last] = own;
   assert.ok(last !== undefined);
-  const retained = { ...last, malloc: 'retained', level: 'basic' } as const;
+  const retained = { ...last, allocator: 'jemalloc', level: 'basic' } as const;
   assert.equal(corrected(ENTRY, [...others, ...own, retained]).correction, 1.5);
 });
 

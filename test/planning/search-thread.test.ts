@@ -18,8 +18,8 @@ const JOB: SearchJob = {
   graph: GRAPH,
   strategy: 'optimal',
   variants: [
-    { level: 'all', malloc: 'retained', threads: 2 },
-    { level: 'extended', malloc: 'trimmed', threads: 1 },
+    { level: 'all', allocator: 'jemalloc', threads: 2 },
+    { level: 'extended', allocator: 'glibc', threads: 1 },
   ],
   budgetBytes: Number.POSITIVE_INFINITY,
   weights: 'resident',

@@ -57,8 +57,8 @@ test('costsFor() counts no faults where memory is retained, and changes nothing 
     const { costs } = costEntryFor(PROFILE, settings);
     assert.ok(costs.faultedBytes > 0);
     assert.deepEqual(costsFor(PROFILE, settings), costs, 'trimmed if absent');
-    assert.deepEqual(costsFor(PROFILE, { ...settings, malloc: 'trimmed' }), costs);
-    assert.deepEqual(costsFor(PROFILE, { ...settings, malloc: 'retained' }), {
+    assert.deepEqual(costsFor(PROFILE, { ...settings, allocator: 'glibc' }), costs);
+    assert.deepEqual(costsFor(PROFILE, { ...settings, allocator: 'jemalloc' }), {
       ...costs,
       faultedBytes: 0,
       hugeBytes: 0,

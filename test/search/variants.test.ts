@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { externalizeConstants } from '../../shared/graph/index.js';
 import type { CostEntry, DeviceProfile, RunSettings } from '../../shared/predict/index.js';
-import { BUILT_IN_PROFILE, MALLOCS } from '../../shared/predict/index.js';
+import { ALLOCATORS, BUILT_IN_PROFILE } from '../../shared/predict/index.js';
 import type { Strategy } from '../../shared/search/index.js';
 import {
   BudgetError,
@@ -29,17 +29,15 @@ const STRATEGIES = [
   { name: 'optimal', strategy: optimalCandidates, from: 1.5 },
 ] as const;
 
-/** All ways to combine some levels, kinds of malloc and numbers of threads, in any order. */
+/** All ways to combine some levels and numbers of threads in any order, with one allocator. */
 const allVariants: fc.Arbitrary<readonly RunSettings[]> = fc
   .tuple(
     fc.shuffledSubarray(['extended', 'layout', 'all'] as const, { minLength: 1 }),
-    fc.shuffledSubarray([...MALLOCS], { minLength: 1 }),
+    fc.constantFrom(...ALLOCATORS),
     fc.shuffledSubarray([1, 2, 4], { minLength: 1 }),
   )
-  .map(([levels, mallocs, counts]) =>
-    counts.flatMap((threads) =>
-      levels.flatMap((level) => mallocs.map((malloc) => ({ level, malloc, threads }))),
-    ),
+  .map(([levels, allocator, counts]) =>
+    counts.flatMap((threads) => levels.map((level) => ({ level, allocator, threads }))),
   );
 
 const request = fc.record({
@@ -81,7 +79,7 @@ for (const { name, strategy, from } of STRATEGIES) {
 test('searchVariants() says the least of all variants where blocked levels copy weights', () => {
   // As agent/open-model.ts gives them, for a model whose weights can't be mapped.
   const variants = (['all', 'extended'] as const).map(
-    (level) => ({ level, malloc: 'trimmed', threads: 1 }) as const,
+    (level) => ({ level, allocator: 'glibc', threads: 1 }) as const,
   );
   const known = { weights: 'resident' } as const;
   const search = () => searchVariants(GRAPH, optimalCandidates, { ...known, variants, budgetBytes: 1 });
@@ -91,8 +89,8 @@ test('searchVariants() says the least of all variants where blocked levels copy 
 test('searchVariants() takes the first of variants that are equally fast', () => {
   // Costs of one thread are taken for two, and trimmed memory costs nothing.
   const profile = profileOf((entry) => ({ ...entry, costs: { ...entry.costs, faultedBytes: 0 } }));
-  const variants = MALLOCS.flatMap((malloc) =>
-    [1, 2].map((threads) => ({ level: 'extended', malloc, threads }) as const),
+  const variants = ALLOCATORS.flatMap((allocator) =>
+    [1, 2].map((threads) => ({ level: 'extended', allocator, threads }) as const),
   );
   for (let turn = 0; turn < variants.length; turn += 1) {
     const turned = [...variants.slice(turn), ...variants.slice(0, turn)];
@@ -102,8 +100,8 @@ test('searchVariants() takes the first of variants that are equally fast', () =>
 });
 
 test('searchVariants() does not take a variant that is slower, wherever it stands', () => {
-  const fast = { level: 'extended', malloc: 'retained', threads: 2 } as const;
-  const slow = { level: 'extended', malloc: 'trimmed', threads: 1 } as const;
+  const fast = { level: 'extended', allocator: 'jemalloc', threads: 2 } as const;
+  const slow = { level: 'extended', allocator: 'glibc', threads: 1 } as const;
   for (const variants of [
     [fast, slow],
     [slow, fast],
@@ -112,8 +110,8 @@ test('searchVariants() does not take a variant that is slower, wherever it stand
 });
 
 test('searchVariants() takes a slower variant where the faster one does not fit', () => {
-  const fast = { level: 'extended', malloc: 'retained', threads: 2 } as const;
-  const small = { level: 'extended', malloc: 'trimmed', threads: 1 } as const;
+  const fast = { level: 'extended', allocator: 'jemalloc', threads: 2 } as const;
+  const small = { level: 'extended', allocator: 'glibc', threads: 1 } as const;
   const budgetBytes = leastOf(optimalCandidates, [small], { weights: 'resident' });
   assert.ok(budgetBytes < leastOf(optimalCandidates, [fast], { weights: 'resident' }));
   const options = { weights: 'resident', variants: [fast, small], budgetBytes } as const;
@@ -127,7 +125,7 @@ test('searchVariants() tells each search what is to be beaten, and what holds fo
     seen.push({ threads, fasterThanMs });
     return [parsePlan('whole')];
   };
-  const variants = [1, 2, 1].map((threads) => ({ level: 'extended', malloc: 'trimmed', threads }) as const);
+  const variants = [1, 2, 1].map((threads) => ({ level: 'extended', allocator: 'glibc', threads }) as const);
   const [first, second] = variants.map((one) => search(mafatCandidates, [one]).predicted.latencyMs);
   search(strategy, variants);
   assert.deepEqual(seen, [

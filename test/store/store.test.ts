@@ -18,9 +18,10 @@ const KEY: PlanKey = {
   strategy: 'mafat',
   weights: 'resident',
   profile: 'built-in',
+  allocator: 'glibc',
 };
 
-const SETTINGS = { level: 'extended', malloc: 'trimmed', threads: 2 } as const;
+const SETTINGS = { level: 'extended', allocator: 'glibc', threads: 2 } as const;
 
 const PLAN = { budgetBytes: 64, notation: '2x2', ...SETTINGS, workingBytes: 30, weightsBytes: 10 };
 
@@ -108,6 +109,28 @@ test('Store.saveCosts() throws and keeps what there was when SQLite refuses', (c
   assert.deepEqual(store.costsOf('board'), [costsOf('plain', 1)]);
 });
 
+test('Store.start() drops plans and measurements of retained memory, and keeps the others', (context) => {
+  const path = join(temporaryFolder(context), 'agent.db');
+  const older = new Store(path, { migrations: MIGRATIONS.slice(0, 3) });
+  older.start();
+  older.stop();
+  const database = new Database(path);
+  const insert = database.prepare(
+    `INSERT INTO measurements (at_ms, model, notation, predicted_bytes, measured_bytes, predicted_ms, latency_ms, level, malloc, threads)
+     VALUES (1, 'net', 'whole', 1, 1, 1, 1, 'all', ?, 1)`,
+  );
+  insert.run('retained');
+  insert.run('trimmed');
+  database.close();
+  const store = new Store(path);
+  store.start();
+  context.after(() => store.stop());
+  assert.deepEqual(
+    store.measurements(10).map(({ allocator }) => allocator),
+    ['glibc'],
+  );
+});
+
 test('Store.start() migrates an older file and keeps a copy of it', (context) => {
   const { path, store } = startStore(context);
   store.savePlan(KEY, PLAN, 1);
@@ -116,8 +139,8 @@ test('Store.start() migrates an older file and keeps a copy of it', (context) =>
   newer.start();
   assert.ok(newer.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
   newer.stop();
-  assert.ok(existsSync(`${path}.v3`));
-  assert.throws(() => new Store(path).start(), /its version is 4, this mafat knows up to 3/);
+  assert.ok(existsSync(`${path}.v${MIGRATIONS.length}`));
+  assert.throws(() => new Store(path).start(), /its version is \d+, this mafat knows up to \d+/);
 });
 
 test('Store.start() leaves the file as it was when a migration fails', (context) => {

@@ -1,8 +1,7 @@
 /**
  * Measures the costs of work on this device.
  *
- * 1. Each probe runs by each of its plans, in all ways to run: each number of threads, each kind of kernels,
- *    memory trimmed and retained.
+ * 1. Each probe runs by each of its plans, in all ways to run: each number of threads, each kind of kernels.
  * 2. For each kind of kernels and number of threads, costs are fitted to the runs
  *    (shared/predict/fit-costs.ts).
  */
@@ -11,7 +10,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { elementAt, externalizeConstants } from '../../../shared/graph/index.js';
-import type { CostEntry, Kernels, Malloc, RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
+import type {
+  Allocator,
+  CostEntry,
+  Kernels,
+  RunSettings,
+  WorkAmounts,
+} from '../../../shared/predict/index.js';
 import {
   BUILT_IN_PROFILE,
   costEntryFor,
@@ -19,13 +24,13 @@ import {
   KERNELS,
   kernelsOf,
   latencyOf,
-  MALLOCS,
   median,
 } from '../../../shared/predict/index.js';
 import type { Plan } from '../../../shared/search/index.js';
 import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 import { ModelOptimizer } from '../../engine/blocked/model-optimizer.js';
-import { ExecutorClient, startExecutor } from '../../engine/executor-client.js';
+import type { ExecutorClient } from '../../engine/executor-client.js';
+import { startExecutor } from '../../engine/executor-client.js';
 import { loadPlan } from '../../engine/load-plan.js';
 import { DATA_FILE } from '../../models/model-store.js';
 import { rgbInputOf } from '../../models/rgb-input.js';
@@ -44,7 +49,7 @@ export interface CalibrateOptions {
 export interface Calibration {
   /** Costs, and the median relative error of the latencies that they predict. */
   readonly entries: readonly (CostEntry & { readonly errorRatio: number })[];
-  /** Private memory of an executor before any model, with memory trimmed. */
+  /** Private memory of an executor before any model. */
   readonly idleBytes: number;
 }
 
@@ -95,31 +100,27 @@ async function calibrateIn(folder: string, options: CalibrateOptions): Promise<C
   const probes: StoredProbe[] = [];
   for (const probe of makeProbes()) probes.push(await storeProbe(probe, folder));
   const samples: Sample[] = [];
-  const all = MALLOCS.flatMap((malloc) => jobsOf(probes, malloc, options)).length;
-  let idleBytes = 0;
-  for (const malloc of MALLOCS) {
-    const executor = new ExecutorClient(malloc);
-    try {
-      await executor.start();
-      if (malloc === 'trimmed') idleBytes = executor.idleBytes;
-      for (const job of jobsOf(probes, malloc, options)) {
-        samples.push(await measure(executor, job, options.signal));
-        options.onProgress?.(samples.length, all);
-      }
-    } finally {
-      await executor.stop();
+  const executor = await startExecutor();
+  const { allocator, idleBytes } = executor;
+  try {
+    const jobs = jobsOf(probes, allocator, options);
+    for (const job of jobs) {
+      samples.push(await measure(executor, job, options.signal));
+      options.onProgress?.(samples.length, jobs.length);
     }
+  } finally {
+    await executor.stop();
   }
   return { entries: fitAll(samples, options), idleBytes };
 }
 
 function jobsOf(
   probes: readonly StoredProbe[],
-  malloc: Malloc,
+  allocator: Allocator,
   { threads, hasBlocked }: CalibrateOptions,
 ): readonly Job[] {
   const levels = hasBlocked ? (['extended', 'all'] as const) : (['extended'] as const);
-  const settings = threads.flatMap((count) => levels.map((level) => ({ level, malloc, threads: count })));
+  const settings = threads.flatMap((count) => levels.map((level) => ({ level, allocator, threads: count })));
   return settings.flatMap((setting) =>
     probes.flatMap((probe) =>
       probe.plans.map((plan) => ({ probe, plan: buildPlan(probe.graph, parsePlan(plan), setting) })),

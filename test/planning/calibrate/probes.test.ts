@@ -4,13 +4,13 @@ import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
 import type { Graph } from '../../../shared/graph/index.js';
 import type { RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
 import {
+  ALLOCATORS,
   BUILT_IN_PROFILE,
   costsFor,
   countWork,
   emptyWork,
   LEVELS,
   latencyOf,
-  MALLOCS,
   predictStepPeaks,
   sessionsOf,
   WORK_KINDS,
@@ -18,15 +18,15 @@ import {
 import type { Plan } from '../../../shared/search/index.js';
 import { buildPlan, parsePlan } from '../../../shared/search/index.js';
 
-const SETTINGS: RunSettings = { level: 'extended', malloc: 'trimmed', threads: 1 };
+const SETTINGS: RunSettings = { level: 'extended', allocator: 'glibc', threads: 1 };
 
 test('makeProbes() gives probes that run as their notations say, at every level', () => {
   for (const { name, graph, plans } of makeProbes()) {
     for (const notation of plans) {
       for (const level of LEVELS) {
-        for (const malloc of MALLOCS) {
-          const plan = buildPlan(graph, parsePlan(notation), { ...SETTINGS, level, malloc });
-          assert.equal(plan.notation, notation, `${name} ${level} ${malloc}`);
+        for (const allocator of ALLOCATORS) {
+          const plan = buildPlan(graph, parsePlan(notation), { ...SETTINGS, level, allocator });
+          assert.equal(plan.notation, notation, `${name} ${level} ${allocator}`);
         }
       }
     }
