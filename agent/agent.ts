@@ -101,6 +101,7 @@ export class Agent {
     const snapshot = () => takeSnapshot({ identity, watch, engine, planners, cameras, hub });
     const { base, maxPayload: maxPayloadBytes } = mqtt;
     const finish = () => engine.finish();
+    const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
     const reports = { connection, hub, snapshot, topics, base, healthInterval: health.interval, log };
     return [
       { name: 'store', feature: store },
@@ -116,11 +117,7 @@ export class Agent {
       { name: 'memory watch', feature: watch },
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },
-      {
-        name: 'housekeeping',
-        feature: new Housekeeping({ store, keepDays: events.keepDays, log }),
-        isOptional: true,
-      },
+      { name: 'housekeeping', feature: housekeeping, isOptional: true },
     ];
   }
 
