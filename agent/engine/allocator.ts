@@ -37,7 +37,7 @@ const GLIBC_ENVIRONMENT = {
 };
 
 /** What a board without jemalloc loses, for people. Measured with Yolo-Fastest untiled (docs/benchmarks.md). */
-export const NO_JEMALLOC = 'without libjemalloc2 small networks take up to 3 times as long';
+export const NO_JEMALLOC = 'without libjemalloc2 small networks take up to 2.5 times as long';
 
 export interface FoundAllocator {
   readonly kind: Allocator;
