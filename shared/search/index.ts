@@ -8,6 +8,7 @@ export type { Plan, PlannedSegment, WeightsPolicy } from './plan.js';
 export { budgetedBytes, buildPlan, countPlanWork, describeSegments, PLANNER_VERSION } from './plan.js';
 export type { FrontPoint } from './plan-front.js';
 export { planFront } from './plan-front.js';
+export { quickPlan } from './quick-plan.js';
 export type { SearchOptions, Strategy } from './strategy.js';
 export { BudgetError, searchPlan } from './strategy.js';
 export { frontOfVariants, isBetter, searchVariants } from './variants.js';
