@@ -4,7 +4,7 @@ import { nodeTopics } from '../shared/wire/index.js';
 import { BudgetWatch } from './board/budget-watch.js';
 import { Cameras } from './camera/cameras.js';
 import type { Config } from './config/config-schema.js';
-import { NO_JEMALLOC } from './engine/allocator.js';
+import { findAllocator, NO_JEMALLOC } from './engine/allocator.js';
 import { InferenceEngine } from './engine/inference-engine.js';
 import { EventHub } from './events/event-hub.js';
 import type { FeatureEntry } from './features.js';
@@ -59,10 +59,12 @@ export class Agent {
       onReplaced: (reason) => this.#hub.publish({ kind: 'executor-replaced', reason }),
       onUnmapped: (model, reason) => this.#planners.countCopies(model, reason),
       onMeasured: (run) => this.#planners.record(run),
+      onLost: (loss) => this.#planners.bar(loss),
     });
     this.#watch = new BudgetWatch(config.memory, {
       executor: () => this.#engine.memory(),
-      onBudget: (budget) => void this.#planners.adapt(budget),
+      searchBytes: () => this.#planners.searchBytes,
+      onBudget: (budget) => this.#planners.adapt(budget),
       onError: (error) => log.error({ error: String(error) }, 'budget not computed; the plans in force stay'),
     });
     this.#planners = new Planners({
@@ -123,7 +125,7 @@ export class Agent {
 
   async start(): Promise<void> {
     await this.#features.start();
-    const { allocator } = this.#engine.executor();
+    const { kind: allocator } = findAllocator();
     if (allocator === 'glibc') this.#options.log.warn(NO_JEMALLOC);
     const [server, models] = [this.#connection.server, this.#planners.names];
     this.#options.log.info({ node: this.#config.node, server, models, allocator }, 'agent started');

@@ -1,7 +1,8 @@
 /** Finds the contestants of bench/limits. */
 
 import type { CommandContext } from '../agent/cli/context.js';
-import { planNetwork, STRATEGIES } from '../agent/planning/plan-network.js';
+import { planNetwork } from '../agent/planning/plan-network.js';
+import { STRATEGIES } from '../agent/planning/strategies.js';
 import { median } from '../shared/predict/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';

@@ -6,7 +6,8 @@ import { DEFINITIONS } from '../agent/models/definitions.js';
 import { synthesizeDarknet } from '../agent/models/import-darknet.js';
 import { ModelStore } from '../agent/models/model-store.js';
 import { openModel } from '../agent/planning/open-model.js';
-import { DEFAULT_STRATEGY, planNetwork } from '../agent/planning/plan-network.js';
+import { planNetwork } from '../agent/planning/plan-network.js';
+import { DEFAULT_STRATEGY } from '../agent/planning/strategies.js';
 import { valueFor } from '../shared/graph/index.js';
 import type { PredictedMemory } from '../shared/wire/index.js';
 

@@ -57,7 +57,7 @@ export function takeEvent(state: DemoState, { plan, latencyMs }: FrameEvent): De
 /** Adds measured memory to the plan that ran last. The plan in force may not have run yet. */
 export function takeHealth(state: DemoState, health: NodeHealth): DemoState {
   const { privateBytes, idleBytes } = health.executor;
-  const peakBytes = health.models[0]?.measured?.workingBytes ?? 0;
+  const peakBytes = health.models[0]?.memory?.measuredBytes ?? 0;
   const at = state.runs.findLastIndex(({ frames }) => frames > 0);
   return updateRun({ ...state, health }, at, (run) => ({
     ...run,

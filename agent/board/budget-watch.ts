@@ -16,6 +16,8 @@ export interface WatchSettings {
 export interface WatchOptions {
   /** Memory of the executor, in bytes; its idle part comes back with no plan. */
   readonly executor: () => { readonly residentBytes: number; readonly idleBytes: number };
+  /** Memory of a search, in bytes, which ends before its memory is missed. */
+  readonly searchBytes: () => number;
   readonly onBudget: (budget: BoundBytes) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -36,11 +38,12 @@ export class BudgetWatch {
     return this.#budget;
   }
 
-  /** Reads memory now. @throws {Error} if there is no executor. */
+  /** Reads memory now. */
   look(reading: MemoryReading = readMemory()): BoundBytes {
     const { budget, floor } = this.#settings;
     const { residentBytes, idleBytes } = this.#options.executor();
-    const options = { floorRatio: floor, executorBytes: residentBytes, idleBytes };
+    const ownBytes = residentBytes + this.#options.searchBytes();
+    const options = { floorRatio: floor, executorBytes: ownBytes, idleBytes };
     this.#budget = computeBudget(reading, budget === 'auto' ? options : { ...options, fixedBytes: budget });
     return this.#budget;
   }

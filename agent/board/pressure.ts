@@ -8,9 +8,8 @@
  * target by BAND_RATIO at least or goes to the smallest plan: their number is logarithmic.
  * Pressure: rises at once, falls one step after CALM_MS below it.
  *
- * The caller plans for `state.planned.targetBytes`, and passes the new plan's bytes as `planBytes` once it is in force.
- * An order stands while it is carried out and isn't repeated with each sample. It is repeated after RETRY_MS if there
- * is still no plan that fits. Another model or input size begins at `INITIAL_PRESSURE`.
+ * The caller picks a plan for `state.planned.targetBytes` at once, and passes its bytes as `planBytes` from then on.
+ * Another model, input size or list of plans begins at `INITIAL_PRESSURE`.
  */
 import { elementAt } from '../../shared/graph/index.js';
 import type { Pressure } from '../../shared/wire/index.js';
@@ -31,15 +30,11 @@ export const RISE_MS = 30_000;
 /** Time for which memory must be better before pressure falls: the longest between samples, so that one more agrees. */
 export const CALM_MS = 5_000;
 
-/** Time after which an order that brought no fitting plan is given again; the predictor may have learnt since. */
-export const RETRY_MS = 10_000;
-
 /** The last order. */
 export interface PlannedFor {
   readonly budgetBytes: number;
   /** Bytes that the plan may need: the budget less the band, but not below the smallest plan. */
   readonly targetBytes: number;
-  readonly atMs: number;
 }
 
 export interface PressureState {
@@ -58,6 +53,8 @@ export interface PressureInputs {
   /** Bytes of the smallest plan of this model. */
   readonly smallestBytes: number;
   readonly nowMs: number;
+  /** The plan in force broke its promise or got its executor killed, whatever it is said to need. */
+  readonly mustLeave?: boolean;
 }
 
 export interface PressureDecision {
@@ -119,23 +116,18 @@ function watchRise(
 /** The budget to order a plan for; undefined if the last order stands. */
 function bytesToPlanFor(
   { planned, higher }: PressureState,
-  { budgetBytes, planBytes, smallestBytes, nowMs }: PressureInputs,
+  { budgetBytes, planBytes, smallestBytes, nowMs, mustLeave = false }: PressureInputs,
 ): number | undefined {
-  if (planned === undefined) {
-    return budgetBytes;
-  }
+  if (planned === undefined) return budgetBytes;
   const mustShrink = planBytes > Math.max(budgetBytes, smallestBytes);
-  const isOrdered = planned.targetBytes <= Math.max(budgetBytes, smallestBytes);
-  if (mustShrink && (!isOrdered || nowMs - planned.atMs >= RETRY_MS)) {
-    // An order given again isn't a way upwards.
-    return Math.min(budgetBytes, planned.budgetBytes);
-  }
+  // An order given again isn't a way upwards.
+  if (mustShrink || mustLeave) return Math.min(budgetBytes, planned.budgetBytes);
   return higher !== undefined && nowMs - higher.sinceMs >= RISE_MS ? higher.leastBytes : undefined;
 }
 
 /** Nothing smaller than the smallest plan can be ordered, so the next rise is measured from there. */
-function planFor(bytes: number, { smallestBytes, nowMs }: PressureInputs): PlannedFor {
+function planFor(bytes: number, { smallestBytes }: PressureInputs): PlannedFor {
   const budgetBytes = Math.max(bytes, smallestBytes);
   const targetBytes = Math.max(Math.floor(budgetBytes * (1 - BAND_RATIO)), smallestBytes);
-  return { budgetBytes, targetBytes, atMs: nowMs };
+  return { budgetBytes, targetBytes };
 }

@@ -5,7 +5,7 @@ import type { Graph } from '../../shared/graph/index.js';
 import { elementAt, valueFor } from '../../shared/graph/index.js';
 import type { DeviceProfile, Level } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, LEVELS } from '../../shared/predict/index.js';
-import type { FrontPoint, Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
+import type { Plan, PlannedSegment, WeightsPolicy } from '../../shared/search/index.js';
 import { describeSegments } from '../../shared/search/index.js';
 import type { Segment } from '../../shared/tile/index.js';
 import { NO_JEMALLOC } from '../engine/allocator.js';
@@ -13,7 +13,9 @@ import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
 import { openModel } from '../planning/open-model.js';
 import type { SettingsChoice } from '../planning/plan-network.js';
-import { DEFAULT_STRATEGY, planNetwork, STRATEGIES } from '../planning/plan-network.js';
+import { planElsewhere, planFrontOf } from '../planning/plan-network.js';
+import type { FrontSummary, SearchOptions } from '../planning/search.js';
+import { DEFAULT_STRATEGY, STRATEGIES } from '../planning/strategies.js';
 import { withContext } from './context.js';
 import {
   parseLevel,
@@ -23,8 +25,9 @@ import {
   parseThreads,
   parseWeights,
 } from './parse-options.js';
-import { findFront, reportFront } from './plan-front.js';
+import { reportFront } from './plan-front.js';
 import { formatBytes, formatMacs, formatMs, formatTable, printJson, printLine } from './print.js';
+import type { Progress } from './progress.js';
 import { UsageError } from './usage-error.js';
 
 export interface PlanFlags {
@@ -81,11 +84,12 @@ export function planCommand(): Command {
       const profile = deviceProfile();
       await withContext(`planning ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
-        const points = flags.front ? frontByFlags(network, flags, profile) : undefined;
-        const plan = points === undefined ? planByFlags(network, flags, profile) : undefined;
+        const asked = { ...flags, ...context, profile };
+        const front = flags.front ? await frontByFlags(network, asked) : undefined;
+        const plan = front === undefined ? await planByFlags(network, asked) : undefined;
         context.progress.stop();
-        if (points !== undefined) await reportFront(network, points, flags);
-        if (plan !== undefined) reportPlan(network, plan, { profile, ...flags });
+        if (front !== undefined) await reportFront(network, front, flags);
+        if (plan !== undefined) reportPlan(network, plan, { ...flags, profile });
       });
     });
 }
@@ -116,31 +120,41 @@ function checkFlags({ front = false, svg, budget, plan, strategy }: PlanFlags): 
     throw new UsageError(`Cannot use --front with strategy ${strategy}: expected ${DEFAULT_STRATEGY}`);
 }
 
-function frontByFlags(
-  network: Network,
-  flags: PlanFlags,
-  profile: DeviceProfile | undefined,
-): readonly FrontPoint[] {
-  const { weights } = flags;
+/** The flags of a plan, what is known of the device, and where to show progress. */
+interface AskedPlan extends PlanFlags {
+  /** Of this device, if it was measured. */
+  readonly profile: DeviceProfile | undefined;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+function frontByFlags(network: Network, asked: AskedPlan): Promise<FrontSummary> {
+  const { weights, profile } = asked;
   const known = profile === undefined ? {} : { profile };
-  return findFront(network, { weights, choice: choiceOf(flags), ...known });
+  return planFrontOf(network, { weights, choice: choiceOf(asked), ...known }, searchOptions(network, asked));
+}
+
+function searchOptions({ name }: Network, { progress, signal }: AskedPlan): SearchOptions {
+  const onProgress = (done: number, total: number) =>
+    progress.show(`planning ${name}: ${Math.floor((100 * done) / total)} %`);
+  return { signal, onProgress };
 }
 
 export function sizeOf({ input }: PlanFlags): { size?: { width: number; height: number } } {
   return input === undefined ? {} : { size: input };
 }
 
-/** @param profile of this device, if it was measured. */
-export function planByFlags(network: Network, flags: PlanFlags, profile: DeviceProfile | undefined): Plan {
-  const { strategy, weights, budget = Number.POSITIVE_INFINITY } = flags;
-  if (flags.plan !== undefined && flags.budget !== undefined) {
+export async function planByFlags(network: Network, asked: AskedPlan): Promise<Plan> {
+  const { strategy, weights, budget = Number.POSITIVE_INFINITY, plan: notation, profile } = asked;
+  if (notation !== undefined && asked.budget !== undefined) {
     throw new RangeError(
       'Cannot use --plan and --budget together: --plan gives the plan, --budget searches one',
     );
   }
-  const notation = flags.plan === undefined ? {} : { notation: flags.plan };
+  const given = notation === undefined ? {} : { notation };
   const known = { ...(profile === undefined ? {} : { profile }), strategy, weights };
-  return planNetwork(network, { ...notation, ...choiceOf(flags), ...known, budgetBytes: budget });
+  const request = { ...given, ...choiceOf(asked), ...known, budgetBytes: budget };
+  return planElsewhere(network, request, searchOptions(network, asked));
 }
 
 function choiceOf({ threads, level }: PlanFlags): SettingsChoice {

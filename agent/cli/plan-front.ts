@@ -1,59 +1,44 @@
 /** `mafat plan MODEL --front`: lists the trade-offs between memory and speed as a table, JSON or a chart. */
 
 import { writeFile } from 'node:fs/promises';
-import type { DeviceProfile } from '../../shared/predict/index.js';
-import type { FrontPoint, WeightsPolicy } from '../../shared/search/index.js';
-import { frontOfVariants } from '../../shared/search/index.js';
+import type { WeightsPolicy } from '../../shared/search/index.js';
+import { budgetedBytes } from '../../shared/search/index.js';
 import type { Network } from '../planning/open-model.js';
-import type { SettingsChoice } from '../planning/plan-network.js';
-import { copying, variantsOf } from '../planning/plan-network.js';
+import type { FrontSummary, PlanSummary } from '../planning/search.js';
 import { drawChart } from './chart.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
-
-/** The fastest plan for each budget, with all threads that may be used: fewer are slower and save no memory. */
-export function findFront(
-  { graph, mapsWeights }: Network,
-  { choice, ...options }: FrontOptions,
-): readonly FrontPoint[] {
-  const variants = variantsOf(choice);
-  const most = Math.max(...variants.map(({ threads }) => threads));
-  return frontOfVariants(graph, {
-    ...copying(mapsWeights),
-    ...options,
-    variants: variants.filter(({ threads }) => threads === most),
-  });
-}
-
-export interface FrontOptions {
-  readonly choice: SettingsChoice;
-  readonly weights: WeightsPolicy;
-  readonly profile?: DeviceProfile;
-}
 
 export interface FrontReport {
   readonly json?: boolean;
   /** Path of the chart. */
   readonly svg?: string;
+  /** Whether budgets include weights. */
+  readonly weights: WeightsPolicy;
 }
 
 export async function reportFront(
   { name }: Network,
-  points: readonly FrontPoint[],
-  { json = false, svg }: FrontReport,
+  { points: plans, complete }: FrontSummary,
+  { json = false, svg, weights }: FrontReport,
 ): Promise<void> {
+  const points = plans.map((plan) => ({ ...plan, budgetBytes: budgetedBytes(plan.predicted, weights) }));
   if (svg !== undefined) await writeFile(svg, drawFront(name, points));
-  if (json) printJson({ model: name, front: points.map(pointJson) });
+  if (json) printJson({ model: name, complete, front: points });
   else printFront(points);
+  if (!complete) process.stderr.write(`mafat: ${UNFINISHED}\n`);
 }
 
-function pointJson({ needBytes, plan: { notation, settings, predicted } }: FrontPoint) {
-  return { budgetBytes: needBytes, notation, settings, predicted };
+const UNFINISHED = 'the search spent its limit of work; some of these plans may not be the best';
+
+interface Point extends PlanSummary {
+  /** Least budget that the plan meets. */
+  readonly budgetBytes: number;
 }
 
-function printFront(points: readonly FrontPoint[]): void {
+function printFront(points: readonly Point[]): void {
   const header = ['budget', 'working', 'weights', 'latency', 'level', 'threads', 'plan'];
-  const rows = points.map(({ needBytes, plan: { notation, settings, predicted } }) => [
-    formatBytes(needBytes),
+  const rows = points.map(({ budgetBytes, notation, settings, predicted }) => [
+    formatBytes(budgetBytes),
     formatBytes(predicted.workingBytes),
     formatBytes(predicted.weightsBytes),
     formatMs(predicted.latencyMs),
@@ -64,14 +49,14 @@ function printFront(points: readonly FrontPoint[]): void {
   printLine(formatTable(header, rows));
 }
 
-function drawFront(name: string, points: readonly FrontPoint[]): string {
+function drawFront(name: string, points: readonly Point[]): string {
   const series = {
     name: 'predicted',
     joined: true,
-    points: points.map(({ needBytes, plan }) => ({
-      x: needBytes / 2 ** 20,
-      y: plan.predicted.latencyMs,
-      label: `${plan.notation}: ${formatBytes(needBytes)}, ${formatMs(plan.predicted.latencyMs)}`,
+    points: points.map(({ budgetBytes, notation, predicted: { latencyMs } }) => ({
+      x: budgetBytes / 2 ** 20,
+      y: latencyMs,
+      label: `${notation}: ${formatBytes(budgetBytes)}, ${formatMs(latencyMs)}`,
     })),
   };
   return drawChart([{ title: name, xLabel: 'budget, MB', yLabel: 'latency, ms', series: [series] }]);

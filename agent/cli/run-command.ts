@@ -37,9 +37,9 @@ export function runCommand(): Command {
       const result = await withContext(`running ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
         await context.releaseExecutor();
-        const plan = planByFlags(network, flags, deviceProfile());
-        const { repeat, image: images, verify = false } = flags;
         const { progress, signal } = context;
+        const plan = await planByFlags(network, { ...flags, profile: deviceProfile(), progress, signal });
+        const { repeat, image: images, verify = false } = flags;
         const onUnmapped = (reason: string) =>
           process.stderr.write(
             `mafat: weights are copied to the heap, which the plan does not count: ${reason}\n`,

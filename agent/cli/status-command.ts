@@ -44,8 +44,8 @@ function describeStatus({ node, status, info, health }: NodeStatus): string {
     `budget ${formatBytes(budget.bytes)} (${budget.bound}), executor ${working} above idle`,
     '',
     formatTable(
-      ['model', 'memory', 'plan', 'predicted', 'measured', 'latency'],
-      models.map((model) => modelRow(model, info)),
+      ['model', 'memory', 'plan', 'promised', 'measured', 'margin', 'latency'],
+      models.map(modelRow),
     ),
     ...(cameras.length === 0 ? [] : ['', cameraTable(cameras)]),
     '',
@@ -61,18 +61,18 @@ function describeStatus({ node, status, info, health }: NodeStatus): string {
   ].join('\n');
 }
 
-function modelRow(
-  { name, pressure, plan, measured }: NodeHealth['models'][number],
-  { models }: NodeInfo,
-): readonly string[] {
-  const predicted = models.find((model) => model.name === name)?.plan?.predicted;
+function modelRow({ name, pressure, plan, memory }: NodeHealth['models'][number]): readonly string[] {
+  const { promisedBytes = null, measuredBytes = null, latencyMs = null } = memory ?? {};
+  const marginBytes = promisedBytes === null || measuredBytes === null ? null : promisedBytes - measuredBytes;
+  const bytes = (value: number | null) => (value === null ? '-' : formatBytes(value));
   return [
     name,
     pressure,
     plan ?? 'none',
-    predicted === undefined ? '-' : formatBytes(predicted.workingBytes),
-    measured === null ? '-' : formatBytes(measured.workingBytes),
-    measured === null ? '-' : formatMs(measured.latencyMs),
+    bytes(promisedBytes),
+    bytes(measuredBytes),
+    bytes(marginBytes),
+    latencyMs === null ? '-' : formatMs(latencyMs),
   ];
 }
 

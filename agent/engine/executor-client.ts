@@ -11,6 +11,7 @@ import type { FoundAllocator } from './allocator.js';
 import { findAllocator } from './allocator.js';
 import type { AskOptions, Executor } from './wire/executor.js';
 import { InputError } from './wire/input-error.js';
+import { InterruptedError } from './wire/interrupted-error.js';
 import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';
 import { TRANSFER_FLAGS } from './wire/typed-array.js';
 
@@ -58,6 +59,7 @@ interface Pending {
 
 const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
   InputError,
+  InterruptedError,
   RangeError,
   SyntaxError,
   TypeError,
@@ -68,6 +70,11 @@ const ERROR_CLASSES: Readonly<Record<string, new (message: string) => Error>> = 
  * one that replaces another needn't wait for its unused pages to go.
  */
 const IDLE_BYTES = new Map<Allocator, number>();
+
+/** Private memory of an executor without a model, in bytes; 0 until one was measured. */
+export function idleBytesOf(allocator = findAllocator().kind): number {
+  return IDLE_BYTES.get(allocator) ?? 0;
+}
 
 export class ExecutorClient implements Executor {
   readonly allocator: Allocator;
@@ -172,13 +179,18 @@ export class ExecutorClient implements Executor {
             onProgress?.(step, steps);
           },
         });
-        this.#child?.send({ id, request }, (error) => error && this.#loseSoon(error.message));
+        this.#child?.send({ kind: 'ask', id, request }, (error) => error && this.#loseSoon(error.message));
       });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       this.#pending.delete(id);
     }
+  }
+
+  /** Ends a run that is going on after its step; it fails with `InterruptedError`. */
+  interrupt(): void {
+    if (this.#ended === undefined) this.#child?.send({ kind: 'interrupt' }, () => undefined);
   }
 
   /** Process id, 0 before it is started. */

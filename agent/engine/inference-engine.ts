@@ -1,37 +1,46 @@
 /**
- * One executor that serves several models, one inference at a time.
+ * Runs several models on one executor, one inference at a time.
  *
- * A model is run by the plan it was given last. A new plan counts from the next inference on; the running one ends
- * under the old. Switching between models loads sessions anew, while their weights stay in the page cache. If the
- * executor is lost it is replaced, and the inference is tried once more, so that no frame is lost with it.
+ * - A model is run by the plan it was given last. A larger plan counts from the next inference on.
+ * - A smaller plan frees the memory of the larger one at once: between inferences its sessions go, and a run that
+ *   needs more than the budget ends after its step and is run again.
+ * - A model that is suspended frees all it holds. Without any other model the executor ends.
+ * - If the executor is lost, the inference is tried again, so that no frame is lost with it. The planner may have
+ *   chosen another plan by then.
+ *
+ * Switching between models loads sessions anew, while their weights stay in the page cache.
  */
 import type { Plan } from '../../shared/search/index.js';
-import { readProcessMemory } from '../board/process-memory.js';
-import { ModelOptimizer } from './blocked/model-optimizer.js';
+import type { PeakMeter } from '../board/process-memory.js';
 import type { ExecutorClient } from './executor-client.js';
-import { ExecutorError, startExecutor } from './executor-client.js';
-import type { LoadableModel } from './load-plan.js';
-import { loadPlan } from './load-plan.js';
+import { ExecutorError } from './executor-client.js';
+import type { EngineInput, EngineModel, ExecutorMemory, Planned } from './executor-slot.js';
+import { ExecutorSlot } from './executor-slot.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
-import { RequestQueue } from './request-queue.js';
-import type { ImageSource, RunResult, TensorSource } from './wire/protocol.js';
+import { BusyError, RequestQueue } from './request-queue.js';
+import { InterruptedError } from './wire/interrupted-error.js';
+import type { RunResult } from './wire/protocol.js';
 
-/** What the engine needs to run a model. */
-export interface EngineModel extends LoadableModel {
-  readonly name: string;
-  /** Called before weights are mapped again. @throws {Error} if the files changed since the graph was read. */
-  readonly checkFiles?: () => void;
-}
+export type { EngineInput, EngineModel, ExecutorMemory } from './executor-slot.js';
 
 export interface EngineOptions {
   /** Inferences that may wait, the running one included; more are refused. */
   readonly maxWaiting: number;
   /** Called when an executor was lost and replaced. */
   readonly onReplaced: (reason: string) => void;
-  /** Called after each measured run: the first of a plan, then one in MEASURE_MS. */
+  /** Called when an executor is lost, before the inference is tried again. */
+  readonly onLost?: (loss: ExecutorLoss) => void;
+  /** Called after each run. */
   readonly onMeasured?: (measured: MeasuredRun) => void;
   /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
   readonly onUnmapped?: (model: string, reason: string) => void;
+}
+
+export interface ExecutorLoss {
+  readonly reason: string;
+  /** Undefined if nothing ran. */
+  readonly model: string | undefined;
+  readonly plan: Plan | undefined;
 }
 
 export interface MeasuredRun {
@@ -42,100 +51,58 @@ export interface MeasuredRun {
   readonly latencyMs: number;
 }
 
-/** Time between two measured runs of a plan. Reading memory every few milliseconds costs little, but something. */
-const MEASURE_MS = 60_000;
-
-export interface ExecutorMemory {
-  /** Private memory that is not swapped out; the executor's end would free it. */
-  readonly residentBytes: number;
-  /** Private memory including swap. */
-  readonly privateBytes: number;
-  readonly idleBytes: number;
-}
+/** Runs of one inference: the second and third by what the planner has chosen after a loss or an interruption. */
+const MAX_TRIES = 3;
 
 export interface EngineRun extends RunResult {
   readonly plan: Plan;
 }
 
-interface Planned {
-  readonly model: EngineModel;
-  readonly plan: Plan;
-}
-
-/** One input of a model, and whether the values of its outputs are wanted or their shapes alone. */
-export interface EngineInput {
-  readonly source: ImageSource | TensorSource;
-  readonly outputs: 'values' | 'shapes';
-}
-
 export class InferenceEngine {
   readonly #options: EngineOptions;
-  readonly #optimizer: ModelOptimizer;
+  readonly #slot: ExecutorSlot;
   readonly #planned = new Map<string, Planned>();
-  #executor: ExecutorClient | undefined;
-  #loaded: Planned | undefined;
-  /** Name of the model that is being loaded, or was loaded last. */
-  #loading: string | undefined;
-  /** Time of the last measured run of each plan. */
-  readonly #measuredAtMs = new WeakMap<Planned, number>();
+  readonly #suspended = new Set<string>();
   readonly #queue: RequestQueue;
-  #stopped = false;
+  /** What runs or is being loaded. */
+  #running: { readonly planned: Planned; stepsDone: number } | undefined;
+  #isStopped = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#queue = new RequestQueue({ maxWaiting: options.maxWaiting });
-    this.#optimizer = new ModelOptimizer({
-      startExecutor,
-      onFailed: (reason) => this.#reportUnmapped(reason),
+    this.#slot = new ExecutorSlot({
+      onLost: (reason) => this.#revive(reason),
+      onReplaced: options.onReplaced,
+      onUnmapped: (model, reason) => options.onUnmapped?.(model, reason),
     });
   }
 
-  async start(): Promise<void> {
-    this.#stopped = false;
+  /** The executor is started when it is needed first. */
+  start(): void {
+    this.#isStopped = false;
     this.#queue.open();
-    await this.#startExecutor();
   }
 
   /** Waits for the inference that runs. Those that wait and all later ones are refused. */
   async finish(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     await this.#queue.close('the node is stopping');
   }
 
   async stop(): Promise<void> {
     await this.finish();
-    await this.#executor?.stop();
-    this.#executor = undefined;
-    this.#loaded = undefined;
+    await this.#slot.stop();
   }
 
-  /** The executor, for questions about models. @throws {ExecutorError} if the engine isn't started. */
-  executor(): ExecutorClient {
-    if (this.#executor === undefined) throw new ExecutorError('Executor lost: the engine is not started');
-    return this.#executor;
+  /** The executor, for questions about models; started if there is none. @throws {ExecutorError} if it can't start. */
+  executor(): Promise<ExecutorClient> {
+    if (this.#isStopped) throw new ExecutorError('Executor lost: the engine is stopped');
+    return this.#slot.executor();
   }
 
-  /** @throws {ExecutorError} if the engine isn't started. */
-  get executorPid(): number {
-    return this.executor().pid;
-  }
-
-  /** Memory of the executor in bytes, and its idle part. */
   memory(): ExecutorMemory {
-    const executor = this.executor();
-    const { idleBytes } = executor;
-    try {
-      const { rssAnonBytes: residentBytes, swapBytes } = readProcessMemory(executor.pid);
-      return { residentBytes, privateBytes: residentBytes + swapBytes, idleBytes };
-    } catch {
-      // The executor has just ended and is about to be replaced by an idle one.
-      return { residentBytes: idleBytes, privateBytes: idleBytes, idleBytes };
-    }
-  }
-
-  /** From the next inference on, a model runs by this plan. */
-  setPlan(model: EngineModel, plan: Plan): void {
-    this.#planned.set(model.name, { model, plan });
+    return this.#slot.memory();
   }
 
   /** Jobs by kind: in the queue now, and what became of the others. */
@@ -144,89 +111,134 @@ export class InferenceEngine {
   }
 
   /**
-   * @throws {BusyError} if too many wait; {DeadlineError} if the deadline passes first; {ExecutorError} if two executors
-   * are lost in a row; {InputError} for an input that can't be used; {RangeError} if the model has no plan.
+   * From the next inference on, a model runs by this plan.
+   * @param budgetBytes what the executor may hold above idle from now on: a run that needs more is run again.
+   */
+  setPlan(model: EngineModel, plan: Plan, budgetBytes = Number.POSITIVE_INFINITY): void {
+    this.#planned.set(model.name, { model, plan });
+    const outdated = this.#running?.planned ?? this.#slot.loaded;
+    if (outdated?.model.name !== model.name) return;
+    if (plan.predicted.workingBytes >= outdated.plan.predicted.workingBytes) return;
+    if (this.#bytesAhead() > budgetBytes) this.#slot.interrupt();
+    this.#upkeep(async () => {
+      if (this.#slot.loaded === outdated) await this.#slot.unload();
+    });
+  }
+
+  /** Frees what a model holds, and refuses its inferences until it is resumed. */
+  suspend(model: string): void {
+    if (this.#suspended.has(model)) return;
+    this.#suspended.add(model);
+    if (this.#running?.planned.model.name === model) this.#slot.interrupt();
+    this.#upkeep(async () => {
+      const isLast = [...this.#planned.keys()].every((name) => this.#suspended.has(name));
+      if (isLast) await this.#slot.stop();
+      else if (this.#suspended.has(this.#slot.loaded?.model.name ?? '')) await this.#slot.unload();
+    });
+  }
+
+  resume(model: string): void {
+    this.#suspended.delete(model);
+  }
+
+  /** Ends the executor and does some work in its place, before inferences that wait. */
+  lend<T>(work: () => Promise<T>): Promise<T> {
+    return this.#queue.add({ kind: 'upkeep' }, async () => {
+      await this.#slot.stop();
+      return work();
+    });
+  }
+
+  /**
+   * @throws {BusyError} if too many wait, or the model is suspended; {DeadlineError} if the deadline passes first;
+   * {ExecutorError} if executors are lost again and again; {InputError} for an input that can't be used; {RangeError}
+   * if the model has no plan.
    */
   infer(name: string, input: EngineInput, job: JobOptions = { kind: 'request' }): Promise<EngineRun> {
     return this.#queue.add(job, () => this.#inferNow(name, input));
   }
 
   async #inferNow(name: string, input: EngineInput): Promise<EngineRun> {
+    for (let tries = 1; ; tries += 1) {
+      const planned = this.#plannedOf(name);
+      try {
+        return await this.#run(planned, input);
+      } catch (error) {
+        const isPassing = error instanceof ExecutorError || error instanceof InterruptedError;
+        if (error instanceof ExecutorError) this.#reportLoss(error.message, planned);
+        if (!isPassing || this.#isStopped || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  #plannedOf(name: string): Planned {
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
-    const run = () => this.#measured(planned, () => this.#run(planned, input));
-    try {
-      return await run();
-    } catch (error) {
-      if (!(error instanceof ExecutorError) || this.#stopped) throw error;
-      await this.#replaceExecutor(error.message);
-      return run();
-    }
+    if (this.#suspended.has(name)) throw new BusyError(`Cannot run: "${name}" doesn't fit into memory now`);
+    return planned;
   }
 
-  async #run({ plan }: Planned, { source, outputs }: EngineInput): Promise<EngineRun> {
-    const result = await this.executor().ask({ kind: 'run', image: source, outputs });
-    return { ...result, plan };
-  }
-
-  /** Measures the run if that is due. It loads first, since a new plan's sessions are part of its memory. */
-  async #measured(planned: Planned, run: () => Promise<EngineRun>): Promise<EngineRun> {
-    const nowMs = performance.now();
-    const isDue = nowMs - (this.#measuredAtMs.get(planned) ?? Number.NEGATIVE_INFINITY) >= MEASURE_MS;
-    if (!isDue || this.#options.onMeasured === undefined) {
-      await this.#load(planned);
-      return run();
-    }
-    const meter = this.executor().createMeter();
-    meter.start();
+  async #run(planned: Planned, input: EngineInput): Promise<EngineRun> {
+    const running = { planned, stepsDone: 0 };
+    this.#running = running;
+    let meter: PeakMeter | undefined;
     try {
-      await this.#load(planned);
-      const result = await run();
-      this.#measuredAtMs.set(planned, nowMs);
-      const { latencyMs } = result;
-      const workingBytes = meter.stop();
-      this.#options.onMeasured({ model: planned.model.name, plan: planned.plan, workingBytes, latencyMs });
-      return result;
+      const prepared = await this.#slot.prepare(planned);
+      meter = prepared.executor.createMeter();
+      meter.start();
+      await this.#slot.load(planned, prepared);
+      if (this.#isOutdated(planned)) throw new InterruptedError('Run interrupted: its plan was replaced');
+      const result = await this.#slot.run(prepared, input, (step) => {
+        running.stepsDone = step;
+      });
+      this.#report(planned, meter.stop(), result);
+      return { ...result, plan: planned.plan };
     } finally {
-      meter.stop();
+      meter?.stop();
+      this.#running = undefined;
     }
   }
 
-  async #load(planned: Planned): Promise<void> {
-    if (this.#loaded === planned) return;
-    this.#loaded = undefined;
-    const { model } = planned;
-    model.checkFiles?.();
-    this.#loading = model.name;
-    await loadPlan(this.executor(), planned, { optimizer: this.#optimizer });
-    this.#loaded = planned;
+  /** Whether a smaller plan, or none, took the place of this one while it was loaded. */
+  #isOutdated({ model, plan }: Planned): boolean {
+    if (this.#suspended.has(model.name)) return true;
+    const now = this.#planned.get(model.name)?.plan ?? plan;
+    return now.predicted.workingBytes < plan.predicted.workingBytes;
   }
 
-  #reportUnmapped(reason: string): void {
-    if (this.#loading !== undefined) this.#options.onUnmapped?.(this.#loading, reason);
+  #report({ model, plan }: Planned, workingBytes: number, { latencyMs }: RunResult): void {
+    this.#options.onMeasured?.({ model: model.name, plan, workingBytes, latencyMs });
   }
 
-  async #startExecutor(): Promise<void> {
-    await this.#executor?.stop();
-    this.#loaded = undefined;
-    const executor = await startExecutor();
-    this.#executor = executor;
-    void executor.ended.then((reason) => this.#revive(executor, reason));
+  /** The most that the rest of the run will need, in bytes above idle; 0 if nothing runs. */
+  #bytesAhead(): number {
+    if (this.#running === undefined) return 0;
+    const { planned, stepsDone } = this.#running;
+    let left = stepsDone;
+    const at = this.#slot.stepCounts.findIndex((count) => {
+      left -= count;
+      return left < 0;
+    });
+    const ahead = planned.plan.segments.slice(Math.max(0, at));
+    return Math.max(...ahead.map(({ prediction }) => prediction.workingBytes));
   }
 
-  async #replaceExecutor(reason: string): Promise<void> {
-    await this.#startExecutor();
-    this.#options.onReplaced(reason);
+  #reportLoss(reason: string, planned?: Planned): void {
+    this.#options.onLost?.({ reason, model: planned?.model.name, plan: planned?.plan });
   }
 
-  /**
-   * Replaces an executor that ended while nothing ran, before it is needed. If that fails, the next inference tries
-   * again.
-   */
-  #revive(executor: ExecutorClient, reason: string): void {
-    const replace = async () => {
-      if (!this.#stopped && this.#executor === executor) await this.#replaceExecutor(reason);
-    };
-    this.#queue.add({ kind: 'upkeep' }, replace).catch(() => undefined);
+  /** Replaces an executor that ended while nothing ran, before it is needed. If that fails, the next inference does. */
+  #revive(reason: string): void {
+    // The inference that runs reports the loss itself.
+    if (this.#running !== undefined) return;
+    this.#reportLoss(reason);
+    this.#upkeep(async () => {
+      if (this.#slot.isLost && !this.#isStopped) await this.#slot.executor();
+    });
+  }
+
+  /** Work of the engine's own. A queue that is closed has ended it all; a lost executor is replaced anyway. */
+  #upkeep(work: () => Promise<void>): void {
+    this.#queue.add({ kind: 'upkeep' }, work).catch(() => undefined);
   }
 }

@@ -22,7 +22,7 @@ export interface PlanChangedEvent {
   readonly model: string;
   readonly notation: string;
   readonly settings: RunSettings;
-  readonly origin: 'stored' | 'searched';
+  readonly origin: 'stored' | 'searched' | 'rules';
   readonly budget: { readonly bytes: number; readonly bound: string };
   readonly predicted: PredictedMemory;
 }
@@ -33,11 +33,35 @@ export interface ExecutorReplacedEvent {
   readonly reason: string;
 }
 
-/** The least budget that any plan of a model meets is known. */
-export interface SmallestKnownEvent {
-  readonly kind: 'smallest-known';
+/** All plans of a model that are worth it are known. */
+export interface FrontKnownEvent {
+  readonly kind: 'front-known';
   readonly model: string;
+  readonly plans: number;
+  /** Least budget that a plan meets. */
   readonly smallestBytes: number;
+  /** Whether the search came to its end, and not to its limit. */
+  readonly complete: boolean;
+}
+
+/** A plan took more memory than it promised; it promises as much from now on. */
+export interface PlanCorrectedEvent {
+  readonly kind: 'plan-corrected';
+  readonly model: string;
+  readonly notation: string;
+  readonly promisedBytes: number;
+  readonly measuredBytes: number;
+  /** Factor from the predicted to the measured working memory. */
+  readonly correction: number;
+}
+
+/** A plan got its executor killed; it isn't used again at this budget. */
+export interface PlanBarredEvent {
+  readonly kind: 'plan-barred';
+  readonly model: string;
+  readonly notation: string;
+  readonly budgetBytes: number;
+  readonly reason: string;
 }
 
 /** A model's memory pressure rose or fell. */
@@ -52,5 +76,7 @@ export type NodeEvent =
   | DetectionsEvent
   | PlanChangedEvent
   | ExecutorReplacedEvent
-  | PressureEvent
-  | SmallestKnownEvent;
+  | FrontKnownEvent
+  | PlanBarredEvent
+  | PlanCorrectedEvent
+  | PressureEvent;

@@ -1,33 +1,48 @@
 /**
- * Keeps the plan of one served model inside the budget. `adapt` is its one entry: it looks at the budget, decides
- * (pressure.ts) whether another plan is due, and takes that from the store or searches for it.
+ * Keeps the plan of one served model inside the budget. All plans that are worth it, the front, are searched once and
+ * kept in the store, so that a change of the budget is a pick and no search. Until the front is known, a few plans by
+ * rule take its place.
  */
-import type { DeviceProfile } from '../../shared/predict/index.js';
+import type { DeviceProfile, RunSettings } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, costEntryFor } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
-import {
-  BudgetError,
-  budgetedBytes,
-  buildPlan,
-  PLANNER_VERSION,
-  parsePlan,
-} from '../../shared/search/index.js';
+import { buildPlan, PLANNER_VERSION, parsePlan, quickPlans } from '../../shared/search/index.js';
 import type { Pressure } from '../../shared/wire/index.js';
 import type { PressureState } from '../board/pressure.js';
-import { BAND_RATIO, decide, INITIAL_PRESSURE } from '../board/pressure.js';
+import { decide, INITIAL_PRESSURE } from '../board/pressure.js';
 import type { ModelConfig } from '../config/config-schema.js';
 import { findAllocator } from '../engine/allocator.js';
 import type { MeasuredRun } from '../engine/inference-engine.js';
-import type { PlanKey, Store, StoredPlan } from '../store/store.js';
+import type { ExperienceKey, FrontKey, Store } from '../store/store.js';
 import type { Network } from './open-model.js';
+import type { Experience, PlanPoint } from './plan-choices.js';
+import { keyOfPlan, PlanChoices } from './plan-choices.js';
 import type { SettingsChoice } from './plan-network.js';
-import { copying, strategyNamed, variantsOf } from './plan-network.js';
-import { searchInThread } from './search-thread.js';
+import { copying, mostThreads, variantsOf } from './plan-network.js';
+import { RecentPeak } from './recent-peak.js';
+import type { FrontJob, FrontSummary } from './search.js';
+
+/** Where plans come from: the store, a search of this process, or rules that stand in for one. */
+export type PlanOrigin = 'stored' | 'searched' | 'rules';
 
 export interface PlanChange {
   readonly plan: Plan;
-  /** Where the plan came from. */
-  readonly origin: 'stored' | 'searched';
+  readonly origin: PlanOrigin;
+}
+
+/** A plan took more memory than it had promised. */
+export interface Correction {
+  readonly promisedBytes: number;
+  readonly measuredBytes: number;
+  readonly correction: number;
+}
+
+/** Memory of the plan in force, in bytes above idle. */
+export interface PlanMemory {
+  readonly promisedBytes: number;
+  /** Most of the last minute; null before the first run. */
+  readonly measuredBytes: number | null;
+  readonly latencyMs: number | null;
 }
 
 export interface PlannerOptions {
@@ -36,11 +51,8 @@ export interface PlannerOptions {
   readonly profile?: DeviceProfile;
 }
 
-/** A moment, by a clock that doesn't jump and by the wall clock that the store keeps. */
-export interface Moment {
-  readonly steadyMs: number;
-  readonly wallMs: number;
-}
+/** Time between two measurements that are kept in the store. */
+const KEEP_MS = 60_000;
 
 /** Settings that the configuration fixes. */
 function choiceOf({ threads, level }: ModelConfig): SettingsChoice {
@@ -50,46 +62,39 @@ function choiceOf({ threads, level }: ModelConfig): SettingsChoice {
   };
 }
 
-function keyOf({ notation, settings }: Plan): string {
-  return JSON.stringify([notation, settings]);
-}
-
 export class ModelPlanner {
   readonly network: Network;
   readonly config: ModelConfig;
   readonly #store: Store;
-  readonly #choice: SettingsChoice;
   readonly #profile: DeviceProfile | undefined;
   #pressure: PressureState = INITIAL_PRESSURE;
+  #choices: PlanChoices | undefined;
+  #origin: PlanOrigin = 'rules';
   #plan: Plan | undefined;
-  #measured: MeasuredRun | undefined;
+  #peak = new RecentPeak();
+  #latencyMs: number | null = null;
+  #keptAtMs = Number.NEGATIVE_INFINITY;
   #mapsWeights: boolean;
-  /** Ends searches. */
-  readonly #stop = new AbortController();
-  /** 0 until it is known. */
-  #smallestBytes = 0;
-  /** Number of plans asked for so far. */
-  #orders = 0;
+  /** The plan in force got its executor killed. */
+  #mustLeave = false;
 
-  /** @throws {RangeError} if there is no such strategy. */
   constructor(network: Network, config: ModelConfig, { store, profile }: PlannerOptions) {
-    strategyNamed(config.strategy);
     this.network = network;
     this.config = config;
     this.#store = store;
-    this.#choice = choiceOf(config);
     this.#profile = profile;
     this.#mapsWeights = network.mapsWeights;
   }
 
-  /** Finds out what the network needs at least. @throws {Error} if the search fails. */
-  async start(): Promise<void> {
-    await this.#findSmallest();
-  }
-
-  /** Searches that still run end with an error. */
-  stop(): void {
-    this.#stop.abort(new Error('Cannot plan: the agent stops'));
+  /** Takes the front from the store; where it isn't known yet, plans by rule. */
+  start(): void {
+    const stored = this.#store.findFront(this.#key);
+    this.#origin = stored === undefined ? 'rules' : 'stored';
+    const experiences = this.#store
+      .experiencesOf(this.#modelKey)
+      .map(({ plan, ...known }) => [plan, known] as const);
+    const points = stored?.points ?? this.#planByRules();
+    this.#choices = new PlanChoices(points, this.config.weights, new Map(experiences));
   }
 
   get name(): string {
@@ -101,7 +106,7 @@ export class ModelPlanner {
     return this.config.threshold ?? undefined;
   }
 
-  /** Undefined until the first plan is found. */
+  /** Undefined until the first look at the budget. */
   get plan(): Plan | undefined {
     return this.#plan;
   }
@@ -110,150 +115,162 @@ export class ModelPlanner {
     return this.#pressure.pressure;
   }
 
-  /** The last measured run of the plan in force. */
-  get measured(): MeasuredRun | undefined {
-    return this.#measured;
+  /** Whether the front has still to be searched. */
+  get isProvisional(): boolean {
+    return this.#origin === 'rules';
   }
 
-  /** Least budget that any plan of the strategy meets, in bytes. */
+  /** Null until there is a plan. */
+  get memory(): PlanMemory | null {
+    if (this.#plan === undefined) return null;
+    const promisedBytes = this.#known.promiseOf(this.#plan);
+    return { promisedBytes, measuredBytes: this.#peak.bytes, latencyMs: this.#latencyMs };
+  }
+
+  /** Bytes of the plan in force that the budget bounds; 0 while there is none. */
+  get needBytes(): number {
+    return this.#plan === undefined ? 0 : this.#known.needOf(this.#plan);
+  }
+
+  /** Least budget that any plan meets, in bytes. */
   get smallestBytes(): number {
-    return this.#smallestBytes;
+    return this.#known.needOf(this.#known.smallest);
+  }
+
+  /** The search for the front. */
+  get job(): Omit<FrontJob, 'kind'> {
+    return {
+      graph: this.network.graph,
+      variants: this.#variants,
+      weights: this.config.weights,
+      ...this.#facts,
+    };
+  }
+
+  /** Takes over the front that a search found, and keeps it. The next look at the budget picks from it. */
+  adopt(front: FrontSummary): void {
+    this.#store.saveFront(this.#key, front, Date.now());
+    this.#choices = this.#known.withPoints(front.points);
+    this.#origin = 'searched';
+    this.#lookAnew();
   }
 
   /**
-   * Looks at the budget and plans anew if that is due. Where no plan fits, the smallest one is taken.
-   * @returns the plan to change to; undefined if the one in force stays, or a later look has overtaken this one.
-   * @throws {Error} if the search fails.
+   * Looks at the budget, and picks another plan if that is due. Where none fits, the smallest is taken.
+   * @param nowMs by a clock that doesn't jump.
+   * @returns the plan to change to; undefined if the one in force stays.
    */
-  async adapt(budgetBytes: number, { steadyMs, wallMs }: Moment): Promise<PlanChange | undefined> {
-    const targetBytes = this.#look(budgetBytes, steadyMs);
-    if (targetBytes === undefined) return undefined;
-    this.#orders += 1;
-    const order = this.#orders;
-    const change = this.#findStored(targetBytes) ?? (await this.#searchFor(targetBytes, wallMs));
-    if (order !== this.#orders) return undefined;
-    const isSame = this.#plan !== undefined && keyOf(change.plan) === keyOf(this.#plan);
-    this.#plan = change.plan;
-    if (!isSame) this.#measured = undefined;
-    return isSame ? undefined : change;
-  }
-
-  /** Keeps what a run needed together with what was predicted for its plan. */
-  record(run: MeasuredRun, wallMs: number): void {
-    this.#measured = run;
-    const { model, plan, workingBytes: measuredBytes, latencyMs } = run;
-    const { workingBytes: predictedBytes } = plan.predicted;
-    const { notation, settings } = plan;
-    const { correction = 1 } = costEntryFor(this.#profile ?? BUILT_IN_PROFILE, settings);
-    const predictedMs = plan.predicted.latencyMs / correction;
-    this.#store.addMeasurement(
-      { model, notation, predictedBytes, measuredBytes, predictedMs, latencyMs, ...settings },
-      wallMs,
-    );
-  }
-
-  /** Weights couldn't be mapped after all: the next look at the budget orders a plan that counts their copies. */
-  async countCopies(): Promise<void> {
-    if (!this.#mapsWeights) return;
-    this.#mapsWeights = false;
-    this.#pressure = { ...INITIAL_PRESSURE, pressure: this.pressure };
-    await this.#findSmallest();
-  }
-
-  /** One look at the budget. @returns how many bytes to plan for, if another plan is due. */
-  #look(budgetBytes: number, nowMs: number): number | undefined {
-    const planBytes = this.#plan === undefined ? 0 : budgetedBytes(this.#plan.predicted, this.config.weights);
+  adapt(budgetBytes: number, nowMs: number): PlanChange | undefined {
+    const { needBytes: planBytes, smallestBytes } = this;
+    const mustLeave = this.#mustLeave;
     const { state, action } = decide(this.#pressure, {
       budgetBytes,
       planBytes,
-      smallestBytes: this.#smallestBytes,
+      smallestBytes,
       nowMs,
+      mustLeave,
     });
     this.#pressure = state;
-    return action === 'keep' ? undefined : state.planned?.targetBytes;
+    this.#mustLeave = false;
+    if (action === 'keep' || state.planned === undefined) return undefined;
+    const point = this.#known.pick(state.planned.targetBytes);
+    if (this.#plan !== undefined && keyOfPlan(point) === keyOfPlan(this.#plan)) return undefined;
+    this.#plan = this.#build(point);
+    this.#peak = new RecentPeak();
+    this.#keptAtMs = Number.NEGATIVE_INFINITY;
+    return { plan: this.#plan, origin: this.#origin };
   }
 
-  #findStored(targetBytes: number): PlanChange | undefined {
-    const stored = this.#store.findPlan(this.#key, {
-      leastBytes: targetBytes * (1 - BAND_RATIO),
-      budgetBytes: targetBytes,
-    });
-    if (stored === undefined) return undefined;
-    const plan = this.#rebuild(stored);
-    // A plan of an older predictor may not keep what it promised.
-    const fits = budgetedBytes(plan.predicted, this.config.weights) <= targetBytes;
-    return fits ? { plan, origin: 'stored' } : undefined;
-  }
-
-  async #searchFor(targetBytes: number, wallMs: number): Promise<PlanChange> {
-    try {
-      const plan = await this.#search(targetBytes);
-      this.#save(plan, targetBytes, wallMs);
-      return { plan, origin: 'searched' };
-    } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      this.#keepSmallest(error);
-      return { plan: error.smallest, origin: 'searched' };
+  /** Takes over what a run needed. @returns a correction if it was more than promised. */
+  record({ plan, workingBytes, latencyMs }: MeasuredRun, nowMs = performance.now()): Correction | undefined {
+    if (plan !== this.#plan) return undefined;
+    this.#peak.add(workingBytes, nowMs);
+    this.#latencyMs = latencyMs;
+    if (nowMs - this.#keptAtMs >= KEEP_MS) {
+      this.#keptAtMs = nowMs;
+      this.#keep(plan, workingBytes, latencyMs);
     }
+    const promisedBytes = this.#known.promiseOf(plan);
+    const experience = this.#known.correct(plan, workingBytes);
+    if (experience === undefined) return undefined;
+    this.#learn(plan, experience);
+    return { promisedBytes, measuredBytes: workingBytes, correction: experience.correction };
   }
 
-  /** Finds what the smallest plan needs. The store keeps it as the plan of budget 0, so that a restart needs no search. */
-  async #findSmallest(): Promise<void> {
-    const stored = this.#store.findPlan(this.#key, { leastBytes: 0, budgetBytes: 0 });
-    if (stored !== undefined) {
-      this.#smallestBytes = budgetedBytes(this.#rebuild(stored).predicted, this.config.weights);
-      return;
-    }
-    try {
-      await this.#search(0);
-    } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      this.#keepSmallest(error);
-    }
+  /** A plan got its executor killed; it isn't used again at this budget. */
+  bar(plan: Plan, budgetBytes: number): void {
+    this.#learn(plan, this.#known.bar(plan, budgetBytes));
+    this.#mustLeave = true;
   }
 
-  #keepSmallest({ smallest, smallestBytes }: BudgetError): void {
-    this.#save(smallest, 0, Date.now());
-    this.#smallestBytes = smallestBytes;
+  /** Weights couldn't be mapped after all: plans count their copies from now on. @returns whether that is new. */
+  countCopies(): boolean {
+    if (!this.#mapsWeights) return false;
+    this.#mapsWeights = false;
+    this.#plan = undefined;
+    this.start();
+    this.#lookAnew();
+    return true;
   }
 
-  /** @throws {BudgetError} if none fits. */
-  #search(budgetBytes: number): Promise<Plan> {
-    const { strategy, weights } = this.config;
-    const { graph } = this.network;
-    const variants = variantsOf(this.#choice);
-    const job = { graph, variants, ...this.#known, strategy, weights, budgetBytes };
-    return searchInThread(job, this.#stop.signal);
+  #learn(plan: Plan, experience: Experience): void {
+    const known = { plan: keyOfPlan(plan), ...experience };
+    this.#store.saveExperience(this.#modelKey, known, Date.now());
   }
 
-  /** The plan that a stored one stands for. */
-  #rebuild({ notation, level, allocator, threads }: StoredPlan): Plan {
-    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#known, level, allocator, threads });
+  /** The next look at the budget picks a plan whatever was ordered before. */
+  #lookAnew(): void {
+    this.#pressure = { ...INITIAL_PRESSURE, pressure: this.pressure };
   }
 
-  #save({ notation, settings, predicted }: Plan, budgetBytes: number, wallMs: number): void {
-    const { workingBytes, weightsBytes } = predicted;
-    const row = { budgetBytes, notation, ...settings, workingBytes, weightsBytes };
-    this.#store.savePlan(this.#key, row, wallMs);
+  /** Keeps what a run needed together with what was predicted for its plan. */
+  #keep({ notation, settings, predicted }: Plan, measuredBytes: number, latencyMs: number): void {
+    const { correction = 1 } = costEntryFor(this.#profile ?? BUILT_IN_PROFILE, settings);
+    const { workingBytes: predictedBytes } = predicted;
+    const predictedMs = predicted.latencyMs / correction;
+    const run = { model: this.name, notation, predictedBytes, measuredBytes, predictedMs, latencyMs };
+    this.#store.addMeasurement({ ...run, ...settings }, Date.now());
+  }
+
+  #planByRules(): readonly PlanPoint[] {
+    const plans = this.#variants.flatMap((settings) =>
+      quickPlans(this.network.graph, { ...this.#facts, ...settings }),
+    );
+    // Geometry isn't kept.
+    return plans.map(({ notation, settings, predicted }) => ({ notation, settings, predicted }));
+  }
+
+  #build({ notation, settings }: PlanPoint): Plan {
+    return buildPlan(this.network.graph, parsePlan(notation), { ...this.#facts, ...settings });
+  }
+
+  /** @throws {RangeError} before `start`. */
+  get #known(): PlanChoices {
+    if (this.#choices !== undefined) return this.#choices;
+    throw new RangeError(`Cannot plan model "${this.name}": its planner isn't started`);
+  }
+
+  get #variants(): readonly RunSettings[] {
+    return mostThreads(variantsOf(choiceOf(this.config)));
   }
 
   /** Facts of this model and device for the predictor. */
-  get #known() {
+  get #facts() {
     const profile = this.#profile === undefined ? {} : { profile: this.#profile };
     return { ...copying(this.#mapsWeights), ...profile };
   }
 
-  get #key(): PlanKey {
+  get #modelKey(): ExperienceKey {
     const { manifest, input } = this.network;
-    const { strategy, weights } = this.config;
+    return { modelDigest: manifest.digest, width: input.width, height: input.height };
+  }
+
+  get #key(): FrontKey {
     return {
+      ...this.#modelKey,
       planner: PLANNER_VERSION,
-      modelDigest: manifest.digest,
-      width: input.width,
-      height: input.height,
-      choice: JSON.stringify(this.#choice),
-      strategy,
-      weights,
+      choice: JSON.stringify({ ...choiceOf(this.config), mapsWeights: this.#mapsWeights }),
+      weights: this.config.weights,
       profile: this.#profile?.source ?? '',
       allocator: findAllocator().kind,
     };

@@ -2,24 +2,14 @@
 import { availableParallelism } from 'node:os';
 import type { Graph } from '../../shared/graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
-import type { Plan, Strategy, WeightsPolicy } from '../../shared/search/index.js';
-import {
-  buildPlan,
-  isBetter,
-  mafatCandidates,
-  optimalCandidates,
-  parsePlan,
-  searchVariants,
-} from '../../shared/search/index.js';
+import type { Plan, WeightsPolicy } from '../../shared/search/index.js';
+import { buildPlan, isBetter, parsePlan, searchVariants } from '../../shared/search/index.js';
 import { readMachine } from '../board/machine.js';
 import { findAllocator } from '../engine/allocator.js';
 import type { Network } from './open-model.js';
-
-export const STRATEGIES: ReadonlyMap<string, Strategy> = new Map([
-  ['optimal', optimalCandidates],
-  ['mafat', mafatCandidates],
-]);
-export const DEFAULT_STRATEGY = 'optimal';
+import type { FrontSummary, SearchOptions } from './search.js';
+import { searchFrontOf, searchPlanFor } from './search.js';
+import { strategyNamed } from './strategies.js';
 
 /** Settings that are asked for; the planner chooses the others. */
 export type SettingsChoice = Partial<Omit<RunSettings, 'allocator'>>;
@@ -45,13 +35,54 @@ export interface PlanRequest extends SettingsChoice {
   readonly profile?: DeviceProfile;
 }
 
-/** @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used. */
+/**
+ * Plans in this process, which stands still meanwhile.
+ * @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used.
+ */
 export function planNetwork({ graph, mapsWeights }: Network, request: PlanRequest): Plan {
-  const { notation, budgetBytes, weights, profile } = request;
-  const known = { ...copying(mapsWeights), ...(profile === undefined ? {} : { profile }) };
-  const variants = variantsOf(request);
-  if (notation !== undefined) return planByHand(graph, { notation, variants, ...known });
-  return searchVariants(graph, strategyNamed(request.strategy), { budgetBytes, weights, variants, ...known });
+  const { notation, strategy, budgetBytes, weights } = request;
+  const known = { ...copying(mapsWeights), ...profileOf(request), variants: variantsOf(request) };
+  if (notation !== undefined) return planByHand(graph, { notation, ...known });
+  return searchVariants(graph, strategyNamed(strategy), { budgetBytes, weights, ...known });
+}
+
+/** Plans as `planNetwork`, and searches in another process. @throws as `planNetwork`; the signal's reason. */
+export async function planElsewhere(
+  network: Network,
+  request: PlanRequest,
+  options: SearchOptions = {},
+): Promise<Plan> {
+  if (request.notation !== undefined) return planNetwork(network, request);
+  const { graph, mapsWeights } = network;
+  const { strategy, budgetBytes, weights } = request;
+  const known = { ...copying(mapsWeights), ...profileOf(request), variants: variantsOf(request) };
+  return searchPlanFor({ graph, strategy, budgetBytes, weights, ...known }, options);
+}
+
+function profileOf({ profile }: PlanRequest): Pick<PlanRequest, 'profile'> {
+  return profile === undefined ? {} : { profile };
+}
+
+/** The fastest plan for each budget, from the smallest to the fastest. */
+export function planFrontOf(
+  { graph, mapsWeights }: Network,
+  { choice, ...request }: FrontRequest,
+  options: SearchOptions = {},
+): Promise<FrontSummary> {
+  const variants = mostThreads(variantsOf(choice));
+  return searchFrontOf({ graph, variants, ...copying(mapsWeights), ...request }, options);
+}
+
+export interface FrontRequest {
+  readonly choice: SettingsChoice;
+  readonly weights: WeightsPolicy;
+  readonly profile?: DeviceProfile;
+}
+
+/** Fewer threads are slower and save no memory worth it. */
+export function mostThreads(variants: readonly RunSettings[]): readonly RunSettings[] {
+  const most = Math.max(...variants.map(({ threads }) => threads));
+  return variants.filter(({ threads }) => threads === most);
 }
 
 type PlanByHand = Omit<PredictSettings, keyof RunSettings> & {
@@ -64,13 +95,6 @@ function planByHand(graph: Graph, { notation, variants, ...known }: PlanByHand):
   const parsed = parsePlan(notation);
   const plans = variants.map((settings) => buildPlan(graph, parsed, { ...known, ...settings }));
   return plans.reduce((best, plan) => (isBetter(plan, best) ? plan : best));
-}
-
-/** @throws {RangeError} if there is no strategy of this name. */
-export function strategyNamed(name: string): Strategy {
-  const strategy = STRATEGIES.get(name);
-  if (strategy !== undefined) return strategy;
-  throw new RangeError(`Cannot plan by strategy "${name}": expected ${[...STRATEGIES.keys()].join(', ')}`);
 }
 
 /** Tells the predictor about copies of weights. Where weights can't be mapped, the level decides about copies. */

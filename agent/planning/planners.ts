@@ -5,13 +5,15 @@
 import type { Logger } from 'pino';
 import type { BoundBytes } from '../board/budget.js';
 import type { ModelConfig } from '../config/config-schema.js';
-import type { InferenceEngine, MeasuredRun } from '../engine/inference-engine.js';
+import type { ExecutorLoss, InferenceEngine, MeasuredRun } from '../engine/inference-engine.js';
 import type { EventHub } from '../events/event-hub.js';
 import type { ModelStore } from '../models/model-store.js';
 import type { Store } from '../store/store.js';
 import { readProfile } from './device-profiles.js';
+import { FrontSearches } from './front-searches.js';
 import { ModelPlanner } from './model-planner.js';
 import { openModel } from './open-model.js';
+import type { FrontSummary } from './search.js';
 
 export interface PlannersOptions {
   readonly configs: readonly ModelConfig[];
@@ -24,15 +26,25 @@ export interface PlannersOptions {
   readonly budget: () => BoundBytes;
 }
 
-const NO_NEW_PLAN = 'planning failed; the plan in force stays';
-
 export class Planners {
   readonly #options: PlannersOptions;
   readonly #planners = new Map<string, ModelPlanner>();
+  readonly #searches: FrontSearches;
+  #budget: BoundBytes = { bytes: 0, bound: 'nothing known' };
   #isStopped = false;
 
   constructor(options: PlannersOptions) {
     this.#options = options;
+    this.#searches = new FrontSearches({
+      onFound: (name, front) => this.#adopt(name, front),
+      onFailed: (model, error, retryMs) =>
+        options.log.warn(
+          { model, error: String(error), retryMs },
+          'no front of plans yet; searching again later',
+        ),
+      roomBytes: () => this.#budget.bytes - Math.max(0, ...this.all.map(({ needBytes }) => needBytes)),
+      lend: (work) => options.engine.lend(work),
+    });
   }
 
   get all(): readonly ModelPlanner[] {
@@ -47,39 +59,68 @@ export class Planners {
     return this.#planners.get(name);
   }
 
-  /**
-   * Opens the models and looks at the budget once. Resolves when each model has a plan, or its search has failed.
-   * @throws as `openModel`.
-   */
+  /** Private memory of a search that runs, in bytes. It is the agent's own and soon gone. */
+  get searchBytes(): number {
+    return this.#searches.privateBytes;
+  }
+
+  /** Opens the models, and has a plan for each. @throws as `openModel`. */
   async start(): Promise<void> {
+    const { configs, engine, budget } = this.#options;
+    // Its idle memory is measured once.
+    if (configs.length > 0) await engine.executor();
     await this.#open();
-    await this.adapt(this.#options.budget());
-    for (const planner of this.all) void this.#findSmallest(planner);
+    this.adapt(budget());
+    for (const planner of this.all) if (planner.isProvisional) this.#searches.request(planner);
   }
 
   /** Searches that still run end. */
   stop(): void {
     this.#isStopped = true;
-    for (const planner of this.all) planner.stop();
+    this.#searches.stop();
   }
 
-  /** Looks at a new budget for each model. Resolves when all plans that are due are in force; never rejects. */
-  async adapt(budget: BoundBytes): Promise<void> {
-    await Promise.all(this.all.map((planner) => this.#adapt(planner, budget)));
+  /** Looks at a new budget for each model. All plans that are due are in force when it returns. */
+  adapt(budget: BoundBytes): void {
+    this.#budget = budget;
+    const needBytes = Math.max(0, ...this.all.map((planner) => planner.needBytes));
+    if (budget.bytes - this.searchBytes < needBytes) this.#searches.yieldMemory();
+    for (const planner of this.all) this.#adapt(planner);
   }
 
+  /** A run was measured; a plan that takes more than it promised is left. */
   record(run: MeasuredRun): void {
-    this.get(run.model)?.record(run, Date.now());
+    const planner = this.get(run.model);
+    const correction = planner?.record(run);
+    if (planner === undefined || correction === undefined) return;
+    const { model, plan } = run;
+    this.#options.hub.publish({ kind: 'plan-corrected', model, notation: plan.notation, ...correction });
+    this.#adapt(planner);
+  }
+
+  /** An executor was lost for want of memory; its plan is left. */
+  bar({ model, plan, reason }: ExecutorLoss): void {
+    const planner = model === undefined ? undefined : this.get(model);
+    if (planner === undefined || plan === undefined) return;
+    const { bytes: budgetBytes } = this.#budget;
+    planner.bar(plan, budgetBytes);
+    this.#options.hub.publish({
+      kind: 'plan-barred',
+      model: planner.name,
+      notation: plan.notation,
+      budgetBytes,
+      reason,
+    });
+    this.#adapt(planner);
   }
 
   /** The weights of a model are on the heap, for the given reason; its plans have to count them. */
   countCopies(model: string, reason: string): void {
-    this.#options.log.warn({ model, reason }, 'weights are copied to the heap; planning anew with them');
     const planner = this.get(model);
-    planner?.countCopies().then(
-      () => this.#announceSmallest(planner),
-      (error: unknown) => this.#report(model, error),
-    );
+    if (planner?.countCopies() !== true) return;
+    this.#options.log.warn({ model, reason }, 'weights are copied to the heap; planning anew with them');
+    this.#adapt(planner);
+    if (planner.isProvisional) this.#searches.request(planner);
   }
 
   async #open(): Promise<void> {
@@ -88,49 +129,44 @@ export class Planners {
     if (profile === undefined)
       log.info('the built-in costs are those of another machine; mafat calibrate measures this one');
     for (const config of configs) {
-      const network = await openModel(models, config.name, { executor: async () => engine.executor() });
+      const network = await openModel(models, config.name, { executor: () => engine.executor() });
       const known = { store, ...(profile === undefined ? {} : { profile }) };
-      this.#planners.set(config.name, new ModelPlanner(network, config, known));
+      const planner = new ModelPlanner(network, config, known);
+      planner.start();
+      this.#planners.set(config.name, planner);
     }
   }
 
-  async #findSmallest(planner: ModelPlanner): Promise<void> {
-    try {
-      await planner.start();
-      this.#announceSmallest(planner);
-    } catch (error) {
-      this.#report(planner.name, error);
-    }
+  #adopt(name: string, front: FrontSummary): void {
+    const planner = this.get(name);
+    if (planner === undefined || this.#isStopped) return;
+    planner.adopt(front);
+    const { points, complete } = front;
+    const { smallestBytes } = planner;
+    this.#options.hub.publish({
+      kind: 'front-known',
+      model: name,
+      plans: points.length,
+      smallestBytes,
+      complete,
+    });
+    this.#adapt(planner);
   }
 
-  #announceSmallest({ name: model, smallestBytes }: ModelPlanner): void {
-    if (!this.#isStopped) this.#options.hub.publish({ kind: 'smallest-known', model, smallestBytes });
-  }
-
-  async #adapt(planner: ModelPlanner, budget: BoundBytes): Promise<void> {
-    const before = planner.pressure;
-    try {
-      const planning = planner.adapt(budget.bytes, { steadyMs: performance.now(), wallMs: Date.now() });
-      this.#announcePressure(planner, before);
-      const change = await planning;
-      if (change === undefined || this.#isStopped) return;
+  #adapt(planner: ModelPlanner): void {
+    const { engine, hub } = this.#options;
+    const budget = this.#budget;
+    const from = planner.pressure;
+    const change = planner.adapt(budget.bytes, performance.now());
+    const { name: model, pressure: to } = planner;
+    if (to !== from) hub.publish({ kind: 'pressure', model, from, to });
+    if (change !== undefined) {
       const { plan, origin } = change;
-      this.#options.engine.setPlan(planner.network, plan);
+      engine.setPlan(planner.network, plan, budget.bytes);
       const { notation, settings, predicted } = plan;
-      const about = { model: planner.name, notation, settings, origin, budget, predicted };
-      this.#options.hub.publish({ kind: 'plan-changed', ...about });
-    } catch (error) {
-      this.#report(planner.name, error);
+      hub.publish({ kind: 'plan-changed', model, notation, settings, origin, budget, predicted });
     }
-  }
-
-  /** `adapt` decides the pressure before its first wait. */
-  #announcePressure({ name, pressure }: ModelPlanner, from: ModelPlanner['pressure']): void {
-    if (pressure !== from) this.#options.hub.publish({ kind: 'pressure', model: name, from, to: pressure });
-  }
-
-  /** A search that ends because the agent does is no fault. */
-  #report(model: string, error: unknown): void {
-    if (!this.#isStopped) this.#options.log.error({ model, error: String(error) }, NO_NEW_PLAN);
+    if (to === 'critical') engine.suspend(model);
+    else engine.resume(model);
   }
 }

@@ -44,10 +44,14 @@ const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   'plan-changed': 'plan changed',
   'executor-replaced': 'executor replaced',
   pressure: 'memory pressure changed',
-  'smallest-known': 'least budget of the model known',
+  'front-known': 'plans of the model known',
+  'plan-corrected': 'plan took more memory than it promised; corrected',
+  'plan-barred': 'plan got its executor killed; not used again at this budget',
 };
+
+const WARNINGS: ReadonlySet<string> = new Set(['executor-replaced', 'plan-corrected', 'plan-barred']);
 
 function levelOf(event: LoggedEvent): 'info' | 'warn' {
   if (event.kind === 'pressure') return event.to === 'ok' ? 'info' : 'warn';
-  return event.kind === 'executor-replaced' ? 'warn' : 'info';
+  return WARNINGS.has(event.kind) ? 'warn' : 'info';
 }

@@ -11,11 +11,11 @@ export function describeHealth(snapshot: NodeSnapshot, processes: readonly Proce
     at,
     budget,
     executor,
-    models: models.map(({ name, pressure, plan, measured }) => ({
+    models: models.map(({ name, pressure, plan, memory }) => ({
       name,
       pressure,
       plan: plan?.notation ?? null,
-      measured,
+      memory,
     })),
     cameras,
     queue,

@@ -17,7 +17,6 @@ export interface ReportsOptions {
     retain(topic: string, payload: string): void;
   };
   readonly hub: EventHub;
-  /** @throws {Error} without an executor. */
   readonly snapshot: () => NodeSnapshot;
   readonly topics: NodeTopics;
   readonly base: string;
@@ -52,7 +51,7 @@ export class MqttReports {
 
   #take(event: NodeEvent): void {
     if (event.kind === 'detections') this.#publishDetections(event);
-    if (event.kind === 'plan-changed' || event.kind === 'smallest-known') this.#reportInfo();
+    if (event.kind === 'plan-changed' || event.kind === 'front-known') this.#reportInfo();
   }
 
   #publishDetections({ kind: _, findings, ...about }: DetectionsEvent): void {

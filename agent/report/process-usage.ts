@@ -13,12 +13,14 @@ interface Usage {
   readonly memory: number;
 }
 
-/** A process that has just ended, or a system without its tools, costs the table alone. */
-export async function readProcesses(executorPid: number): Promise<readonly ProcessUsage[]> {
+/**
+ * A process that has just ended, or a system without its tools, costs the table alone.
+ * @param executorPid null while there is no executor.
+ */
+export async function readProcesses(executorPid: number | null): Promise<readonly ProcessUsage[]> {
+  const pids = executorPid === null ? [process.pid] : [process.pid, executorPid];
   // pidusage gives null for a process that is gone, which its types don't say.
-  const usage: Readonly<Record<string, Usage | null>> = await pidusage([process.pid, executorPid]).catch(
-    () => ({}),
-  );
+  const usage: Readonly<Record<string, Usage | null>> = await pidusage(pids).catch(() => ({}));
   return Object.entries(usage).flatMap(([pid, used]) => {
     if (used === null) return [];
     const name = Number(pid) === executorPid ? 'executor' : 'agent';

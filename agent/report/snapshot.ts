@@ -2,7 +2,7 @@
  * The node's whole state at one moment. Health, info and everything else that shows the node are pure renderings of
  * it.
  */
-import type { CameraReport, PredictedMemory, Pressure } from '../../shared/wire/index.js';
+import type { CameraReport, PlanMemory, PredictedMemory, Pressure } from '../../shared/wire/index.js';
 import type { BoundBytes } from '../board/budget.js';
 import type { ExecutorMemory } from '../engine/inference-engine.js';
 import type { JobCounts, JobKind } from '../engine/request-queue.js';
@@ -15,8 +15,7 @@ export interface ModelSnapshot {
   /** Null until the first plan is found. */
   readonly plan: { readonly notation: string; readonly predicted: PredictedMemory } | null;
   readonly smallestBytes: number;
-  /** The last measured run of the plan in force. */
-  readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | null;
+  readonly memory: PlanMemory | null;
 }
 
 export interface NodeSnapshot {
@@ -26,7 +25,7 @@ export interface NodeSnapshot {
   readonly node: string;
   readonly maxPayloadBytes: number;
   readonly budget: BoundBytes;
-  readonly executor: ExecutorMemory & { readonly pid: number };
+  readonly executor: ExecutorMemory;
   readonly models: readonly ModelSnapshot[];
   readonly cameras: readonly CameraReport[];
   readonly queue: Readonly<Record<JobKind, JobCounts>>;
@@ -40,7 +39,6 @@ export interface SnapshotSources {
   readonly engine: {
     memory(): ExecutorMemory;
     readonly counts: NodeSnapshot['queue'];
-    readonly executorPid: number;
   };
   readonly planners: { readonly all: readonly PlannerState[] };
   readonly cameras: { readonly counts: readonly CameraReport[] };
@@ -50,17 +48,16 @@ export interface SnapshotSources {
 interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smallestBytes'> {
   readonly network: { readonly input: ModelSnapshot['input'] };
   readonly plan: { readonly notation: string; readonly predicted: PredictedMemory } | undefined;
-  readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | undefined;
+  readonly memory: PlanMemory | null;
 }
 
-/** @throws {ExecutorError} if there is no executor. */
 export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
   const { identity, watch, engine, planners, cameras, hub } = sources;
   return {
     at: new Date().toISOString(),
     ...identity,
     budget: watch.budget,
-    executor: { ...engine.memory(), pid: engine.executorPid },
+    executor: engine.memory(),
     models: planners.all.map(describeModel),
     cameras: cameras.counts,
     queue: engine.counts,
@@ -69,7 +66,7 @@ export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
 }
 
 function describeModel(planner: PlannerState): ModelSnapshot {
-  const { name, pressure, smallestBytes, network, plan, measured } = planner;
+  const { name, pressure, smallestBytes, network, plan, memory } = planner;
   const { name: inputName, width, height } = network.input;
   return {
     name,
@@ -77,7 +74,6 @@ function describeModel(planner: PlannerState): ModelSnapshot {
     pressure,
     plan: plan === undefined ? null : { notation: plan.notation, predicted: plan.predicted },
     smallestBytes,
-    measured:
-      measured === undefined ? null : { workingBytes: measured.workingBytes, latencyMs: measured.latencyMs },
+    memory,
   };
 }

@@ -123,4 +123,34 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE measurements SET malloc = 'glibc';
   ALTER TABLE measurements RENAME COLUMN malloc TO allocator;
   `,
+  // A model has one front of plans instead of a plan for each budget. What plans needed, and at which budget they got
+  // their executor killed, is kept.
+  `
+  DROP TABLE plans;
+  CREATE TABLE fronts (
+    planner TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    choice TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    allocator TEXT NOT NULL,
+    points TEXT NOT NULL,
+    complete INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (planner, model_digest, width, height, choice, weights, profile, allocator)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE experiences (
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    correction REAL NOT NULL,
+    barred_bytes INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (model_digest, width, height, plan)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -13,31 +13,51 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { WeightsPolicy } from '../../shared/search/index.js';
+import type { PlanPrediction, WeightsPolicy } from '../../shared/search/index.js';
 import { MIGRATIONS } from './migrations.js';
 
-/** Everything that a plan depends on, except the budget. */
-export interface PlanKey {
+/** Everything that the plans of a model depend on. */
+export interface FrontKey {
   /** Version of search and predictor. */
   readonly planner: string;
   readonly modelDigest: string;
   readonly width: number;
   readonly height: number;
-  /** Settings that were asked for, as text. */
+  /** Settings that were asked for, and facts of the folder, as text. */
   readonly choice: string;
-  readonly strategy: string;
   readonly weights: WeightsPolicy;
   /** Source of the costs. */
   readonly profile: string;
   readonly allocator: string;
 }
 
-export interface StoredPlan extends RunSettings {
-  /** Budget of the plan's search. */
-  readonly budgetBytes: number;
+/** One plan of a front, and what was predicted for it. */
+export interface StoredPlan {
   readonly notation: string;
-  readonly workingBytes: number;
-  readonly weightsBytes: number;
+  readonly settings: RunSettings;
+  readonly predicted: PlanPrediction;
+}
+
+export interface StoredFront {
+  readonly points: readonly StoredPlan[];
+  /** Whether the search came to its end. */
+  readonly complete: boolean;
+}
+
+/** What running a plan has taught, by the model's digest and input size. */
+export interface StoredExperience {
+  /** Notation and settings as text. */
+  readonly plan: string;
+  /** Factor from the predicted to the measured working memory. */
+  readonly correction: number;
+  /** Largest budget, in bytes, at which the plan got its executor killed; 0 if it never did. */
+  readonly barredBytes: number;
+}
+
+export interface ExperienceKey {
+  readonly modelDigest: string;
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface Measurement extends RunSettings {
@@ -65,8 +85,10 @@ export interface AgentEvent {
 /** Time in ms that a writer waits for another process's lock. The agent stands still meanwhile. */
 const BUSY_MS = 200;
 
-const KEY_COLUMNS = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
-  AND choice = @choice AND strategy = @strategy AND weights = @weights AND profile = @profile AND allocator = @allocator`;
+const FRONT_KEY = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
+  AND choice = @choice AND weights = @weights AND profile = @profile AND allocator = @allocator`;
+
+const MODEL_KEY = 'model_digest = @modelDigest AND width = @width AND height = @height';
 
 export interface StoreOptions {
   /** Called with each read or write that failed. */
@@ -112,27 +134,56 @@ export class Store {
     this.#database = undefined;
   }
 
-  /** The plan with the largest budget in [leastBytes, budgetBytes]; undefined if there is none. */
-  findPlan(key: PlanKey, { leastBytes, budgetBytes }: BudgetBand): StoredPlan | undefined {
-    return this.#try('read a plan', (database) =>
+  /** Undefined if there is none, or it can't be read. */
+  findFront(key: FrontKey): StoredFront | undefined {
+    const row = this.#try('read a front', (database) =>
       database
-        .prepare<[PlanKey & BudgetBand], StoredPlan>(
-          `SELECT budget_bytes AS budgetBytes, notation, level, allocator, threads, working_bytes AS workingBytes, weights_bytes AS weightsBytes
-           FROM plans WHERE ${KEY_COLUMNS} AND budget_bytes BETWEEN @leastBytes AND @budgetBytes
-           ORDER BY budget_bytes DESC LIMIT 1`,
+        .prepare<[FrontKey], { points: string; complete: number }>(
+          `SELECT points, complete FROM fronts WHERE ${FRONT_KEY}`,
         )
-        .get({ ...key, leastBytes, budgetBytes }),
+        .get(key),
+    );
+    const points = row === undefined ? undefined : parseArray<StoredPlan>(row.points);
+    return points === undefined ? undefined : { points, complete: row?.complete === 1 };
+  }
+
+  /** Fronts of other planners and allocators than this one's are dropped with it. */
+  saveFront(key: FrontKey, { points, complete }: StoredFront, nowMs: number): void {
+    this.#try('save a front', (database) =>
+      database.transaction(() => {
+        database
+          .prepare(`DELETE FROM fronts WHERE ${MODEL_KEY} AND (planner <> @planner OR profile <> @profile)`)
+          .run(key);
+        database
+          .prepare(
+            `INSERT OR REPLACE INTO fronts VALUES (@planner, @modelDigest, @width, @height, @choice, @weights, @profile,
+             @allocator, @points, @complete, @nowMs)`,
+          )
+          .run({ ...key, points: JSON.stringify(points), complete: complete ? 1 : 0, nowMs });
+      })(),
     );
   }
 
-  savePlan(key: PlanKey, plan: StoredPlan, nowMs: number): void {
-    this.#try('save a plan', (database) =>
+  /** All that is known of the plans of a model. */
+  experiencesOf(key: ExperienceKey): readonly StoredExperience[] {
+    const rows = this.#try('read experiences', (database) =>
+      database
+        .prepare<[ExperienceKey], StoredExperience>(
+          `SELECT plan, correction, barred_bytes AS barredBytes FROM experiences WHERE ${MODEL_KEY}`,
+        )
+        .all(key),
+    );
+    return rows ?? [];
+  }
+
+  saveExperience(key: ExperienceKey, experience: StoredExperience, nowMs: number): void {
+    this.#try('save an experience', (database) =>
       database
         .prepare(
-          `INSERT OR REPLACE INTO plans VALUES (@planner, @modelDigest, @width, @height, @choice, @strategy, @weights, @profile, @allocator,
-           @budgetBytes, @notation, @level, @threads, @workingBytes, @weightsBytes, @nowMs)`,
+          `INSERT OR REPLACE INTO experiences
+           VALUES (@modelDigest, @width, @height, @plan, @correction, @barredBytes, @nowMs)`,
         )
-        .run({ ...key, ...plan, nowMs }),
+        .run({ ...key, ...experience, nowMs }),
     );
   }
 
@@ -260,7 +311,13 @@ export class Store {
   }
 }
 
-export interface BudgetBand {
-  readonly leastBytes: number;
-  readonly budgetBytes: number;
+/** Undefined if it isn't an array in JSON. */
+function parseArray<T>(json: string): readonly T[] | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return Array.isArray(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }

@@ -10,6 +10,7 @@
 
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
+import type { PredictSettings } from '../predict/index.js';
 import type { Mode } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
@@ -30,10 +31,15 @@ const GRID_SIDES = [2, 3, 4, 5];
 
 /** Returns the fastest of a few plans that fits the budget, else the smallest of them. */
 export function quickPlan(graph: Graph, { budgetBytes, weights, ...settings }: SearchOptions): Plan {
-  const plans = quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
+  const plans = quickPlans(graph, settings);
   const need = ({ predicted }: Plan) => budgetedBytes(predicted, weights);
   const fitting = plans.filter((plan) => need(plan) <= budgetBytes);
   return fitting.length > 0 ? leastBy(fitting, ({ predicted }) => predicted.latencyMs) : leastBy(plans, need);
+}
+
+/** Returns a few plans of a graph, in no order. */
+export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
+  return quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
 }
 
 function leastBy(plans: readonly Plan[], measure: (plan: Plan) => number): Plan {

@@ -4,7 +4,14 @@ export { parseInferenceRequest } from './inference-request.js';
 export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';
 export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';
-export type { CameraReport, NodeHealth, NodeInfo, PredictedMemory, Pressure } from './node-report.js';
+export type {
+  CameraReport,
+  NodeHealth,
+  NodeInfo,
+  PlanMemory,
+  PredictedMemory,
+  Pressure,
+} from './node-report.js';
 export { RequestError } from './request-error.js';
 export type { NodeTopics } from './topics.js';
 export { inferTopic, isReplyTopic, isTopicLevel, nodeTopics } from './topics.js';

@@ -9,6 +9,15 @@ export interface PredictedMemory {
   readonly peakBytes: number;
 }
 
+/** Memory of the plan in force, in bytes above the executor's idle memory. */
+export interface PlanMemory {
+  readonly promisedBytes: number;
+  /** Most that runs of the last minute or two took; null before the first run. */
+  readonly measuredBytes: number | null;
+  /** Of the last run. */
+  readonly latencyMs: number | null;
+}
+
 /** `<base>/<node>/info` */
 export interface NodeInfo {
   readonly version: string;
@@ -40,8 +49,8 @@ export interface NodeHealth {
     readonly name: string;
     readonly pressure: Pressure;
     readonly plan: string | null;
-    /** The last run that was measured. */
-    readonly measured: { readonly workingBytes: number; readonly latencyMs: number } | null;
+    /** Null until there is a plan. */
+    readonly memory: PlanMemory | null;
   }[];
   readonly cameras: readonly CameraReport[];
   /** Jobs of the executor's queue by kind. */

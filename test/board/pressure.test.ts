@@ -2,22 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { PressureDecision, PressureState } from '../../agent/board/pressure.js';
-import {
-  BAND_RATIO,
-  CALM_MS,
-  decide,
-  INITIAL_PRESSURE,
-  RETRY_MS,
-  RISE_MS,
-} from '../../agent/board/pressure.js';
+import { BAND_RATIO, CALM_MS, decide, INITIAL_PRESSURE, RISE_MS } from '../../agent/board/pressure.js';
 
-/** A planner at once obeyed: its plan needs just what it was asked to stay within. */
 const ORDER = ['ok', 'tight', 'critical'];
 
+/** A planner that obeys at once: its plan needs just what it was asked to stay within. */
 class Board {
   state: PressureState = INITIAL_PRESSURE;
   planBytes = 0;
   nowMs = 0;
+  mustLeave = false;
   readonly smallestBytes: number;
 
   constructor(smallestBytes: number) {
@@ -25,19 +19,12 @@ class Board {
   }
 
   step(budgetBytes: number, afterMs = 100): PressureDecision {
-    const decision = this.order(budgetBytes, afterMs);
-    if (decision.action === 'replan') {
-      this.planBytes = this.state.planned?.targetBytes ?? 0;
-    }
-    return decision;
-  }
-
-  /** A step whose order isn't carried out yet. */
-  order(budgetBytes: number, afterMs = 100): PressureDecision {
     this.nowMs += afterMs;
-    const { planBytes, smallestBytes, nowMs } = this;
-    const decision = decide(this.state, { budgetBytes, planBytes, smallestBytes, nowMs });
+    const { planBytes, smallestBytes, nowMs, mustLeave } = this;
+    const decision = decide(this.state, { budgetBytes, planBytes, smallestBytes, nowMs, mustLeave });
     this.state = decision.state;
+    this.mustLeave = false;
+    if (decision.action === 'replan') this.planBytes = this.state.planned?.targetBytes ?? 0;
     return decision;
   }
 }
@@ -61,14 +48,14 @@ test('decide() keeps a plan that fits, however far the budget is below what it w
   const board = new Board(10);
   board.step(100);
   board.planBytes = 30;
-  assert.equal(shown(board.order(31)), 'keep ok for 90');
+  assert.equal(shown(board.step(31)), 'keep ok for 90');
 });
 
 test('decide() is critical when not even the smallest plan fits, and recovers step by step', () => {
   const board = new Board(50);
   board.step(100);
   assert.equal(shown(board.step(40)), 'replan critical for 50');
-  assert.equal(shown(board.step(20, RETRY_MS)), 'keep critical for 50', 'nothing smaller can be ordered');
+  assert.equal(shown(board.step(20, 2 * CALM_MS)), 'keep critical for 50', 'nothing smaller can be ordered');
   assert.equal(shown(board.step(51)), 'keep critical for 50');
   assert.equal(shown(board.step(51, CALM_MS)), 'keep tight for 50');
   assert.equal(shown(board.step(51, CALM_MS)), 'keep ok for 50');
@@ -102,14 +89,21 @@ test('decide() begins to wait anew when the budget comes back into the band', ()
   assert.equal(board.step(200, 1).action, 'replan');
 });
 
-test('decide() lets an order stand while it is carried out, and repeats it when it brings nothing', () => {
+test('decide() orders a smaller plan at once when the plan turns out to need more, and never a larger one', () => {
   const board = new Board(10);
   board.step(100);
-  assert.equal(shown(board.order(60)), 'replan tight for 54');
-  assert.equal(shown(board.order(60)), 'keep tight for 54');
-  assert.equal(shown(board.order(50)), 'replan tight for 45', 'the order no longer fits');
-  assert.equal(shown(board.order(80, RETRY_MS - 1)), 'keep tight for 45');
-  assert.equal(shown(board.order(80, 1)), 'replan tight for 45', 'repeated, not raised');
+  board.planBytes = 120;
+  assert.equal(shown(board.step(110)), 'replan tight for 90', 'not for more than before');
+  board.planBytes = 95;
+  assert.equal(shown(board.step(100)), 'keep tight for 90', 'it still fits the budget');
+});
+
+test('decide() orders another plan at once when the one in force must be left, though it fits', () => {
+  const board = new Board(10);
+  board.step(100);
+  board.mustLeave = true;
+  assert.equal(shown(board.step(150)), 'replan ok for 90');
+  assert.equal(shown(board.step(150)), 'keep ok for 90');
 });
 
 test('decide() never flaps for a budget that oscillates inside the band', () => {

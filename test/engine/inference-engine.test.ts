@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawFrame } from '../../agent/camera/synthetic-camera.js';
-import type { EngineModel, EngineOptions, MeasuredRun } from '../../agent/engine/inference-engine.js';
+import type {
+  EngineModel,
+  EngineOptions,
+  ExecutorLoss,
+  MeasuredRun,
+} from '../../agent/engine/inference-engine.js';
 import { InferenceEngine } from '../../agent/engine/inference-engine.js';
 import { BusyError } from '../../agent/engine/request-queue.js';
 import type { Plan } from '../../shared/search/index.js';
@@ -54,7 +59,7 @@ test('InferenceEngine replaces an executor that was killed and tries the inferen
       const model = modelOf('net', '3x64x64: c16k3p1 c16k3p1');
       engine.setPlan(model, planOf(model, '2x2'));
       const reference = await engine.infer('net', { source: FRAME, outputs: 'values' });
-      process.kill(engine.executor().pid, 'SIGKILL');
+      process.kill(pidOf(engine), 'SIGKILL');
       const again = await engine.infer('net', { source: FRAME, outputs: 'values' });
       assert.deepEqual(again.outputs, reference.outputs);
       assert.match(reasons[0] ?? '', /SIGKILL/);
@@ -67,17 +72,17 @@ test('InferenceEngine replaces an executor that ends while nothing runs', async 
   const reasons: string[] = [];
   await withEngine(
     async (engine) => {
-      const lost = engine.executor().pid;
+      const lost = (await engine.executor()).pid;
       process.kill(lost, 'SIGKILL');
       await until(() => reasons.length > 0);
-      assert.notEqual(engine.executor().pid, lost);
+      assert.notEqual(pidOf(engine), lost);
       assert.ok(engine.memory().residentBytes > 0);
     },
     { onReplaced: (reason) => reasons.push(reason) },
   );
 });
 
-test('InferenceEngine measures the first run of each plan', async () => {
+test('InferenceEngine measures each run', async () => {
   const measured: MeasuredRun[] = [];
   await withEngine(
     async (engine) => {
@@ -90,12 +95,94 @@ test('InferenceEngine measures the first run of each plan', async () => {
         measured.map(({ model: name, plan }) => [name, plan.notation]),
         [
           ['net', 'whole'],
+          ['net', 'whole'],
+          ['net', '2x2'],
           ['net', '2x2'],
         ],
       );
       for (const { workingBytes, latencyMs } of measured) assert.ok(workingBytes > 0 && latencyMs > 0);
     },
     { onMeasured: (run) => measured.push(run) },
+  );
+});
+
+test('InferenceEngine gives memory back at once when a smaller plan comes and nothing runs', async () => {
+  await withEngine(async (engine) => {
+    const model = modelOf('net', '3x512x512: c32k3p1 c32k3p1');
+    engine.setPlan(model, planOf(model, 'whole'));
+    for (let run = 0; run < 3; run += 1) await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+    const { privateBytes: held, idleBytes } = engine.memory();
+    engine.setPlan(model, planOf(model, '8x8'));
+    await until(() => engine.counts.upkeep.done === 1);
+    const { privateBytes: left } = engine.memory();
+    assert.ok(left - idleBytes < (held - idleBytes) / 2 || left - idleBytes < 8 * 2 ** 20);
+    const { plan } = await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+    assert.equal(plan.notation, '8x8');
+  });
+});
+
+test('InferenceEngine runs an input again by the smaller plan when the budget does not bear the run', async () => {
+  await withEngine(async (engine) => {
+    const model = modelOf('net', '3x512x512: c32k3p1 c32k3p1');
+    engine.setPlan(model, planOf(model, '2x2'));
+    const reference = await engine.infer('net', { source: FRAME, outputs: 'values' });
+    const running = engine.infer('net', { source: FRAME, outputs: 'values' });
+    await until(() => engine.counts.request.running === 1);
+    const smaller = planOf(model, '8x8');
+    engine.setPlan(model, smaller, smaller.predicted.workingBytes);
+    const { plan, outputs } = await running;
+    assert.equal(plan.notation, '8x8');
+    assert.deepEqual(outputs, reference.outputs);
+  });
+});
+
+test('InferenceEngine ends its executor when all models are suspended, and starts one when one is resumed', async () => {
+  await withEngine(async (engine) => {
+    const first = modelOf('first', '3x32x32: c8k3p1');
+    const second = modelOf('second', '3x16x16: c4k3p1');
+    for (const model of [first, second]) engine.setPlan(model, planOf(model, 'whole'));
+    await engine.infer('first', { source: FRAME, outputs: 'shapes' });
+    const { pid } = engine.memory();
+    engine.suspend('first');
+    await until(() => engine.counts.upkeep.done === 1);
+    assert.equal(engine.memory().pid, pid, 'the other model may run');
+    await assert.rejects(engine.infer('first', { source: FRAME, outputs: 'shapes' }), BusyError);
+    await engine.infer('second', { source: FRAME, outputs: 'shapes' });
+    engine.suspend('second');
+    await until(() => engine.memory().pid === null);
+    engine.resume('first');
+    assert.equal((await engine.infer('first', { source: FRAME, outputs: 'shapes' })).outputs.length, 1);
+  });
+});
+
+test('InferenceEngine lends the place of its executor', async () => {
+  await withEngine(async (engine) => {
+    const model = modelOf('net', '3x32x32: c8k3p1');
+    engine.setPlan(model, planOf(model, 'whole'));
+    await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+    assert.equal(await engine.lend(async () => engine.memory().pid), null);
+    assert.equal((await engine.infer('net', { source: FRAME, outputs: 'shapes' })).outputs.length, 1);
+  });
+});
+
+test('InferenceEngine says by which plan its executor was lost, and tries by the next one', async () => {
+  const losses: ExecutorLoss[] = [];
+  await withEngine(
+    async (engine) => {
+      const model = modelOf('net', '3x512x512: c32k3p1 c32k3p1');
+      engine.setPlan(model, planOf(model, '2x2'));
+      await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      const running = engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      await until(() => engine.counts.request.running === 1);
+      engine.setPlan(model, planOf(model, 'whole'));
+      process.kill(pidOf(engine), 'SIGKILL');
+      assert.equal((await running).plan.notation, 'whole');
+      assert.deepEqual(
+        losses.map(({ model: name, plan }) => [name, plan?.notation]),
+        [['net', '2x2']],
+      );
+    },
+    { onLost: (loss) => losses.push(loss) },
   );
 });
 
@@ -147,12 +234,16 @@ async function withEngine(
   events: Partial<EngineOptions> = {},
 ): Promise<void> {
   const engine = new InferenceEngine({ maxWaiting: 4, onReplaced: () => undefined, ...events });
-  await engine.start();
+  engine.start();
   try {
     await work(engine);
   } finally {
     await engine.stop();
   }
+}
+
+function pidOf(engine: InferenceEngine): number {
+  return engine.memory().pid ?? assert.fail('there is no executor');
 }
 
 function modelOf(name: string, notation: string): EngineModel {

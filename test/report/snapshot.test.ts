@@ -14,9 +14,8 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
     identity: { version: '1.2.3', node: 'pole', maxPayloadBytes: 1000 },
     watch: { budget: { bytes: 64, bound: 'config' } },
     engine: {
-      memory: () => ({ residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
+      memory: () => ({ pid: process.ppid, residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
       counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
-      executorPid: process.ppid,
     },
     planners: {
       all: [
@@ -26,7 +25,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
           smallestBytes: 12,
           network: { input: { name: 'x', width: 32, height: 16 } },
           plan: { notation: 'stream4', predicted: PREDICTED },
-          measured: { workingBytes: 19, latencyMs: 7 },
+          memory: { promisedBytes: 21, measuredBytes: 19, latencyMs: 7 },
         },
         {
           name: 'late',
@@ -34,7 +33,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
           smallestBytes: 0,
           network: { input: { name: 'y', width: 8, height: 8 } },
           plan: undefined,
-          measured: undefined,
+          memory: null,
         },
       ],
     },
@@ -57,6 +56,13 @@ test('readProcesses() reads the agent and the executor', async () => {
   const processes = await readProcesses(process.ppid);
   assert.deepEqual(processes.map(({ name }) => name).toSorted(), ['agent', 'executor']);
   for (const { rssBytes } of processes) assert.ok(rssBytes > 2 ** 20);
+});
+
+test('readProcesses() reads the agent alone while there is no executor', async () => {
+  assert.deepEqual(
+    (await readProcesses(null)).map(({ name }) => name),
+    ['agent'],
+  );
 });
 
 test('readProcesses() leaves out a process that is gone', async () => {
@@ -95,8 +101,13 @@ test('describeHealth() renders how a node does', () => {
     budget: { bytes: 64, bound: 'config' },
     executor: { residentBytes: 40, privateBytes: 50, idleBytes: 20 },
     models: [
-      { name: 'net', pressure: 'tight', plan: 'stream4', measured: { workingBytes: 19, latencyMs: 7 } },
-      { name: 'late', pressure: 'ok', plan: null, measured: null },
+      {
+        name: 'net',
+        pressure: 'tight',
+        plan: 'stream4',
+        memory: { promisedBytes: 21, measuredBytes: 19, latencyMs: 7 },
+      },
+      { name: 'late', pressure: 'ok', plan: null, memory: null },
     ],
     cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
     queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },

@@ -5,17 +5,16 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { MIGRATIONS } from '../../agent/store/migrations.js';
-import type { PlanKey, StoredCosts } from '../../agent/store/store.js';
+import type { FrontKey, StoredCosts, StoredFront } from '../../agent/store/store.js';
 import { Store } from '../../agent/store/store.js';
 import { temporaryFolder } from '../fixtures.js';
 
-const KEY: PlanKey = {
+const MODEL = { modelDigest: 'sha256:1', width: 608, height: 608 };
+
+const KEY: FrontKey = {
+  ...MODEL,
   planner: '1',
-  modelDigest: 'sha256:1',
-  width: 608,
-  height: 608,
   choice: '{}',
-  strategy: 'mafat',
   weights: 'resident',
   profile: 'built-in',
   allocator: 'glibc',
@@ -23,38 +22,52 @@ const KEY: PlanKey = {
 
 const SETTINGS = { level: 'extended', allocator: 'glibc', threads: 2 } as const;
 
-const PLAN = { budgetBytes: 64, notation: '2x2', ...SETTINGS, workingBytes: 30, weightsBytes: 10 };
+const FRONT: StoredFront = {
+  points: [
+    {
+      notation: '2x2',
+      settings: SETTINGS,
+      predicted: { workingBytes: 30, weightsBytes: 10, peakBytes: 40, latencyMs: 1.5 },
+    },
+  ],
+  complete: false,
+};
 
-test('Store.findPlan() finds after a restart what was saved', (context) => {
+test('Store.findFront() finds after a restart what was saved, by its whole key', (context) => {
   const { path, store } = startStore(context);
-  store.savePlan(KEY, PLAN, 1);
+  store.saveFront(KEY, FRONT, 1);
+  store.saveFront({ ...KEY, allocator: 'jemalloc' }, { ...FRONT, complete: true }, 1);
   store.stop();
   const again = new Store(path);
   again.start();
-  assert.deepEqual(again.findPlan(KEY, { leastBytes: 50, budgetBytes: 70 }), PLAN);
+  assert.deepEqual(again.findFront(KEY), FRONT);
+  assert.equal(again.findFront({ ...KEY, allocator: 'jemalloc' })?.complete, true);
+  assert.equal(again.findFront({ ...KEY, profile: 'measured' }), undefined);
   again.stop();
 });
 
-test('Store.findPlan() takes the largest budget of the band, and no other key', (context) => {
+test('Store.saveFront() replaces the front of the same key, and those of other planners and costs', (context) => {
   const { store } = startStore(context);
-  for (const budgetBytes of [10, 60, 64, 80])
-    store.savePlan(KEY, { ...PLAN, budgetBytes, notation: `p${budgetBytes}` }, 1);
-  assert.equal(store.findPlan(KEY, { leastBytes: 50, budgetBytes: 70 })?.notation, 'p64');
-  assert.equal(store.findPlan(KEY, { leastBytes: 65, budgetBytes: 70 }), undefined);
-  assert.equal(
-    store.findPlan({ ...KEY, profile: 'measured' }, { leastBytes: 0, budgetBytes: 100 }),
-    undefined,
-  );
+  store.saveFront(KEY, FRONT, 1);
+  store.saveFront(KEY, { ...FRONT, complete: true }, 2);
+  assert.equal(store.findFront(KEY)?.complete, true);
+  store.saveFront({ ...KEY, planner: '2' }, FRONT, 3);
+  assert.equal(store.findFront(KEY), undefined);
 });
 
-test('Store.savePlan() replaces the plan of the same budget', (context) => {
-  const { store } = startStore(context);
-  store.savePlan(KEY, PLAN, 1);
-  store.savePlan(KEY, { ...PLAN, notation: '3x3' }, 2);
-  assert.equal(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 })?.notation, '3x3');
+test('Store.experiencesOf() finds after a restart what was saved of a model, the last of each plan', (context) => {
+  const { path, store } = startStore(context);
+  store.saveExperience(MODEL, { plan: 'a', correction: 1.2, barredBytes: 0 }, 1);
+  store.saveExperience(MODEL, { plan: 'a', correction: 1.5, barredBytes: 64 }, 2);
+  store.saveExperience({ ...MODEL, width: 320 }, { plan: 'a', correction: 2, barredBytes: 0 }, 2);
+  store.stop();
+  const again = new Store(path);
+  again.start();
+  assert.deepEqual(again.experiencesOf(MODEL), [{ plan: 'a', correction: 1.5, barredBytes: 64 }]);
+  again.stop();
 });
 
-test('Store.dropBefore() thins measurements and events, not plans', (context) => {
+test('Store.dropBefore() thins measurements and events, not fronts', (context) => {
   const { store } = startStore(context);
   const measurement = {
     model: 'm',
@@ -69,11 +82,11 @@ test('Store.dropBefore() thins measurements and events, not plans', (context) =>
     store.addMeasurement(measurement, at);
     store.addEvent({ kind: 'replan', detail: String(at) }, at);
   }
-  store.savePlan(KEY, PLAN, 1);
+  store.saveFront(KEY, FRONT, 1);
   assert.equal(store.dropBefore(3), 4);
   assert.deepEqual(store.measurements(10), [{ ...measurement, atMs: 3 }]);
   assert.deepEqual(store.events(10), [{ atMs: 3, kind: 'replan', detail: '3' }]);
-  assert.ok(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
+  assert.ok(store.findFront(KEY));
 });
 
 test('Store.costsOf() finds after a restart what was saved for that device, by threads and kernels', (context) => {
@@ -133,11 +146,11 @@ test('Store.start() drops plans and measurements of retained memory, and keeps t
 
 test('Store.start() migrates an older file and keeps a copy of it', (context) => {
   const { path, store } = startStore(context);
-  store.savePlan(KEY, PLAN, 1);
+  store.saveFront(KEY, FRONT, 1);
   store.stop();
   const newer = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE more (x INTEGER)'] });
   newer.start();
-  assert.ok(newer.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }));
+  assert.ok(newer.findFront(KEY));
   newer.stop();
   assert.ok(existsSync(`${path}.v${MIGRATIONS.length}`));
   assert.throws(() => new Store(path).start(), /its version is \d+, this mafat knows up to \d+/);
@@ -146,7 +159,7 @@ test('Store.start() migrates an older file and keeps a copy of it', (context) =>
 test('Store.start() leaves the file as it was when a migration fails', (context) => {
   const { path, store } = startStore(context);
   store.stop();
-  const broken = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE plans (x)'] });
+  const broken = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE fronts (x)'] });
   assert.throws(() => broken.start(), /already exists/);
   const again = new Store(path);
   again.start();
@@ -165,14 +178,14 @@ test('Store reports what SQLite refuses, and goes on', (context) => {
   const store = new Store(path, { onError: ({ message }) => errors.push(message) });
   store.start();
   const other = new Database(path);
-  other.exec('DROP TABLE plans; DROP TABLE events');
+  other.exec('DROP TABLE fronts; DROP TABLE events');
   other.close();
-  store.savePlan(KEY, PLAN, 1);
+  store.saveFront(KEY, FRONT, 1);
   store.addEvent({ kind: 'a', detail: 'b' }, 1);
-  assert.equal(store.findPlan(KEY, { leastBytes: 0, budgetBytes: 64 }), undefined);
+  assert.equal(store.findFront(KEY), undefined);
   assert.deepEqual(store.events(1), []);
   assert.equal(errors.length, 4);
-  assert.match(errors[0] ?? '', /Cannot save a plan in .*agent\.db: no such table: plans \(SQLITE_ERROR\)/);
+  assert.match(errors[0] ?? '', /Cannot save a front in .*agent\.db: no such table: fronts \(SQLITE_ERROR\)/);
   store.stop();
 });
 

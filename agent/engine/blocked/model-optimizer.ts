@@ -61,7 +61,7 @@ export class ModelOptimizer {
 
   /**
    * The program with an optimised model for each session that has one or can get one.
-   * @throws if the signal aborts.
+   * @throws {ExecutorError} if the executor that saves is lost; the signal's reason if it aborts.
    */
   async optimize(program: Program, options: OptimizeOptions = {}): Promise<Program> {
     const machine = this.#options.machine ?? readMachine();
@@ -145,7 +145,8 @@ class OptimizerRun {
       return made;
     } catch (error) {
       await this.#stopExecutor();
-      if (signal?.aborted === true) throw error;
+      // Want of memory passes. It says nothing about the weights.
+      if (signal?.aborted === true || isLoss(error)) throw error;
       refused.add(name);
       onFailed(error);
       return undefined;
@@ -174,4 +175,8 @@ class OptimizerRun {
     await this.#executor?.stop();
     this.#executor = undefined;
   }
+}
+
+function isLoss(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EXECUTOR_LOST';
 }

@@ -3,8 +3,10 @@
  * can be killed at any moment and replaced, and the agent loses nothing but the run.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { InputError } from '../wire/input-error.js';
+import { InterruptedError } from '../wire/interrupted-error.js';
 import type {
   AgentMessage,
   Answers,
@@ -37,13 +39,17 @@ class ExecutorProcess {
   #sent: readonly TensorData[] = [];
   /** In messages, since garbage was collected. */
   #receivedBytes = 0;
+  #isRunning = false;
+  #isInterrupted = false;
 
   async handle(request: Request): Promise<Answers[keyof Answers]> {
     switch (request.kind) {
       case 'load':
         return this.#load(request.program);
+      case 'unload':
+        return this.#unload();
       case 'run':
-        return this.#run(request);
+        return this.#runToEnd(request);
       case 'inspect':
         return inspectModel(request);
       case 'evaluate':
@@ -54,6 +60,11 @@ class ExecutorProcess {
     }
   }
 
+  /** A run that is going on ends after its step. */
+  interrupt(): void {
+    this.#isInterrupted = this.#isRunning;
+  }
+
   async #load(program: Program): Promise<null> {
     await this.#runner?.runner.unload();
     this.#runner = undefined;
@@ -62,7 +73,29 @@ class ExecutorProcess {
     return null;
   }
 
-  async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
+  async #unload(): Promise<null> {
+    await this.#runner?.runner.unload();
+    this.#runner = undefined;
+    collectGarbage();
+    await purge();
+    return null;
+  }
+
+  /** @throws {InterruptedError} after the program was unloaded. */
+  async #runToEnd(request: RunRequest): Promise<RunResult> {
+    this.#isRunning = true;
+    try {
+      return await this.#run(request);
+    } catch (error) {
+      if (error instanceof InterruptedError) await this.#unload();
+      throw error;
+    } finally {
+      this.#isRunning = false;
+      this.#isInterrupted = false;
+    }
+  }
+
+  async #run({ image, outputs }: RunRequest): Promise<RunResult> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
     const input = await readInput(image, program);
@@ -89,7 +122,9 @@ class ExecutorProcess {
     collectGarbage();
   }
 
+  /** @throws {InterruptedError} if the agent wants the memory of the run. */
   #report(step: number, steps: number): void {
+    if (this.#isInterrupted) throw new InterruptedError(`Run interrupted after step ${step} of ${steps}`);
     const now = performance.now();
     if (now - this.#lastProgress < PROGRESS_MS) return;
     this.#lastProgress = now;
@@ -131,10 +166,25 @@ function compactHeap(): void {
   setFlagsFromString('--no-compact-on-every-full-gc');
 }
 
+/**
+ * Time after which jemalloc may give freed pages back, and allocations after which it looks whether it should: it has
+ * no thread of its own. With glibc they do nothing.
+ */
+const PURGE = { afterMs: 120, allocations: 2000, bytes: 64 } as const;
+
+/** Has freed memory given back to the system at once. */
+async function purge(): Promise<void> {
+  await sleep(PURGE.afterMs);
+  for (let count = 0; count < PURGE.allocations; count += 1) release(new Uint8Array(PURGE.bytes));
+}
+
 /** `globalThis.gc`, present under --expose-gc. */
 function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }
+
+type RunRequest = Extract<Request, { kind: 'run' }>;
+type Asked = Extract<AgentMessage, { kind: 'ask' }>;
 
 function send(message: ExecutorMessage): void {
   // Without the agent there is nobody to answer.
@@ -143,7 +193,7 @@ function send(message: ExecutorMessage): void {
   });
 }
 
-async function answer(executor: ExecutorProcess, { id, request }: AgentMessage): Promise<void> {
+async function answer(executor: ExecutorProcess, { id, request }: Asked): Promise<void> {
   try {
     send({ kind: 'answer', id, answer: await executor.handle(request) });
   } catch (error) {
@@ -164,7 +214,8 @@ async function start(): Promise<void> {
   const executor = new ExecutorProcess();
   let queue: Promise<void> = Promise.resolve();
   process.on('message', (message: AgentMessage) => {
-    queue = queue.then(() => answer(executor, message));
+    if (message.kind === 'interrupt') executor.interrupt();
+    else queue = queue.then(() => answer(executor, message));
   });
   compactHeap();
   send({ kind: 'ready' });

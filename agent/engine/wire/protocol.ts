@@ -142,6 +142,8 @@ export interface TensorSource {
 
 export type Request =
   | { readonly kind: 'load'; readonly program: Program }
+  /** Gives the memory of the loaded program back. */
+  | { readonly kind: 'unload' }
   | {
       readonly kind: 'run';
       readonly image: ImageSource | TensorSource;
@@ -186,6 +188,7 @@ export interface RunResult {
 /** What each kind of request is answered with. */
 export interface Answers {
   readonly load: null;
+  readonly unload: null;
   readonly run: RunResult;
   readonly inspect: readonly InspectedTensor[];
   readonly evaluate: readonly OutputTensor[];
@@ -198,4 +201,11 @@ export type ExecutorMessage =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
   | { readonly kind: 'error'; readonly id: number; readonly name: string; readonly message: string };
 
-export type AgentMessage = { readonly id: number; readonly request: Request };
+/** Without an answer: a run that is going on ends after its step, unloads its program and fails. */
+export interface Interruption {
+  readonly kind: 'interrupt';
+}
+
+export type AgentMessage =
+  | { readonly kind: 'ask'; readonly id: number; readonly request: Request }
+  | Interruption;

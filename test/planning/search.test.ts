@@ -2,19 +2,21 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { strategyNamed } from '../../agent/planning/plan-network.js';
-import type { SearchJob } from '../../agent/planning/search-thread.js';
-import { searchInThread } from '../../agent/planning/search-thread.js';
+import type { PlanJob } from '../../agent/planning/search.js';
+import { searchFrontOf, searchPlanFor } from '../../agent/planning/search.js';
+import { strategyNamed } from '../../agent/planning/strategies.js';
 import { externalizeConstants } from '../../shared/graph/index.js';
 import type { DeviceProfile } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE } from '../../shared/predict/index.js';
-import { BudgetError, searchVariants } from '../../shared/search/index.js';
+import { BudgetError, searchFront, searchVariants } from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 
 const { graph: GRAPH } = externalizeConstants(graphOf('3x96x96: c16k3p1 m2s2 c32k3p1 m2s2 c32k3p1'), 'data');
 const MEBI = 2 ** 20;
 
-const JOB: SearchJob = {
+type Job = Omit<PlanJob, 'kind'>;
+
+const JOB: Job = {
   graph: GRAPH,
   strategy: 'optimal',
   variants: [
@@ -34,23 +36,23 @@ const OTHER: DeviceProfile = {
   })),
 };
 
-test('searchInThread() gives the plan that searchVariants() gives in this thread', async () => {
+test('searchPlanFor() gives the plan that searchVariants() gives in this process', async () => {
   const least = budgetErrorOf({ ...JOB, budgetBytes: 1 }).smallestBytes;
-  const jobs: readonly SearchJob[] = [
+  const jobs: readonly Job[] = [
     JOB,
     { ...JOB, budgetBytes: 1.1 * least },
     { ...JOB, budgetBytes: 1.1 * least, strategy: 'mafat' },
     { ...JOB, budgetBytes: 1.3 * least, weights: 'evictable', copiesWeights: false },
     { ...JOB, budgetBytes: 1.3 * least, copiesWeights: true, profile: OTHER },
   ];
-  for (const job of jobs) assert.deepEqual(await searchInThread(job), searchHere(job));
+  for (const job of jobs) assert.deepEqual(await searchPlanFor(job), searchHere(job));
 });
 
-test('searchInThread() rejects with the smallest plan when none fits', async () => {
+test('searchPlanFor() rejects with the smallest plan when none fits', async () => {
   for (const known of [{}, { copiesWeights: true, profile: OTHER }]) {
     const job = { ...JOB, ...known, budgetBytes: 1 };
     const expected = budgetErrorOf(job);
-    await assert.rejects(searchInThread(job), (error: unknown) => {
+    await assert.rejects(searchPlanFor(job), (error: unknown) => {
       assert.ok(error instanceof BudgetError);
       assert.equal(error.message, expected.message);
       assert.equal(error.smallestBytes, expected.smallestBytes);
@@ -60,59 +62,79 @@ test('searchInThread() rejects with the smallest plan when none fits', async () 
   }
 });
 
-test('searchInThread() rejects with what the search throws', async () => {
-  await assert.rejects(searchInThread({ ...JOB, strategy: 'best' }), {
+test('searchPlanFor() rejects with what the search throws', async () => {
+  await assert.rejects(searchPlanFor({ ...JOB, strategy: 'best' }), {
     name: 'RangeError',
     message: /by strategy "best": expected optimal, mafat/,
   });
 });
 
-test('searchInThread() rejects with the reason when the signal aborts, and later searches go on', async () => {
+test('searchPlanFor() rejects with the reason when the signal aborts, and later searches go on', async () => {
   const controller = new AbortController();
   const reason = new Error('no longer wanted');
-  const searching = searchInThread({ ...JOB, budgetBytes: 8 * MEBI }, controller.signal);
+  const searching = searchPlanFor({ ...JOB, budgetBytes: 8 * MEBI }, { signal: controller.signal });
   await setImmediate();
   controller.abort(reason);
   await assert.rejects(searching, reason);
-  assert.deepEqual(await searchInThread(JOB, new AbortController().signal), searchHere(JOB));
+  assert.deepEqual(await searchPlanFor(JOB, { signal: new AbortController().signal }), searchHere(JOB));
 });
 
-test('searchInThread() does not begin when the signal has aborted before', async () => {
+test('searchPlanFor() does not begin when the signal has aborted before', async () => {
   const reason = new Error('no longer wanted');
-  await assert.rejects(searchInThread(JOB, AbortSignal.abort(reason)), reason);
+  await assert.rejects(searchPlanFor(JOB, { signal: AbortSignal.abort(reason) }), reason);
 });
 
-test('searchInThread() leaves nothing on the signal of an agent that plans for months', async () => {
+test('searchPlanFor() leaves nothing on the signal of an agent that plans for months', async () => {
   const { signal } = new AbortController();
-  await searchInThread(JOB, signal);
-  await assert.rejects(searchInThread({ ...JOB, budgetBytes: 1 }, signal), BudgetError);
+  await searchPlanFor(JOB, { signal });
+  await assert.rejects(searchPlanFor({ ...JOB, budgetBytes: 1 }, { signal }), BudgetError);
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
-test('searchInThread() leaves the event loop free while it searches', async () => {
+test('searchPlanFor() leaves the event loop free while it searches', async () => {
   let ticks = 0;
   const timer = setInterval(() => {
     ticks += 1;
   }, 1);
   try {
-    await searchInThread(JOB);
+    await searchPlanFor(JOB);
   } finally {
     clearInterval(timer);
   }
   assert.ok(ticks > 0);
 });
 
-test('searchInThread() runs several searches at once', async () => {
+test('searchPlanFor() runs several searches at once', async () => {
   const jobs = [JOB, { ...JOB, budgetBytes: 8 * MEBI }, { ...JOB, strategy: 'mafat' }];
-  const plans = await Promise.all(jobs.map((job) => searchInThread(job)));
+  const plans = await Promise.all(jobs.map((job) => searchPlanFor(job)));
   assert.deepEqual(plans, jobs.map(searchHere));
 });
 
-function searchHere({ graph, strategy, ...options }: SearchJob) {
+test('searchFrontOf() gives the front that searchFront() gives in this process, and its progress', async () => {
+  const { graph, ...options } = JOB;
+  const pids: number[] = [];
+  const front = await searchFrontOf(JOB, { onStart: (pid) => pids.push(pid) });
+  const { points, complete } = searchFront(graph, options);
+  const summaries = points.map(({ plan: { notation, settings, predicted } }) => ({
+    notation,
+    settings,
+    predicted,
+  }));
+  assert.deepEqual(front, { points: summaries, complete });
+  assert.equal(pids.length, 1);
+  assert.notEqual(pids[0], process.pid);
+});
+
+test('searchPlanFor() rejects when the kernel kills the search', async () => {
+  const killed = searchPlanFor(JOB, { onStart: (pid) => process.kill(pid, 'SIGKILL') });
+  await assert.rejects(killed, /Cannot plan: the search ended with SIGKILL/);
+});
+
+function searchHere({ graph, strategy, ...options }: Job) {
   return searchVariants(graph, strategyNamed(strategy), options);
 }
 
-function budgetErrorOf(job: SearchJob): BudgetError {
+function budgetErrorOf(job: Job): BudgetError {
   try {
     searchHere(job);
   } catch (error) {

@@ -1,0 +1,190 @@
+/**
+ * The place of the engine's executor. At most one process of the engine has ONNX Runtime at any time, so that a short
+ * board never pays for two: weights are saved for this machine by an executor that takes the place of the other one.
+ */
+import type { Plan } from '../../shared/search/index.js';
+import { readProcessMemory } from '../board/process-memory.js';
+import { ModelOptimizer } from './blocked/model-optimizer.js';
+import type { ExecutorClient } from './executor-client.js';
+import { idleBytesOf, startExecutor } from './executor-client.js';
+import type { LoadableModel } from './load-plan.js';
+import { programOf } from './load-plan.js';
+import { InterruptedError } from './wire/interrupted-error.js';
+import type { ImageSource, Program, RunResult, TensorSource } from './wire/protocol.js';
+
+/** What the engine needs to run a model. */
+export interface EngineModel extends LoadableModel {
+  readonly name: string;
+  /** Called before weights are mapped again. @throws {Error} if the files changed since the graph was read. */
+  readonly checkFiles?: () => void;
+}
+
+/** A model with the plan that it runs by. */
+export interface Planned {
+  readonly model: EngineModel;
+  readonly plan: Plan;
+}
+
+/** One input of a model, and whether the values of its outputs are wanted or their shapes alone. */
+export interface EngineInput {
+  readonly source: ImageSource | TensorSource;
+  readonly outputs: 'values' | 'shapes';
+}
+
+export interface ExecutorMemory {
+  /** Null while there is no executor. */
+  readonly pid: number | null;
+  /** Private memory that is not swapped out; the executor's end would free it. */
+  readonly residentBytes: number;
+  /** Private memory including swap. */
+  readonly privateBytes: number;
+  /** Of an executor without a model; 0 until the first one was measured. */
+  readonly idleBytes: number;
+}
+
+export interface SlotOptions {
+  /** Called when an executor ended unasked. */
+  readonly onLost: (reason: string) => void;
+  /** Called when another one runs in its place. */
+  readonly onReplaced: (reason: string) => void;
+  /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
+  readonly onUnmapped: (model: string, reason: string) => void;
+}
+
+/** A program that is ready to be loaded, and the executor that will load it. */
+export interface Prepared {
+  readonly executor: ExecutorClient;
+  /** Undefined if it is loaded already. */
+  readonly program: Program | undefined;
+}
+
+export class ExecutorSlot {
+  readonly #options: SlotOptions;
+  readonly #optimizer: ModelOptimizer;
+  #executor: ExecutorClient | undefined;
+  #starting: Promise<ExecutorClient> | undefined;
+  #loaded: { readonly planned: Planned; readonly stepCounts: readonly number[] } | undefined;
+  /** Name of the model that is being loaded, or was loaded last. */
+  #loading = '';
+  /** Reason for which the last executor was lost, until another one runs. */
+  #lost: string | undefined;
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+    this.#optimizer = new ModelOptimizer({
+      startExecutor: async () => {
+        await this.stop();
+        return startExecutor();
+      },
+      onFailed: (reason) => this.#options.onUnmapped(this.#loading, reason),
+    });
+  }
+
+  /** The plan whose sessions the executor holds. */
+  get loaded(): Planned | undefined {
+    return this.#loaded?.planned;
+  }
+
+  /** Steps of each segment of the loaded plan. */
+  get stepCounts(): readonly number[] {
+    return this.#loaded?.stepCounts ?? [];
+  }
+
+  /** Whether an executor ended by itself and has no successor yet. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  memory(): ExecutorMemory {
+    const idleBytes = idleBytesOf();
+    const none = { pid: null, residentBytes: 0, privateBytes: 0, idleBytes };
+    const pid = this.#executor?.pid;
+    if (pid === undefined) return none;
+    try {
+      const { rssAnonBytes: residentBytes, swapBytes } = readProcessMemory(pid);
+      return { pid, residentBytes, privateBytes: residentBytes + swapBytes, idleBytes };
+    } catch {
+      // The executor has just ended.
+      return none;
+    }
+  }
+
+  /** The executor; one is started if there is none. @throws {ExecutorError} if it can't start. */
+  async executor(): Promise<ExecutorClient> {
+    if (this.#executor !== undefined) return this.#executor;
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<ExecutorClient> {
+    const executor = await startExecutor();
+    this.#executor = executor;
+    void executor.ended.then((reason) => this.#lose(executor, reason));
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined) this.#options.onReplaced(lost);
+    return executor;
+  }
+
+  /** Makes the program of a plan. The executor may be another one afterwards. @throws as `programOf`. */
+  async prepare(planned: Planned): Promise<Prepared> {
+    if (this.loaded === planned) return { executor: await this.executor(), program: undefined };
+    const { model, plan } = planned;
+    model.checkFiles?.();
+    this.#loading = model.name;
+    const program = await programOf(model, plan, { optimizer: this.#optimizer });
+    return { executor: await this.executor(), program };
+  }
+
+  /** Frees the program that is loaded, then loads this one. @throws {ExecutorError} if the executor is lost. */
+  async load(planned: Planned, { executor, program }: Prepared): Promise<void> {
+    if (program === undefined) return;
+    this.#loaded = undefined;
+    await executor.ask({ kind: 'load', program });
+    this.#loaded = { planned, stepCounts: program.segments.map(({ steps }) => steps.length) };
+  }
+
+  /** Runs an input by the loaded plan. @throws {InterruptedError} after `interrupt`; the plan is unloaded then. */
+  async run(
+    { executor }: Prepared,
+    { source, outputs }: EngineInput,
+    onProgress: (step: number) => void,
+  ): Promise<RunResult> {
+    try {
+      return await executor.ask({ kind: 'run', image: source, outputs }, { onProgress });
+    } catch (error) {
+      if (error instanceof InterruptedError) this.#loaded = undefined;
+      throw error;
+    }
+  }
+
+  /** Gives the memory of the loaded plan back. */
+  async unload(): Promise<void> {
+    this.#loaded = undefined;
+    await this.#executor?.ask({ kind: 'unload' });
+  }
+
+  /** Ends a run that is going on after its step; its program is unloaded. */
+  interrupt(): void {
+    this.#executor?.interrupt();
+  }
+
+  /** Ends the executor. The next one is started when it is asked for. */
+  async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    const executor = this.#executor;
+    this.#executor = undefined;
+    this.#loaded = undefined;
+    await executor?.stop();
+  }
+
+  #lose(executor: ExecutorClient, reason: string): void {
+    if (this.#executor !== executor) return;
+    this.#executor = undefined;
+    this.#loaded = undefined;
+    this.#lost = reason;
+    this.#options.onLost(reason);
+  }
+}
