@@ -63,7 +63,7 @@ export class Agent {
     });
     this.#watch = new BudgetWatch(config.memory, {
       executor: () => this.#engine.memory(),
-      searchBytes: () => this.#planners.searchBytes,
+      plannerBytes: () => this.#planners.searchBytes,
       onBudget: (budget) => this.#planners.adapt(budget),
       onError: (error) => log.error({ error: String(error) }, 'budget not computed; the plans in force stay'),
     });

@@ -2,8 +2,9 @@
 import type { BoundBytes } from './budget.js';
 import { computeBudget } from './budget.js';
 import { MemoryMonitor } from './memory-monitor.js';
+import { PressureSignal } from './pressure-signal.js';
 import type { MemoryReading } from './read-memory.js';
-import { readMemory } from './read-memory.js';
+import { isStalled, MemorySource } from './read-memory.js';
 
 /** The configuration's section `memory`: bytes, ratio of MemTotal, seconds. */
 export interface WatchSettings {
@@ -16,8 +17,8 @@ export interface WatchSettings {
 export interface WatchOptions {
   /** Memory of the executor, in bytes; its idle part comes back with no plan. */
   readonly executor: () => { readonly residentBytes: number; readonly idleBytes: number };
-  /** Memory of a search, in bytes, which ends before its memory is missed. */
-  readonly searchBytes: () => number;
+  /** Private memory of the search that runs, in bytes, which is no pressure of the board; 0 by default. */
+  readonly plannerBytes?: () => number;
   readonly onBudget: (budget: BoundBytes) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -25,7 +26,10 @@ export interface WatchOptions {
 export class BudgetWatch {
   readonly #options: WatchOptions;
   #settings: WatchSettings;
+  readonly #source = new MemorySource();
   #monitor: MemoryMonitor | undefined;
+  #signal: PressureSignal | undefined;
+  #isStalled = false;
   #budget: BoundBytes = { bytes: 0, bound: 'nothing known' };
 
   constructor(settings: WatchSettings, options: WatchOptions) {
@@ -38,33 +42,45 @@ export class BudgetWatch {
     return this.#budget;
   }
 
+  /** Whether tasks waited for memory at the last look. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
   /** Reads memory now. */
-  look(reading: MemoryReading = readMemory()): BoundBytes {
+  look(reading: MemoryReading = this.#source.read()): BoundBytes {
+    this.#isStalled = isStalled(reading);
     const { budget, floor } = this.#settings;
     const { residentBytes, idleBytes } = this.#options.executor();
-    const ownBytes = residentBytes + this.#options.searchBytes();
-    const options = { floorRatio: floor, executorBytes: ownBytes, idleBytes };
+    const plannerBytes = this.#options.plannerBytes?.() ?? 0;
+    const options = { floorRatio: floor, executorBytes: residentBytes, idleBytes, plannerBytes };
     this.#budget = computeBudget(reading, budget === 'auto' ? options : { ...options, fixedBytes: budget });
     return this.#budget;
   }
 
   /** The first sample comes before it returns. */
   start(): void {
-    this.#monitor?.stop();
+    this.stop();
     const { floor, minInterval, maxInterval } = this.#settings;
-    this.#monitor = new MemoryMonitor({
-      read: readMemory,
+    const monitor = new MemoryMonitor({
+      read: () => this.#source.read(),
       onSample: (reading) => this.#report(reading),
       floorRatio: floor,
       minIntervalSeconds: minInterval,
       maxIntervalSeconds: maxInterval,
     });
-    this.#monitor.start();
+    this.#monitor = monitor;
+    monitor.start();
+    this.#signal = new PressureSignal(() => monitor.sampleNow());
+    this.#signal.start();
   }
 
   stop(): void {
+    this.#signal?.stop();
+    this.#signal = undefined;
     this.#monitor?.stop();
     this.#monitor = undefined;
+    this.#source.close();
   }
 
   /** Takes other settings over; while it is stopped they count from its start on. */

@@ -2,10 +2,11 @@
  * The budget: bytes that the executor may hold above idle, from a reading of the board's memory:
  *
  *   min(memory.max, min(MemAvailable - floor, limit - current + reclaimable of each group)
- *                     + the executor's RssAnon - its RssAnon when idle)
+ *                     + the executor's RssAnon - its RssAnon when idle + the planner's private memory)
  *
- * The executor can use again what it holds already, hence the last term. Before its start it holds 0, which takes its
- * future idle memory off the budget, as it should. Swap counts as zero: pages in zram are still in memory, and pages
+ * The executor can use again what it holds already, and a search ends before its plan is used: what they hold is no
+ * pressure of the board. Before its start the executor holds 0, which takes its future idle memory off the budget, as
+ * it should. Swap counts as zero: pages in zram are still in memory, and pages
  * on an SD card make frames late.
  */
 import type { CgroupMemory, MemoryReading } from './read-memory.js';
@@ -30,14 +31,17 @@ export interface BudgetOptions {
   readonly executorBytes: number;
   /** The executor's RssAnon when idle. */
   readonly idleBytes: number;
+  /** Private memory of the search that runs; 0 by default. */
+  readonly plannerBytes?: number;
 }
 
 /** The budget, not below 0; 0 if no source tells anything, since then nothing is known to be free. */
 export function computeBudget(reading: MemoryReading, options: BudgetOptions): BoundBytes {
-  const { floorRatio, fixedBytes, executorBytes, idleBytes } = options;
+  const { floorRatio, fixedBytes, executorBytes, idleBytes, plannerBytes = 0 } = options;
+  const ownBytes = executorBytes - idleBytes + plannerBytes;
   const room = measureRoom(reading, floorRatio);
   const { bytes, bound } = tightest([
-    ...(room === undefined ? [] : [{ ...room, bytes: room.bytes + executorBytes - idleBytes }]),
+    ...(room === undefined ? [] : [{ ...room, bytes: room.bytes + ownBytes }]),
     ...reading.cgroups.flatMap((group) => bounded(group, group.maxBytes)),
     ...(fixedBytes === undefined ? [] : [{ bytes: fixedBytes, bound: 'config' as const }]),
   ]) ?? { bytes: 0, bound: 'nothing known' };

@@ -8,6 +8,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readText } from './read-text.js';
 
 export interface ProcessMemory {
   readonly rssAnonBytes: number;
@@ -31,6 +32,16 @@ export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
     swapBytes: bytesOf('VmSwap'),
     peakRssBytes: bytesOf('VmHWM'),
   };
+}
+
+/**
+ * Proportional memory: private pages, and of each shared one the process's share. The kernel walks all pages for it,
+ * which takes milliseconds for a large process; so it is for reports. Undefined where the kernel doesn't tell.
+ */
+export function readPss(pid: number, root = '/proc'): number | undefined {
+  const rollup = readText(join(root, String(pid), 'smaps_rollup'));
+  const kibibytes = /^Pss:\s+(\d+) kB$/m.exec(rollup ?? '')?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 
 /** Time between two readings while memory settles, the time without a lower one after which it has, and the longest. */

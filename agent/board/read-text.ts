@@ -15,3 +15,8 @@ export function readText(path: string): string | undefined {
 export function parseBytes(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
 }
+
+/** A whole number, negative ones included; undefined for anything else. */
+export function parseInteger(text: string | undefined): number | undefined {
+  return text !== undefined && /^-?\d+\s*$/.test(text) ? Number(text) : undefined;
+}

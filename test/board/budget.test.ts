@@ -6,6 +6,8 @@ import { computeBudget, measureRoom } from '../../agent/board/budget.js';
 import type { CgroupMemory, MemoryReading } from '../../agent/board/read-memory.js';
 import { MB } from './fake-tree.js';
 
+const NO_STALL = { stallPercent: undefined, ownStallPercent: undefined };
+
 const IDLE: BudgetOptions = { floorRatio: 0.15, executorBytes: 50 * MB, idleBytes: 50 * MB };
 
 test('computeBudget() takes what is available above the floor, and counts swap as zero', () => {
@@ -15,6 +17,13 @@ test('computeBudget() takes what is available above the floor, and counts swap a
 test('computeBudget() adds what the executor holds above idle', () => {
   const holding = { ...IDLE, executorBytes: 90 * MB };
   assert.equal(computeBudget(readingOf(400), holding).bytes, 290 * MB);
+});
+
+test('computeBudget() adds what a search holds, in the board and in groups', () => {
+  const searching = { ...IDLE, plannerBytes: 20 * MB };
+  assert.equal(computeBudget(readingOf(400), searching).bytes, 270 * MB);
+  const groups = [groupOf('/a', { maxBytes: 200 * MB, currentBytes: 100 * MB })];
+  assert.equal(computeBudget(readingOf(400, groups), searching).bytes, 120 * MB);
 });
 
 test('computeBudget() leaves room for the idle state when there is no executor yet', () => {
@@ -51,7 +60,7 @@ test('computeBudget() is 0 below the floor, above a limit, and when nothing is k
   assert.deepEqual(computeBudget(readingOf(100), IDLE), { bytes: 0, bound: 'MemAvailable' });
   const over = [groupOf('/a', { highBytes: 10 * MB, currentBytes: 20 * MB })];
   assert.deepEqual(computeBudget(readingOf(400, over), IDLE), { bytes: 0, bound: 'cgroup /a' });
-  const nothing: MemoryReading = { board: undefined, cgroups: [], stallPercent: undefined };
+  const nothing: MemoryReading = { board: undefined, cgroups: [], ...NO_STALL };
   assert.deepEqual(computeBudget(nothing, IDLE), { bytes: 0, bound: 'nothing known' });
   assert.deepEqual(computeBudget(nothing, { ...IDLE, fixedBytes: MB }), { bytes: MB, bound: 'config' });
   assert.equal(measureRoom(nothing, 0.15), undefined);
@@ -76,10 +85,10 @@ test('computeBudget() never exceeds any bound, and meets the one it names', () =
 /** The formula of DESIGN.md, term by term. */
 function naiveBounds(
   { board, cgroups }: MemoryReading,
-  { floorRatio, fixedBytes, executorBytes, idleBytes }: BudgetOptions,
+  { floorRatio, fixedBytes, executorBytes, idleBytes, plannerBytes = 0 }: BudgetOptions,
 ): readonly { readonly bytes: number; readonly bound: string }[] {
   const bounds: { bytes: number; bound: string }[] = [];
-  const held = executorBytes - idleBytes;
+  const held = executorBytes - idleBytes + plannerBytes;
   if (board !== undefined) {
     bounds.push({
       bytes: board.availableBytes - Math.ceil(floorRatio * board.totalBytes) + held,
@@ -114,11 +123,13 @@ function readings(): fc.Arbitrary<MemoryReading> {
     availableBytes: bytes(),
     swapTotalBytes: bytes(),
     swapFreeBytes: bytes(),
+    zramBytes: bytes(),
   });
   return fc.record({
     board: fc.option(board, { nil: undefined }),
     cgroups: fc.array(group, { maxLength: 4 }),
     stallPercent: fc.constant(undefined),
+    ownStallPercent: fc.constant(undefined),
   });
 }
 
@@ -129,6 +140,7 @@ function budgetOptions(): fc.Arbitrary<BudgetOptions> {
       fixedBytes: bytes(),
       executorBytes: bytes(),
       idleBytes: bytes(),
+      plannerBytes: bytes(),
     },
     { requiredKeys: ['floorRatio', 'executorBytes', 'idleBytes'] },
   );
@@ -142,9 +154,9 @@ function bytes(): fc.Arbitrary<number> {
 function readingOf(availableMb: number, cgroups: readonly CgroupMemory[] = []): MemoryReading {
   const sizes = { totalBytes: 1000 * MB, availableBytes: availableMb * MB };
   return {
-    board: { ...sizes, swapTotalBytes: 500 * MB, swapFreeBytes: 500 * MB },
+    board: { ...sizes, swapTotalBytes: 500 * MB, swapFreeBytes: 500 * MB, zramBytes: 50 * MB },
     cgroups,
-    stallPercent: undefined,
+    ...NO_STALL,
   };
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { PeakMeter, readProcessMemory } from '../../agent/board/process-memory.js';
+import { PeakMeter, readProcessMemory, readPss } from '../../agent/board/process-memory.js';
 import { temporaryFolder } from '../fixtures.js';
 
 const MB = 2 ** 20;
@@ -16,6 +16,20 @@ test('readProcessMemory() reads the lines of status, absent ones as 0', (context
     swapBytes: 0,
     peakRssBytes: 70 * MB,
   });
+});
+
+test('readPss() reads the sum of proportional pages, and nothing where the kernel does not tell', (context) => {
+  const root = fakeProc(context, {});
+  const lines = [
+    '00400000-7ff0 ---p 00000000 00:00 0 [rollup]',
+    'Rss: 9216 kB',
+    'Pss:   5120 kB',
+    'Pss_Anon: 1 kB',
+  ];
+  assert.equal(readPss(7, root), undefined);
+  writeFileSync(join(root, '7', 'smaps_rollup'), `${lines.join('\n')}\n`);
+  assert.equal(readPss(7, root), 5 * MB);
+  assert.equal(readPss(8, root), undefined);
 });
 
 test('PeakMeter takes the high-water mark without mapped files, above idle', (context) => {

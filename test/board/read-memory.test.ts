@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { readMemory } from '../../agent/board/read-memory.js';
+import { isStalled, MemorySource, readMemory } from '../../agent/board/read-memory.js';
 import { fakeTree, groupV1, groupV2, MB, meminfo } from './fake-tree.js';
 
 const BOARD = {
@@ -10,7 +11,9 @@ const BOARD = {
   availableBytes: 400 * MB,
   swapTotalBytes: 100 * MB,
   swapFreeBytes: 90 * MB,
+  zramBytes: 0,
 };
+const NO_STALL = { stallPercent: undefined, ownStallPercent: undefined };
 const PSI =
   'some avg10=1.25 avg60=0.00 avg300=0.00 total=7\nfull avg10=9.00 avg60=0.00 avg300=0.00 total=0\n';
 
@@ -52,6 +55,7 @@ test('readMemory() reads v2 groups up to the root, each with its limits (Debian)
       },
     ],
     stallPercent: 1.25,
+    ownStallPercent: undefined,
   });
 });
 
@@ -65,7 +69,7 @@ test('readMemory() finds the usual places when there is no mountinfo', (context)
   assert.deepEqual([group?.maxBytes, group?.reclaimableBytes, others], [50 * MB, 0, []]);
 });
 
-test('readMemory() reads v1 with totals over subgroups, and takes a huge limit as none', (context) => {
+test('readMemory() reads v1 with totals over subgroups, takes a huge limit as none, and file pages below limits only', (context) => {
   const root = fakeTree(context, {
     'proc/self/cgroup': '9:name=systemd:/init\n4:cpuset,memory:/jobs/one\n',
     'proc/self/mountinfo': mountV1('/'),
@@ -75,7 +79,7 @@ test('readMemory() reads v1 with totals over subgroups, and takes a huge limit a
     // A kernel of 32 bits: 2^31 - 1 pages.
     'sys/fs/cgroup/memory/jobs/one/memory.limit_in_bytes': '8796093018112\n',
   });
-  assert.deepEqual(summary(root), ['v1 /jobs/one none 60-2', 'v1 /jobs 300 120-7', 'v1 / none 700-0']);
+  assert.deepEqual(summary(root), ['v1 /jobs/one none 60-0', 'v1 /jobs 300 120-7', 'v1 / none 700-0']);
 });
 
 test('readMemory() reads the version that has the memory controller when both are mounted (hybrid)', (context) => {
@@ -101,7 +105,7 @@ test('readMemory() reads meminfo alone on a Raspberry Pi without memory cgroup a
     'sys/fs/cgroup/cgroup.controllers': 'cpuset cpu io pids\n',
     'sys/fs/cgroup/system.slice/mafat.service/cgroup.procs': '1\n',
   });
-  assert.deepEqual(readMemory(root), { board: BOARD, cgroups: [], stallPercent: undefined });
+  assert.deepEqual(readMemory(root), { board: BOARD, cgroups: [], ...NO_STALL });
 });
 
 test('readMemory() reads the mount point as its own group in a container', (context) => {
@@ -135,6 +139,83 @@ test('readMemory() reads groups below a mounted group, with escapes in names', (
   assert.deepEqual(summary(root), ['v1 /a\\x2db/c 8 1-0', 'v1 /a\\x2db 9 2-0']);
 });
 
+test('readMemory() counts the memory of all zram devices, which MemAvailable does not have', (context) => {
+  const root = fakeTree(context, {
+    'proc/meminfo': meminfo(1000, 400),
+    'sys/block/zram0/mm_stat': `${90 * MB} ${30 * MB} ${31 * MB} 0 ${33 * MB} 0 0 0 0\n`,
+    'sys/block/zram1/mm_stat': `${9 * MB} ${3 * MB} ${4 * MB} 0 0 0 0\n`,
+    'sys/block/zram2/mm_stat': 'nothing\n',
+    'sys/block/mmcblk0/stat': '1 2 3\n',
+  });
+  assert.deepEqual(readMemory(root).board, { ...BOARD, zramBytes: 35 * MB });
+});
+
+test('MemorySource tells the stall since the reading before, of the board and of its own service', (context) => {
+  let nowMs = 1000;
+  const root = fakeTree(context, {
+    'proc/self/cgroup': '0::/mafat.service/agent\n',
+    'proc/pressure/memory': pressure(3, 50_000),
+    'sys/fs/cgroup/cgroup.controllers': 'memory\n',
+    ...groupV2('sys/fs/cgroup/mafat.service', { current: 9 }),
+    ...groupV2('sys/fs/cgroup/mafat.service/agent', { current: 9 }),
+    'sys/fs/cgroup/mafat.service/memory.pressure': pressure(0, 0),
+    // What only the agent's own leaf saw.
+    'sys/fs/cgroup/mafat.service/agent/memory.pressure': pressure(99, 9_000_000),
+  });
+  const source = new MemorySource(root, () => nowMs);
+  context.after(() => source.close());
+  const stalls = () => {
+    const { stallPercent, ownStallPercent } = source.read();
+    return [stallPercent, ownStallPercent];
+  };
+  const write = (path: string, text: string) => writeFileSync(join(root, path), text);
+  assert.deepEqual(stalls(), [3, 0], 'the averages of 10 s');
+  write('proc/pressure/memory', pressure(3, 80_000));
+  write('sys/fs/cgroup/mafat.service/memory.pressure', pressure(0, 15_000));
+  nowMs += 100;
+  assert.deepEqual(stalls(), [30, 15]);
+  write('proc/pressure/memory', pressure(3, 81_000));
+  nowMs += 1;
+  assert.deepEqual(stalls(), [30, 15], 'too short a time to measure');
+  nowMs += 99;
+  assert.deepEqual(stalls(), [1, 0]);
+});
+
+test('MemorySource reads files anew each time, and follows its process into another group', (context) => {
+  const root = fakeTree(context, {
+    'proc/self/cgroup': '0::/a\n',
+    'sys/fs/cgroup/cgroup.controllers': 'memory\n',
+    ...groupV2('sys/fs/cgroup/a', { max: 50, current: 10, file: [1, 1] }),
+    ...groupV2('sys/fs/cgroup/a/agent', { current: 3 }),
+  });
+  const source = new MemorySource(root);
+  context.after(() => source.close());
+  const groups = () => source.read().cgroups.map(({ path, currentBytes }) => [path, currentBytes / MB]);
+  assert.deepEqual(groups(), [['/a', 10]]);
+  writeFileSync(join(root, 'sys/fs/cgroup/a/memory.current'), `${20 * MB}\n`);
+  assert.deepEqual(groups(), [['/a', 20]]);
+  writeFileSync(join(root, 'proc/self/cgroup'), '0::/a/agent\n');
+  assert.deepEqual(groups(), [
+    ['/a/agent', 3],
+    ['/a', 20],
+  ]);
+  rmSync(join(root, 'sys/fs/cgroup/a/agent'), { recursive: true });
+  writeFileSync(join(root, 'proc/self/cgroup'), '0::/b\n');
+  assert.deepEqual(groups(), []);
+});
+
+test('isStalled() asks the service first, then the board, and takes what is unknown as calm', () => {
+  const cases = [
+    { stallPercent: undefined, ownStallPercent: undefined, stalled: false },
+    { stallPercent: 9.9, ownStallPercent: undefined, stalled: false },
+    { stallPercent: 10, ownStallPercent: undefined, stalled: true },
+    { stallPercent: 80, ownStallPercent: 1, stalled: false },
+    { stallPercent: undefined, ownStallPercent: 10, stalled: true },
+  ];
+  for (const { stalled, ...stall } of cases)
+    assert.equal(isStalled({ board: undefined, cgroups: [], ...stall }), stalled);
+});
+
 test('readMemory() takes malformed sources as absent', (context) => {
   const root = fakeTree(context, {
     'proc/meminfo': 'MemTotal: many kB\nMemAvailable:   400 kB\n',
@@ -155,7 +236,7 @@ test('readMemory() takes malformed sources as absent', (context) => {
 });
 
 test('readMemory() gives nothing, and no error, for an empty tree', (context) => {
-  const nothing = { board: undefined, cgroups: [], stallPercent: undefined };
+  const nothing = { board: undefined, cgroups: [], ...NO_STALL };
   assert.deepEqual(readMemory(fakeTree(context, {})), nothing);
   assert.deepEqual(readMemory('/nonexistent'), nothing);
 });
@@ -172,6 +253,11 @@ test('readMemory() reads something sensible of this machine', { skip: !existsSyn
   }
   assert.ok(stallPercent === undefined || (stallPercent >= 0 && stallPercent <= 100));
 });
+
+/** A pressure file: percent of the last 10 s, and microseconds in all. */
+function pressure(percent: number, total: number): string {
+  return `some avg10=${percent}.00 avg60=0.00 avg300=0.00 total=${total}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n`;
+}
 
 /** A line of mountinfo for v1 memory, showing one group. */
 function mountV1(group: string): string {
