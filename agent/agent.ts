@@ -74,7 +74,7 @@ export class Agent {
       engine: this.#engine,
       hub: this.#hub,
       log,
-      budget: () => this.#watch.look(),
+      watch: this.#watch,
     });
     const broker = new BrokerFeature(config.mqtt, log);
     const topics = nodeTopics(config.mqtt.base, config.node);

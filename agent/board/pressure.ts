@@ -4,7 +4,7 @@
  * Down: a plan is ordered for BAND_RATIO less than the budget (`targetBytes`), so a budget that dips within the
  * band exceeds no plan. Once the plan in force exceeds the budget, a smaller one is ordered at once.
  * Up: a larger plan is ordered when the budget has been above the band for RISE_MS without a break, and for the
- * least it was in that time. So between two orders upwards there are RISE_MS, and each order down shrinks the
+ * least it was in that time, in which no task waited for memory. So between two orders upwards there are RISE_MS, and each order down shrinks the
  * target by BAND_RATIO at least or goes to the smallest plan: their number is logarithmic.
  * Pressure: rises at once, falls one step after CALM_MS below it.
  *
@@ -55,6 +55,8 @@ export interface PressureInputs {
   readonly nowMs: number;
   /** The plan in force broke its promise or got its executor killed, whatever it is said to need. */
   readonly mustLeave?: boolean;
+  /** Tasks wait for memory: no time to grow. */
+  readonly isStalled?: boolean;
 }
 
 export interface PressureDecision {
@@ -102,9 +104,9 @@ function measurePressure({ budgetBytes, planBytes, smallestBytes }: PressureInpu
 
 function watchRise(
   { planned, higher }: PressureState,
-  { budgetBytes, nowMs }: PressureInputs,
+  { budgetBytes, nowMs, isStalled = false }: PressureInputs,
 ): PressureState['higher'] {
-  if (planned === undefined || budgetBytes <= planned.budgetBytes * (1 + BAND_RATIO)) {
+  if (isStalled || planned === undefined || budgetBytes <= planned.budgetBytes * (1 + BAND_RATIO)) {
     return undefined;
   }
   return {

@@ -158,12 +158,14 @@ export class ModelPlanner {
   /**
    * Looks at the budget, and picks another plan if that is due. Where none fits, the smallest is taken.
    * @param nowMs by a clock that doesn't jump.
+   * @param isStalled tasks wait for memory, so that no plan grows.
    * @returns the plan to change to; undefined if the one in force stays.
    */
-  adapt(budgetBytes: number, nowMs: number): PlanChange | undefined {
+  adapt(budgetBytes: number, nowMs: number, isStalled = false): PlanChange | undefined {
     const { needBytes: planBytes, smallestBytes } = this;
     const mustLeave = this.#mustLeave;
     const { state, action } = decide(this.#pressure, {
+      isStalled,
       budgetBytes,
       planBytes,
       smallestBytes,

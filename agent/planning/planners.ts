@@ -22,8 +22,12 @@ export interface PlannersOptions {
   readonly engine: InferenceEngine;
   readonly hub: EventHub;
   readonly log: Logger;
-  /** The budget as it is now. */
-  readonly budget: () => BoundBytes;
+  readonly watch: {
+    /** Reads the budget now. */
+    look(): BoundBytes;
+    /** Whether tasks wait for memory. */
+    readonly isStalled: boolean;
+  };
 }
 
 export class Planners {
@@ -66,11 +70,11 @@ export class Planners {
 
   /** Opens the models, and has a plan for each. @throws as `openModel`. */
   async start(): Promise<void> {
-    const { configs, engine, budget } = this.#options;
+    const { configs, engine, watch } = this.#options;
     // Its idle memory is measured once.
     if (configs.length > 0) await engine.executor();
     await this.#open();
-    this.adapt(budget());
+    this.adapt(watch.look());
     for (const planner of this.all) if (planner.isProvisional) this.#searches.request(planner);
   }
 
@@ -154,10 +158,10 @@ export class Planners {
   }
 
   #adapt(planner: ModelPlanner): void {
-    const { engine, hub } = this.#options;
+    const { engine, hub, watch } = this.#options;
     const budget = this.#budget;
     const from = planner.pressure;
-    const change = planner.adapt(budget.bytes, performance.now());
+    const change = planner.adapt(budget.bytes, performance.now(), watch.isStalled);
     const { name: model, pressure: to } = planner;
     if (to !== from) hub.publish({ kind: 'pressure', model, from, to });
     if (change !== undefined) {

@@ -12,6 +12,7 @@ class Board {
   planBytes = 0;
   nowMs = 0;
   mustLeave = false;
+  isStalled = false;
   readonly smallestBytes: number;
 
   constructor(smallestBytes: number) {
@@ -20,8 +21,9 @@ class Board {
 
   step(budgetBytes: number, afterMs = 100): PressureDecision {
     this.nowMs += afterMs;
-    const { planBytes, smallestBytes, nowMs, mustLeave } = this;
-    const decision = decide(this.state, { budgetBytes, planBytes, smallestBytes, nowMs, mustLeave });
+    const { planBytes, smallestBytes, nowMs, mustLeave, isStalled } = this;
+    const inputs = { budgetBytes, planBytes, smallestBytes, nowMs, mustLeave, isStalled };
+    const decision = decide(this.state, inputs);
     this.state = decision.state;
     this.mustLeave = false;
     if (decision.action === 'replan') this.planBytes = this.state.planned?.targetBytes ?? 0;
@@ -77,6 +79,17 @@ test('decide() orders a larger plan only after the budget was higher for long, a
   assert.equal(shown(board.step(200)), 'keep tight for 45');
   assert.equal(shown(board.step(80, RISE_MS / 2)), 'keep ok for 45');
   assert.equal(shown(board.step(200, RISE_MS / 2)), 'replan ok for 72');
+});
+
+test('decide() begins to wait anew when tasks wait for memory', () => {
+  const board = new Board(10);
+  board.step(100);
+  board.step(200);
+  board.isStalled = true;
+  board.step(200, RISE_MS);
+  board.isStalled = false;
+  assert.equal(board.step(200).action, 'keep');
+  assert.equal(board.step(200, RISE_MS).action, 'replan');
 });
 
 test('decide() begins to wait anew when the budget comes back into the band', () => {
