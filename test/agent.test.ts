@@ -90,6 +90,23 @@ test('mafat agent changes its plan when its budget shrinks, and a restart takes 
   assert.deepEqual(again.rows(FRONTS), fronts);
 });
 
+test('mafat agent frees all that it holds when not even the smallest plan fits, and serves again when one does', async (context) => {
+  const port = await freePort();
+  const agent = startAgent(context, { port, server: 'embedded' });
+  await agent.logged('connected to the broker');
+  const client = await openClient(context, port);
+  const request = requestOf(encodedInput(await drawnImage(0)));
+  assert.ok(detectionsOf(await client.ask(request)).length > 0);
+  agent.reload('1M');
+  await agent.logged('"to":"critical"');
+  assert.equal((await client.ask(request)).parameters?.status, 503);
+  while ((await client.nextHealth()).executor.privateBytes > 0);
+  agent.reload('64M');
+  await agent.logged('"from":"critical"');
+  assert.ok(detectionsOf(await client.ask(request)).length > 0);
+  assert.equal(await agent.stop(), 0);
+});
+
 test('mafat agent loses no frame and no request when its plan changes under load', async (context) => {
   const port = await freePort();
   const agent = startAgent(context, { port, server: 'embedded', fps: 20 });

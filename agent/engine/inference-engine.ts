@@ -66,7 +66,7 @@ export class InferenceEngine {
   readonly #queue: RequestQueue;
   /** What runs or is being loaded. */
   #running: { readonly planned: Planned; stepsDone: number } | undefined;
-  #isStopped = false;
+  #stopping = new AbortController();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -80,13 +80,13 @@ export class InferenceEngine {
 
   /** The executor is started when it is needed first. */
   start(): void {
-    this.#isStopped = false;
+    this.#stopping = new AbortController();
     this.#queue.open();
   }
 
   /** Waits for the inference that runs. Those that wait and all later ones are refused. */
   async finish(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort(new Error('the node is stopping'));
     await this.#queue.close('the node is stopping');
   }
 
@@ -99,6 +99,10 @@ export class InferenceEngine {
   executor(): Promise<ExecutorClient> {
     if (this.#isStopped) throw new ExecutorError('Executor lost: the engine is stopped');
     return this.#slot.executor();
+  }
+
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   memory(): ExecutorMemory {
@@ -141,11 +145,11 @@ export class InferenceEngine {
     this.#suspended.delete(model);
   }
 
-  /** Ends the executor and does some work in its place, before inferences that wait. */
-  lend<T>(work: () => Promise<T>): Promise<T> {
+  /** Ends the executor and does some work in its place, before inferences that wait. The signal aborts with the engine. */
+  lend<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#queue.add({ kind: 'upkeep' }, async () => {
       await this.#slot.stop();
-      return work();
+      return work(this.#stopping.signal);
     });
   }
 

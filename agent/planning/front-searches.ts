@@ -22,7 +22,7 @@ export interface FrontSearchesOptions {
   /** Bytes that are free beside the plans in force. */
   readonly roomBytes: () => number;
   /** Ends the executor, and does the work in its place. */
-  readonly lend: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly lend: <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
   /** Tests give their own. */
   readonly search?: (job: Omit<FrontJob, 'kind'>, options: SearchOptions) => Promise<FrontSummary>;
 }
@@ -119,7 +119,9 @@ export class FrontSearches {
     const running: Running = { request, abort: new AbortController(), isBeside, pid: undefined };
     this.#running = running;
     try {
-      const front = await (isBeside ? this.#search(running) : lend(() => this.#search(running)));
+      const front = await (isBeside
+        ? this.#search(running)
+        : lend((signal) => this.#search(running, signal)));
       if (this.#requests.get(wanted.name) === request) this.#requests.delete(wanted.name);
       if (!running.abort.signal.aborted) onFound(wanted.name, front);
     } catch (error) {
@@ -130,8 +132,9 @@ export class FrontSearches {
     }
   }
 
-  #search(running: Running): Promise<FrontSummary> {
+  #search(running: Running, lender?: AbortSignal): Promise<FrontSummary> {
     const { search = searchFrontOf } = this.#options;
+    lender?.addEventListener('abort', () => running.abort.abort(lender.reason), { once: true });
     const onStart = (pid: number) => {
       running.pid = pid;
     };

@@ -165,6 +165,18 @@ test('InferenceEngine lends the place of its executor', async () => {
   });
 });
 
+test('InferenceEngine ends the work in the place of its executor when it stops', async () => {
+  await withEngine(async (engine) => {
+    const lent = engine.lend(
+      (signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        }),
+    );
+    await Promise.all([assert.rejects(lent, /the node is stopping/), engine.stop()]);
+  });
+});
+
 test('InferenceEngine says by which plan its executor was lost, and tries by the next one', async () => {
   const losses: ExecutorLoss[] = [];
   await withEngine(

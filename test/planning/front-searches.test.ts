@@ -26,7 +26,7 @@ class Searches {
       roomBytes: () => this.roomBytes,
       lend: (work) => {
         this.lent.push(true);
-        return work();
+        return work(new AbortController().signal);
       },
       search: (_job, { signal }: SearchOptions) =>
         new Promise<FrontSummary>((resolve, reject) => {
