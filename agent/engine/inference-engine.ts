@@ -148,8 +148,10 @@ export class InferenceEngine {
   /** Ends the executor and does some work in its place, before inferences that wait. The signal aborts with the engine. */
   lend<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#queue.add({ kind: 'upkeep' }, async () => {
+      const { signal } = this.#stopping;
       await this.#slot.stop();
-      return work(this.#stopping.signal);
+      signal.throwIfAborted();
+      return work(signal);
     });
   }
 
