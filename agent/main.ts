@@ -6,13 +6,6 @@ import { Command, CommanderError } from 'commander';
  * (Yolo-Fastest, 10 frames a second).
  */
 import { BudgetError } from '../shared/search/index.js';
-import { agentCommand } from './cli/agent-command.js';
-import { calibrateCommand } from './cli/calibrate-command.js';
-import { inferCommand } from './cli/infer-command.js';
-import { modelCommand } from './cli/model-command.js';
-import { planCommand } from './cli/plan-command.js';
-import { runCommand } from './cli/run-command.js';
-import { statusCommand } from './cli/status-command.js';
 import { UsageError } from './cli/usage-error.js';
 
 /** Exit codes of docs/cli.md; 4 is set by `run --verify`. */
@@ -23,17 +16,25 @@ function versionOf(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function buildProgram(): Command {
+/** Each command loads its own modules: the agent needs few of them, and would hold all for as long as it runs. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  model: async () => (await import('./cli/model-command.js')).modelCommand(),
+  plan: async () => (await import('./cli/plan-command.js')).planCommand(),
+  run: async () => (await import('./cli/run-command.js')).runCommand(),
+  calibrate: async () => (await import('./cli/calibrate-command.js')).calibrateCommand(),
+  agent: async () => (await import('./cli/agent-command.js')).agentCommand(versionOf()),
+  infer: async () => (await import('./cli/infer-command.js')).inferCommand(),
+  status: async () => (await import('./cli/status-command.js')).statusCommand(),
+};
+
+/** The program with the command that the arguments name, or with all of them, for its help and its errors. */
+async function buildProgram([name = '']: readonly string[]): Promise<Command> {
   const program = new Command('mafat')
     .description('Runs convolutional networks inside the memory a board can spare.')
-    .version(versionOf())
-    .addCommand(modelCommand())
-    .addCommand(planCommand())
-    .addCommand(runCommand())
-    .addCommand(calibrateCommand())
-    .addCommand(agentCommand(versionOf()))
-    .addCommand(inferCommand())
-    .addCommand(statusCommand());
+    .version(versionOf());
+  const all = Object.entries(COMMANDS);
+  const named = all.filter(([known]) => known === name);
+  for (const [, load] of named.length > 0 ? named : all) program.addCommand(await load());
   applyToAll(program, (command) => command.exitOverride());
   return program;
 }
@@ -55,7 +56,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await buildProgram().parseAsync();
+  const program = await buildProgram(process.argv.slice(2));
+  await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) {
     const message = error instanceof Error ? error.message : String(error);

@@ -83,7 +83,7 @@ export function parseNotation(text: string): string {
 /** The URL of a broker. It may contain user name and password, since the command has no other option for them. */
 export function parseServer(text: string): string {
   const bare = text.replace(/^(mqtts?:\/\/)[^/@]*@/, '$1');
-  if (text === 'embedded' || !configSchema.safeParse({ mqtt: { server: bare } }).success) {
+  if (text === 'embedded' || !configSchema({ mqtt: { server: bare } }).isValid) {
     throw new InvalidArgumentError('Expected mqtt://host:port or mqtts://host:port.');
   }
   return text;
@@ -103,8 +103,11 @@ export function parseModel(text: string): string {
 
 /** A value by the rule of the configuration file. No agent that runs can have any other. */
 function asConfigured(text: string, config: object): string {
-  const issue = configSchema.safeParse(config).error?.issues[0];
-  if (issue !== undefined) throw new InvalidArgumentError(`Expected ${issue.message}.`);
+  const checked = configSchema(config);
+  const [issue] = checked.isValid ? [] : checked.issues;
+  if (issue !== undefined && issue.kind !== 'unknown-key') {
+    throw new InvalidArgumentError(`Expected ${issue.expected}.`);
+  }
   return text;
 }
 

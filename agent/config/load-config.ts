@@ -39,14 +39,13 @@ function resolvePaths(config: Config, folder: string): Config {
 /** @throws {SyntaxError} naming file, line and key of each fault. */
 export function parseConfig(text: string, file: string): Config {
   const source = readYaml(text, file);
-  const result = configSchema.safeParse(source.value);
-  const issues = result.success ? [] : result.error.issues;
+  const checked = configSchema(source.value);
   const problems = [
     ...source.duplicates,
-    ...issues.flatMap((issue) => describeIssue(issue, source.value)),
+    ...(checked.isValid ? [] : checked.issues.map(describeIssue)),
     ...findConflicts(source.value),
   ];
-  if (result.success && problems.length === 0) return freeze(result.data);
+  if (checked.isValid && problems.length === 0) return freeze(checked.value);
   throw new SyntaxError(`Cannot use ${file}:\n  ${formatProblems(problems, source, file).join('\n  ')}`);
 }
 

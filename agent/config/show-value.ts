@@ -4,8 +4,7 @@
  * `user:secret@`.
  */
 
-/** Keys and list indices from the top of the file. */
-export type KeyPath = readonly PropertyKey[];
+import type { KeyPath } from '../../shared/rules/index.js';
 
 const HIDDEN = 'a value not shown here';
 const MAYBE_SECRET = /pass|pwd|secret|@/i;

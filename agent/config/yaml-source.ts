@@ -2,8 +2,8 @@
 import type { Document, YAMLError } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import { elementAt, present } from '../../shared/graph/index.js';
+import type { KeyPath } from '../../shared/rules/index.js';
 import type { Problem } from './describe-issue.js';
-import type { KeyPath } from './show-value.js';
 
 export interface YamlSource {
   readonly value: unknown;

@@ -1,69 +1,95 @@
 /** Reads and writes model.yaml, which says how images become a model's input and how its outputs become answers. */
 import { parseDocument, stringify } from 'yaml';
-import { z } from 'zod';
+import type { Issue, ValueOf } from '../../shared/rules/index.js';
+import {
+  choice,
+  flag,
+  invalid,
+  list,
+  map,
+  matching,
+  number,
+  numberWithin,
+  placed,
+  refine,
+  text,
+  valid,
+  variant,
+  wholeNumber,
+} from '../../shared/rules/index.js';
 
-const positive = z.int().positive();
+const name = text('a name', (value) => value !== '');
+const size = wholeNumber(2, 65_536);
 /** Values by channel. */
-const perChannel = z.array(z.number()).min(1).max(3);
+const means = list(number(), { least: 1, most: 3, expected: 'one number for each channel' });
+const deviations = list(
+  number('a number other than 0', (value) => value !== 0),
+  { least: 1, most: 3, expected: 'one number for each channel' },
+);
 
-const inputSchema = z
-  .strictObject({
-    name: z.string().min(1),
-    width: z.int().min(2).max(65536),
-    height: z.int().min(2).max(65536),
-    channels: z.union([z.literal(1), z.literal(3)]),
-    layout: z.enum(['nchw', 'nhwc']),
-    dtype: z.enum(['float32', 'uint8']),
-    resize: z.enum(['stretch', 'letterbox']),
-    colorOrder: z.enum(['rgb', 'bgr']),
+const inputSchema = refine(
+  map({
+    name,
+    width: size,
+    height: size,
+    channels: choice([1, 3]),
+    layout: choice(['nchw', 'nhwc']),
+    dtype: choice(['float32', 'uint8']),
+    resize: choice(['stretch', 'letterbox']),
+    colorOrder: choice(['rgb', 'bgr']),
     /** Value = (byte * scale - mean) / std. */
-    scale: z.number(),
-    mean: perChannel,
-    std: perChannel.refine((values) => values.every((value) => value !== 0), 'must not be 0'),
-  })
-  .refine(({ channels, mean, std }) => mean.length === channels && std.length === channels, {
-    path: ['mean'],
-    error: 'mean and std need one value for each channel',
-  });
+    scale: number(),
+    mean: means,
+    std: deviations,
+  }),
+  (input) => {
+    const { channels, mean, std } = input;
+    if (mean.length === channels && std.length === channels) return valid(input);
+    const expected = `${channels} numbers: mean and std need one value for each channel`;
+    return placed('mean', invalid(mean, expected));
+  },
+);
 
-const headSchema = z.strictObject({
-  kind: z.enum(['region', 'yolo']),
-  output: z.string().min(1),
-  classes: positive,
-  anchors: z.array(z.strictObject({ width: z.number().positive(), height: z.number().positive() })).min(1),
-  scaleXY: z.number(),
-  softmax: z.boolean(),
-  newCoords: z.boolean(),
+const headSchema = map({
+  kind: choice(['region', 'yolo']),
+  output: name,
+  classes: wholeNumber(1),
+  anchors: list(map({ width: positive(), height: positive() }), {
+    least: 1,
+    expected: 'a list of at least one anchor',
+  }),
+  scaleXY: number(),
+  softmax: flag(),
+  newCoords: flag(),
 });
 
-const ratio = z.number().min(0).max(1);
+const ratio = numberWithin(0, 1);
 
-const decoderSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('darknet'),
+const decoderSchema = variant('kind', {
+  darknet: map({
+    kind: choice(['darknet']),
     threshold: ratio,
     nmsIou: ratio,
-    heads: z.array(headSchema).min(1),
+    heads: list(headSchema, { least: 1, expected: 'a list of at least one head' }),
   }),
-  z.strictObject({
-    kind: z.literal('classes'),
-    output: z.string().min(1),
-    topK: positive,
-    softmax: z.boolean(),
-  }),
-  z.strictObject({ kind: z.literal('raw') }),
-]);
-
-const manifestSchema = z.strictObject({
-  format: z.literal(1),
-  source: z.strictObject({ kind: z.enum(['onnx', 'darknet', 'synthetic']), files: z.array(z.string()) }),
-  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  input: inputSchema,
-  decoder: decoderSchema,
-  labels: z.array(z.string()),
+  classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
+  raw: map({ kind: choice(['raw']) }),
 });
 
-export type Manifest = z.infer<typeof manifestSchema>;
+const manifestSchema = map({
+  format: choice([1]),
+  source: map({ kind: choice(['onnx', 'darknet', 'synthetic']), files: list(text()) }),
+  digest: matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits'),
+  input: inputSchema,
+  decoder: decoderSchema,
+  labels: list(text()),
+});
+
+function positive() {
+  return number('a number above 0', (value) => value > 0);
+}
+
+export type Manifest = ValueOf<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
 export type Decoder = Manifest['decoder'];
 
@@ -78,16 +104,21 @@ export function formatManifest(manifest: Manifest): string {
 }
 
 /** @throws {SyntaxError} naming file, line and key of each fault. */
-export function parseManifest(text: string, file: string): Manifest {
-  const document = parseDocument(text);
+export function parseManifest(yaml: string, file: string): Manifest {
+  const document = parseDocument(yaml);
   const [fault] = document.errors;
   if (fault !== undefined) throw new SyntaxError(`Cannot parse ${file}: ${fault.message}`);
-  const result = manifestSchema.safeParse(document.toJS());
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => {
-    const node = document.getIn(path, true) as { range?: readonly number[] } | undefined;
-    const line = node?.range === undefined ? '' : `:${text.slice(0, node.range[0]).split('\n').length}`;
-    return `${file}${line}: ${path.join('.') || 'document'}: ${message}`;
+  const checked = manifestSchema(document.toJS());
+  if (checked.isValid) return checked.value;
+  const problems = checked.issues.map((issue) => {
+    const node = document.getIn(issue.path, true) as { range?: readonly number[] } | undefined;
+    const line = node?.range === undefined ? '' : `:${yaml.slice(0, node.range[0]).split('\n').length}`;
+    return `${file}${line}: ${issue.path.join('.') || 'document'}: ${describeIssue(issue)}`;
   });
   throw new SyntaxError(`Cannot use ${file}:\n  ${problems.join('\n  ')}`);
+}
+
+function describeIssue(issue: Issue): string {
+  if (issue.kind === 'unknown-key') return `unknown key, expected one of ${issue.known.join(', ')}`;
+  return issue.value === undefined ? `is missing, expected ${issue.expected}` : `expected ${issue.expected}`;
 }

@@ -8,9 +8,10 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 import type { CostEntry, DeviceProfile } from '../../shared/predict/index.js';
 import { KERNELS, kernelsOf, median, WORK_KINDS } from '../../shared/predict/index.js';
+import type { Rule } from '../../shared/rules/index.js';
+import { map, number } from '../../shared/rules/index.js';
 import { readDevice } from '../board/machine.js';
 import { defaultModelsFolder } from '../models/model-store.js';
 import type { Measurement, StoredCosts } from '../store/store.js';
@@ -54,18 +55,17 @@ export function readProfile(store: Store, device = readDevice()): DeviceProfile 
   return { source: `measured ${measuredAt}`, entries: entries.map((entry) => corrected(entry, runs)) };
 }
 
-const Costs = z.strictObject(
-  Object.fromEntries(WORK_KINDS.map((kind) => [kind, z.number().nonnegative()])) as Record<
-    (typeof WORK_KINDS)[number],
-    z.ZodNumber
-  >,
+const checkCosts = map(
+  Object.fromEntries(
+    WORK_KINDS.map((kind) => [kind, number('a number from 0', (value) => value >= 0)]),
+  ) as Record<(typeof WORK_KINDS)[number], Rule<number>>,
 );
 
 /** Empty if the row isn't of the form that `mafat calibrate` of this version writes. */
 function readEntry({ kernels, threads, costs }: StoredCosts): readonly CostEntry[] {
   const kind = KERNELS.find((known) => known === kernels);
-  const values = Costs.safeParse(parseJson(costs)).data;
-  return kind === undefined || values === undefined ? [] : [{ kernels: kind, threads, costs: values }];
+  const checked = checkCosts(parseJson(costs));
+  return kind === undefined || !checked.isValid ? [] : [{ kernels: kind, threads, costs: checked.value }];
 }
 
 function parseJson(text: string): unknown {

@@ -1,4 +1,4 @@
-/** What nodes and clients say to each other: topics, requests, answers and reports. The only room that loads zod. */
+/** What nodes and clients say to each other: topics, requests, answers and reports. */
 export type { InferenceInput, InferenceRequest } from './inference-request.js';
 export { parseInferenceRequest } from './inference-request.js';
 export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';

@@ -6,9 +6,10 @@
  * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
  */
 
-import { z } from 'zod';
 import type { DataType } from '../graph/index.js';
 import { elementCount } from '../graph/index.js';
+import type { Issue, KeyPath, ValueOf } from '../rules/index.js';
+import { anything, list, openMap, orDefault, record, text, valueThat, wholeNumber } from '../rules/index.js';
 import { RequestError } from './request-error.js';
 
 /** Datatypes that the image input of a network may have. */
@@ -17,33 +18,36 @@ const INPUT_TYPES: ReadonlyMap<string, DataType> = new Map([
   ['UINT8', 'uint8'],
 ]);
 
-const parameterSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+const parametersSchema = record(
+  valueThat('a text, a number or true or false', (value): value is string | number | boolean =>
+    ['string', 'number', 'boolean'].includes(typeof value),
+  ),
+);
 
-const requestSchema = z.object({
-  id: z.string().max(256).optional(),
-  parameters: parameterSchema.optional(),
-  inputs: z
-    .array(
-      z.object({
-        name: z.string().min(1).max(256),
-        shape: z.array(z.int().min(0)).min(1).max(8),
-        datatype: z.string().max(16),
-        parameters: parameterSchema.optional(),
-        data: z.array(z.unknown()),
-      }),
-    )
-    .length(1),
-  outputs: z
-    .array(z.object({ name: z.string().min(1).max(256) }))
-    .max(64)
-    .refine(
-      (outputs) => new Set(outputs.map(({ name }) => name)).size === outputs.length,
-      'a name comes twice',
-    )
-    .optional(),
+const tensorName = text('a name of 1 to 256 characters', ({ length }) => length >= 1 && length <= 256);
+
+const inputSchema = openMap({
+  name: tensorName,
+  shape: list(wholeNumber(0), { least: 1, most: 8, expected: 'a list of 1 to 8 sizes' }),
+  datatype: text('a text of at most 16 characters', ({ length }) => length <= 16),
+  parameters: orDefault(parametersSchema, {}),
+  data: list(anything()),
 });
 
-type RequestInput = z.infer<typeof requestSchema>['inputs'][number];
+const requestSchema = openMap({
+  id: orDefault(
+    text('a text of at most 256 characters', ({ length }) => length <= 256),
+    undefined,
+  ),
+  parameters: orDefault(parametersSchema, {}),
+  inputs: list(inputSchema, { least: 1, most: 1, expected: 'a list of one input' }),
+  outputs: orDefault(
+    list(openMap({ name: tensorName }), { most: 64, expected: 'a list of at most 64 outputs' }),
+    undefined,
+  ),
+});
+
+type RequestInput = ValueOf<typeof inputSchema>;
 
 export type InferenceInput =
   | { readonly kind: 'encoded'; readonly name: string; readonly base64: string }
@@ -67,21 +71,30 @@ export interface InferenceRequest {
 }
 
 /** Request in a JSON text. @throws {RequestError} naming the first field that is wrong. */
-export function parseInferenceRequest(text: string): InferenceRequest {
-  const result = requestSchema.safeParse(parseJson(text));
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new RequestError(fieldName(issue?.path ?? []), issue?.message ?? 'invalid');
-  }
-  const { id, parameters = {}, inputs, outputs } = result.data;
+export function parseInferenceRequest(json: string): InferenceRequest {
+  const checked = requestSchema(parseJson(json));
+  if (!checked.isValid) throw faultOf(checked.issues);
+  const { id, parameters, inputs, outputs } = checked.value;
   const [input] = inputs;
   if (input === undefined) throw new RequestError('inputs', 'expected one input');
   return {
     input: readInput(input),
     ...(id === undefined ? {} : { id }),
     ...readParameters(parameters),
-    ...(outputs === undefined ? {} : { outputs: outputs.map(({ name }) => name) }),
+    ...(outputs === undefined ? {} : { outputs: readNames(outputs) }),
   };
+}
+
+function faultOf([issue]: readonly Issue[]): RequestError {
+  const expected = issue?.kind === 'unknown-key' ? 'no such key' : issue?.expected;
+  return new RequestError(fieldName(issue?.path ?? []), `expected ${expected}`);
+}
+
+/** @throws {RequestError} if a name comes twice. */
+function readNames(outputs: readonly { readonly name: string }[]): readonly string[] {
+  const names = outputs.map(({ name }) => name);
+  if (new Set(names).size < names.length) throw new RequestError('outputs', 'a name comes twice');
+  return names;
 }
 
 function parseJson(text: string): unknown {
@@ -94,13 +107,13 @@ function parseJson(text: string): unknown {
 }
 
 /** Path of a field as JavaScript writes it, such as `inputs[0].data`. */
-function fieldName(path: readonly PropertyKey[]): string {
-  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  return text === '' ? 'request' : text.replace(/^\./, '');
+function fieldName(path: KeyPath): string {
+  const field = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('');
+  return field === '' ? 'request' : field.replace(/^\./, '');
 }
 
 function readParameters(
-  parameters: z.infer<typeof parameterSchema>,
+  parameters: ValueOf<typeof parametersSchema>,
 ): Pick<InferenceRequest, 'replyTo' | 'threshold'> {
   const { reply_to: replyTo, threshold } = parameters;
   if (replyTo !== undefined && typeof replyTo !== 'string') {

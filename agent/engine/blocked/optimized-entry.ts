@@ -9,19 +9,20 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import type { ValueOf } from '../../../shared/rules/index.js';
+import { number, openMap, text } from '../../../shared/rules/index.js';
 import { tolerate } from '../../files/durable-folders.js';
 import type { OptimizedModel } from '../wire/protocol.js';
 import { OPTIMIZED_DATA, OPTIMIZED_MODEL } from './optimizer-settings.js';
 
 const ENTRY_FILE = 'entry.json';
 
-const Entry = z.object({
-  machine: z.string(),
-  model: z.object({ size: z.number(), digest: z.string() }),
-  data: z.object({ size: z.number(), mtimeMs: z.number(), ino: z.number() }),
+const checkEntry = openMap({
+  machine: text(),
+  model: openMap({ size: number(), digest: text() }),
+  data: openMap({ size: number(), mtimeMs: number(), ino: number() }),
 });
-type Entry = z.infer<typeof Entry>;
+type Entry = ValueOf<typeof checkEntry>;
 
 /** Least time in ms between two updates of the time of last use, which is the time of entry.json. */
 const TOUCH_MS = 60 * 60_000;
@@ -72,7 +73,11 @@ async function isDataSame(folder: string, { data }: Entry): Promise<boolean> {
 }
 
 async function readEntry(folder: string): Promise<Entry> {
-  return Entry.parse(JSON.parse(await readFile(join(folder, ENTRY_FILE), 'utf8')));
+  const checked = checkEntry(JSON.parse(await readFile(join(folder, ENTRY_FILE), 'utf8')));
+  if (checked.isValid) return checked.value;
+  throw new SyntaxError(
+    `Cannot use ${join(folder, ENTRY_FILE)}: it isn't of the form that this version writes`,
+  );
 }
 
 /** Notes the time of use. A model that can be read can be used, even where this process can't write. */
@@ -96,10 +101,7 @@ async function orUnusable<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
-    const isExpected =
-      error instanceof SyntaxError ||
-      error instanceof z.ZodError ||
-      (error as NodeJS.ErrnoException).code !== undefined;
+    const isExpected = error instanceof SyntaxError || (error as NodeJS.ErrnoException).code !== undefined;
     if (!isExpected) throw error;
     return undefined;
   }

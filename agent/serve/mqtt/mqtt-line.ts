@@ -6,7 +6,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
-import { connect, ReasonCodes } from 'mqtt';
+import library from 'mqtt/lib/client';
+import { ReasonCodes } from 'mqtt/lib/handlers/ack';
+import { writeToStream } from 'mqtt-packet';
+import { loginOf, openSocket } from './broker-socket.js';
 import type { LineEnd, MqttVersion } from './retry-policy.js';
 
 export interface LineOptions {
@@ -68,6 +71,9 @@ const WRONG_VERSION: readonly unknown[] = [1, 132];
 /** Error codes of a socket that the other side closed. */
 const HUNG_UP: readonly unknown[] = ['ECONNRESET', 'EPIPE'];
 
+/** Else each of the 65,536 packet ids stays in memory as bytes: 6 MB, in the embedded broker, too. */
+writeToStream.cacheNumbers = false;
+
 export class MqttLine {
   readonly #client: MqttClient;
   readonly #events: LineEvents;
@@ -82,7 +88,7 @@ export class MqttLine {
   constructor(options: LineOptions, version: MqttVersion, events: LineEvents) {
     this.version = version;
     this.#events = events;
-    const client = connect(options.server, clientOptions(options, version));
+    const client = new library.default(() => openSocket(options.server), clientOptions(options, version));
     this.#client = client;
     client.on('connect', ({ properties }) => {
       this.#maxPacketBytes = properties?.maximumPacketSize ?? MAX_PACKET_BYTES;
@@ -154,7 +160,7 @@ export class MqttLine {
 }
 
 function clientOptions(options: LineOptions, protocolVersion: MqttVersion): IClientOptions {
-  const { clientId, username, password, keepaliveSeconds, will, maxPayloadBytes } = options;
+  const { server, clientId, username, password, keepaliveSeconds, will, maxPayloadBytes } = options;
   return {
     clientId,
     protocolVersion,
@@ -165,6 +171,7 @@ function clientOptions(options: LineOptions, protocolVersion: MqttVersion): ICli
     resubscribe: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
+    ...loginOf(server),
     ...(will === undefined
       ? {}
       : { will: { ...will, payload: Buffer.from(will.payload), qos: 1, retain: true } }),
