@@ -46,10 +46,6 @@ const modelSchema = map({
   /** Threads per operator; null if the planner chooses, up to the number of cores. */
   threads: orDefault(wholeNumber(1, MAX_THREADS), null),
   level: orDefault(choice(['auto', ...LEVELS]), 'auto'),
-  strategy: orDefault(
-    matching(/^[a-z][a-z0-9-]{0,63}$/, 'the name of a strategy, such as optimal'),
-    'optimal',
-  ),
   weights: orDefault(choice(['resident', 'evictable']), 'resident'),
   /** Least confidence of a detection; null for the model's own. */
   threshold: orDefault(numberWithin(0, 1), null),

@@ -32,7 +32,6 @@ cameras: [{kind: file, name: c1, model: yolo.v2, files: [a.jpg]}]`;
     name: 'yolo.v2',
     threads: 2,
     level: 'auto',
-    strategy: 'optimal',
     weights: 'resident',
   };
   assert.deepEqual(config.models, [{ ...expected, threshold: 0 }]);
@@ -79,7 +78,7 @@ store: []
     '1: version: cannot be 2, expected 1',
     '2: node: cannot be "küche", expected a name other than clients, of 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
     '5: models.1.name: cannot be "a" again, expected a name other than that of models.0',
-    '6: models.1.levl: unknown key, did you mean "level"? Expected one of name, threads, level, strategy, weights, threshold',
+    '6: models.1.levl: unknown key, did you mean "level"? Expected one of name, threads, level, weights, threshold',
     '7: models.2.name: is missing, expected 1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit',
     '7: models.2.threads: cannot be 0, expected a whole number from 1 to 256',
     '9: memory.floor: cannot be 0.05, expected a ratio above 0.1 and below 0.9',
