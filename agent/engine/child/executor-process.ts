@@ -9,41 +9,47 @@ import type {
   AgentMessage,
   Answers,
   ExecutorMessage,
-  ImageSource,
   Program,
+  RanMessage,
   Request,
-  RunResult,
+  RunRequest,
+  Sent,
+  SentRun,
+  Source,
   TensorSource,
 } from '../wire/protocol.js';
 import { release, valuesOf } from '../wire/typed-array.js';
-import type { DecodedImage } from './image.js';
-import { decodeImage } from './image.js';
+import type { IncomingBytes } from './bytes-pipe.js';
+import { PipedBytes, writeBytes } from './bytes-pipe.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session, saveSession } from './onnx-runtime.js';
+import type { NetworkOutput } from './program-runner.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
+import type { DecodedImage } from './read-image.js';
+import { readImage } from './read-image.js';
 import { TRIVIAL_MODEL } from './trivial-model.js';
 
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
 
-/** Images and tensors come in messages, whose memory the collector alone can free: some 9 ms, each time this much came. */
-const COLLECT_BYTES = 3 * 2 ** 20;
+type OtherRequest = Exclude<Request, RunRequest>;
+type OtherAnswer = Answers[OtherRequest['kind']];
+
+/** What a run gives: what its answer says, and outputs that are to be released once they were sent. */
+interface Ran {
+  readonly result: RanMessage['result'];
+  readonly outputs: readonly NetworkOutput[];
+}
 
 class ExecutorProcess {
   #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
   #lastProgress = 0;
-  /** Outputs of the last run. */
-  #sent: readonly TensorData[] = [];
-  /** In messages, since garbage was collected. */
-  #receivedBytes = 0;
 
-  async handle(request: Request): Promise<Answers[keyof Answers]> {
+  async handle(request: OtherRequest): Promise<OtherAnswer> {
     switch (request.kind) {
       case 'load':
         return this.#load(request.program);
-      case 'run':
-        return this.#run(request);
       case 'inspect':
         return inspectModel(request);
       case 'evaluate':
@@ -62,66 +68,53 @@ class ExecutorProcess {
     return null;
   }
 
-  async #run({ image, outputs }: Extract<Request, { kind: 'run' }>): Promise<RunResult> {
+  async run({ image }: SentRun, bytes: IncomingBytes): Promise<Ran> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
-    const input = await readInput(image, program);
+    const input = await readInput(image, { bytes, program });
     const start = performance.now();
-    const results = await runner.run(input);
+    const outputs = await runner.run(input);
     const latencyMs = performance.now() - start;
     const { width, height } = 'width' in input ? input : program.input;
-    this.#sent = results.map(({ tensor }) => tensor);
-    return {
-      image: { width, height },
-      latencyMs,
-      outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
-    };
-  }
-
-  /** After an answer has been sent: its tensors go, and now and then what messages left behind. */
-  afterAnswer(request: Request): void {
-    for (const buffer of new Set(this.#sent.map(({ data }) => data))) release(buffer);
-    this.#sent = [];
-    if (request.kind !== 'run') return;
-    this.#receivedBytes += sizeOf(request.image);
-    if (this.#receivedBytes < COLLECT_BYTES) return;
-    this.#receivedBytes = 0;
-    collectGarbage();
+    return { result: { image: { width, height }, latencyMs }, outputs };
   }
 
   #report(step: number, steps: number): void {
     const now = performance.now();
     if (now - this.#lastProgress < PROGRESS_MS) return;
     this.#lastProgress = now;
-    send({ kind: 'progress', step, steps });
+    void send({ kind: 'progress', step, steps });
   }
 }
 
-function sizeOf(source: ImageSource | TensorSource): number {
-  return source.kind === 'file' ? 0 : source.bytes.byteLength;
+interface InputOptions {
+  readonly bytes: IncomingBytes;
+  readonly program: Program;
 }
 
 /** @throws {InputError} naming what is wrong with it. */
 async function readInput(
-  source: ImageSource | TensorSource,
-  program: Program,
+  source: Sent<Source>,
+  { bytes, program }: InputOptions,
 ): Promise<DecodedImage | TensorData> {
   try {
-    return source.kind === 'tensor' ? tensorInput(source, program) : await decodeImage(source, program.input);
+    return source.kind === 'tensor'
+      ? readTensor(source, { bytes, program })
+      : await readImage(source, { bytes, input: program.input });
   } catch (error) {
     throw error instanceof RangeError || error instanceof SyntaxError ? new InputError(error.message) : error;
   }
 }
 
 /** @throws {RangeError} naming shape or type, if it isn't what the network takes. */
-function tensorInput({ dtype, shape, bytes }: TensorSource, { maps }: Program): TensorData {
-  const expected = maps[0];
+function readTensor({ dtype, shape }: Sent<TensorSource>, { bytes, program }: InputOptions): TensorData {
+  const expected = program.maps[0];
   if (expected?.dtype !== dtype || expected.shape.join() !== shape.join()) {
     throw new RangeError(
       `Cannot run on a ${dtype} tensor of [${shape.join(', ')}]: expected ${expected?.dtype} [${expected?.shape.join(', ')}]`,
     );
   }
-  return { dtype, shape, data: valuesOf(dtype, bytes) };
+  return { dtype, shape, data: valuesOf(dtype, bytes.readAll()) };
 }
 
 /** Collects what the start left, and closes the gaps between: 1 MB less than a plain collection gives back. */
@@ -136,21 +129,38 @@ function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }
 
-function send(message: ExecutorMessage): void {
-  // Without the agent there is nobody to answer.
-  process.send?.(message, undefined, undefined, (error) => {
-    if (error !== null) process.exit(0);
+/** Resolves when the message has left. Without the agent there is nobody to answer. */
+function send(message: ExecutorMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, (error) => {
+      if (error !== null) process.exit(0);
+      resolve();
+    });
   });
 }
 
-async function answer(executor: ExecutorProcess, { id, request }: AgentMessage): Promise<void> {
+/** Sends outputs, then gives their memory back. Their bytes follow a message that has left, for which the agent waits. */
+async function sendRun(id: number, { result, outputs }: Ran, wanted: SentRun['outputs']): Promise<void> {
+  const sent = outputs.map(({ name, tensor: { dtype, shape, data } }) => {
+    return { name, dtype, shape, byteCount: wanted === 'values' ? data.byteLength : 0 };
+  });
+  await send({ kind: 'ran', id, result, outputs: sent });
+  if (wanted === 'values')
+    for (const { bytes } of outputs.map(packOutput)) if (bytes !== undefined) writeBytes(bytes);
+  for (const data of new Set(outputs.map(({ tensor }) => tensor.data))) release(data);
+}
+
+async function answer(executor: ExecutorProcess, message: AgentMessage): Promise<void> {
+  const { id, request } = message;
+  const bytes = new PipedBytes(message);
   try {
-    send({ kind: 'answer', id, answer: await executor.handle(request) });
+    if (request.kind === 'run') await sendRun(id, await executor.run(request, bytes), request.outputs);
+    else await send({ kind: 'answer', id, answer: await executor.handle(request) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
-    send({ kind: 'error', id, name, message });
+    await send({ kind: 'error', id, name, message });
   }
-  executor.afterAnswer(request);
+  bytes.skip();
 }
 
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
@@ -167,7 +177,7 @@ async function start(): Promise<void> {
     queue = queue.then(() => answer(executor, message));
   });
   compactHeap();
-  send({ kind: 'ready' });
+  await send({ kind: 'ready' });
 }
 
 await start();
