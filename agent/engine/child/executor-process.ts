@@ -3,7 +3,6 @@
  * can be killed at any moment and replaced, and the agent loses nothing but the run.
  */
 
-import { setFlagsFromString } from 'node:v8';
 import { InputError } from '../wire/input-error.js';
 import type {
   AgentMessage,
@@ -21,6 +20,7 @@ import type {
 import { release, valuesOf } from '../wire/typed-array.js';
 import type { IncomingBytes } from './bytes-pipe.js';
 import { PipedBytes, writeBytes } from './bytes-pipe.js';
+import { Collector } from './collector.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session, saveSession } from './onnx-runtime.js';
@@ -43,8 +43,13 @@ interface Ran {
 }
 
 class ExecutorProcess {
+  readonly #collector: Collector;
   #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
   #lastProgress = 0;
+
+  constructor(collector: Collector) {
+    this.#collector = collector;
+  }
 
   async handle(request: OtherRequest): Promise<OtherAnswer> {
     switch (request.kind) {
@@ -80,6 +85,7 @@ class ExecutorProcess {
   }
 
   #report(step: number, steps: number): void {
+    this.#collector.afterStep();
     const now = performance.now();
     if (now - this.#lastProgress < PROGRESS_MS) return;
     this.#lastProgress = now;
@@ -117,18 +123,6 @@ function readTensor({ dtype, shape }: Sent<TensorSource>, { bytes, program }: In
   return { dtype, shape, data: valuesOf(dtype, bytes.readAll()) };
 }
 
-/** Collects what the start left, and closes the gaps between: 1 MB less than a plain collection gives back. */
-function compactHeap(): void {
-  setFlagsFromString('--compact-on-every-full-gc');
-  collectGarbage();
-  setFlagsFromString('--no-compact-on-every-full-gc');
-}
-
-/** `globalThis.gc`, present under --expose-gc. */
-function collectGarbage(): void {
-  (globalThis as { gc?: () => void }).gc?.();
-}
-
 /** Resolves when the message has left. Without the agent there is nobody to answer. */
 function send(message: ExecutorMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -163,6 +157,17 @@ async function answer(executor: ExecutorProcess, message: AgentMessage): Promise
   bytes.skip();
 }
 
+interface Serving {
+  readonly executor: ExecutorProcess;
+  readonly collector: Collector;
+}
+
+async function serve({ executor, collector }: Serving, message: AgentMessage): Promise<void> {
+  await answer(executor, message);
+  if (message.request.kind === 'run') collector.afterRun();
+  else collector.collectAll();
+}
+
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
 async function start(): Promise<void> {
   process.on('disconnect', () => process.exit(0));
@@ -171,12 +176,13 @@ async function start(): Promise<void> {
   const session = await Session.create(TRIVIAL_MODEL, { folder: '.', level: 'disabled', threads: 1 });
   await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
   await session.release();
-  const executor = new ExecutorProcess();
+  const collector = new Collector();
+  const serving = { executor: new ExecutorProcess(collector), collector };
   let queue: Promise<void> = Promise.resolve();
   process.on('message', (message: AgentMessage) => {
-    queue = queue.then(() => answer(executor, message));
+    queue = queue.then(() => serve(serving, message));
   });
-  compactHeap();
+  collector.compact();
   await send({ kind: 'ready' });
 }
 
