@@ -74,7 +74,7 @@ export async function runProgram(
     const random = mulberry32(7);
     const data = Uint8Array.from({ length: width * height * channels }, () => Math.floor(random() * 256));
     const outputs = await runner.run({ data, width, height });
-    return outputs.map(({ name, tensor }) => packOutput(name, tensor, true));
+    return outputs.map(packOutput);
   } finally {
     await runner.unload();
   }

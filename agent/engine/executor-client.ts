@@ -10,9 +10,11 @@ import { measureIdle, PeakMeter } from '../board/process-memory.js';
 import type { FoundAllocator } from './allocator.js';
 import { findAllocator } from './allocator.js';
 import type { AskOptions, Executor } from './wire/executor.js';
+import type { ReceivedMessage } from './wire/executor-channel.js';
+import { ExecutorChannel } from './wire/executor-channel.js';
 import { InputError } from './wire/input-error.js';
 import { InterruptedError } from './wire/interrupted-error.js';
-import type { Answers, ExecutorMessage, Request } from './wire/protocol.js';
+import type { Answers, Request } from './wire/protocol.js';
 import { TRANSFER_FLAGS } from './wire/typed-array.js';
 
 /** The executor ended or hung; the request is lost, and a new executor is needed. */
@@ -80,6 +82,7 @@ export class ExecutorClient implements Executor {
   readonly allocator: Allocator;
   readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
+  #channel: ExecutorChannel | undefined;
   #idleBytes = 0;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
@@ -106,9 +109,11 @@ export class ExecutorClient implements Executor {
       execArgv: NODE_FLAGS,
       serialization: 'advanced',
       env: { ...process.env, ...this.#environment, ...PRIVACY_ENVIRONMENT },
-      stdio: ['ignore', 2, 2, 'ipc'],
+      stdio: ['ignore', 2, 2, 'ipc', 'pipe'],
     });
     this.#child = child;
+    const channel = new ExecutorChannel(child);
+    this.#channel = channel;
     const timer = setTimeout(() => this.#kill(`not ready after ${START_MS} ms`), START_MS);
     const ready = new Promise<void>((resolve, reject) => {
       child.on('error', (error) => {
@@ -119,7 +124,7 @@ export class ExecutorClient implements Executor {
         this.#lose(describeExit(code, signal));
         reject(this.#ended);
       });
-      child.on('message', (message: ExecutorMessage) => {
+      channel.onMessage((message) => {
         if (message.kind === 'ready') resolve();
         else this.#receive(message);
       });
@@ -161,7 +166,8 @@ export class ExecutorClient implements Executor {
     request: Extract<Request, { kind: K }>,
     { deadlineMs = DEFAULT_DEADLINE_MS, onProgress, signal }: AskOptions = {},
   ): Promise<Answers[K]> {
-    if (this.#child === undefined) throw new ExecutorError('Executor lost: it was never started');
+    const channel = this.#channel;
+    if (channel === undefined) throw new ExecutorError('Executor lost: it was never started');
     if (this.#ended !== undefined) throw this.#ended;
     signal?.throwIfAborted();
     const id = this.#nextId;
@@ -179,7 +185,7 @@ export class ExecutorClient implements Executor {
             onProgress?.(step, steps);
           },
         });
-        this.#child?.send({ kind: 'ask', id, request }, (error) => error && this.#loseSoon(error.message));
+        channel.send(id, request, (error) => error && this.#loseSoon(error.message));
       });
     } finally {
       clearTimeout(timer);
@@ -190,7 +196,7 @@ export class ExecutorClient implements Executor {
 
   /** Ends a run that is going on after its step; it fails with `InterruptedError`. */
   interrupt(): void {
-    if (this.#ended === undefined) this.#child?.send({ kind: 'interrupt' }, () => undefined);
+    if (this.#ended === undefined) this.#channel?.interrupt();
   }
 
   /** Process id, 0 before it is started. */
@@ -198,7 +204,7 @@ export class ExecutorClient implements Executor {
     return this.#child?.pid ?? 0;
   }
 
-  #receive(message: Exclude<ExecutorMessage, { kind: 'ready' }>): void {
+  #receive(message: Exclude<ReceivedMessage, { kind: 'ready' }>): void {
     if (message.kind === 'progress') {
       // One request runs and the others wait for it, so the sign of life counts for all.
       for (const { onProgress } of this.#pending.values()) onProgress(message.step, message.steps);

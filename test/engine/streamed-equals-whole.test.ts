@@ -180,7 +180,7 @@ async function runFrames(
       const random = mulberry32(seed);
       const data = Uint8Array.from({ length: width * height * channels }, () => Math.floor(random() * 256));
       const outputs = await runner.run({ data, width, height });
-      frames.push(outputs.map(({ name, tensor }) => packOutput(name, tensor, true)));
+      frames.push(outputs.map(packOutput));
     }
     return frames;
   } finally {

@@ -4,52 +4,64 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
 import { InputError } from '../wire/input-error.js';
 import { InterruptedError } from '../wire/interrupted-error.js';
 import type {
   AgentMessage,
   Answers,
+  AskMessage,
   ExecutorMessage,
-  ImageSource,
   Program,
+  RanMessage,
   Request,
-  RunResult,
+  RunRequest,
+  Sent,
+  SentRun,
+  Source,
   TensorSource,
 } from '../wire/protocol.js';
 import { release, valuesOf } from '../wire/typed-array.js';
-import type { DecodedImage } from './image.js';
-import { decodeImage } from './image.js';
+import type { IncomingBytes } from './bytes-pipe.js';
+import { PipedBytes, writeBytes } from './bytes-pipe.js';
+import { Collector } from './collector.js';
 import { evaluateModel, inspectModel } from './inspect.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session, saveSession } from './onnx-runtime.js';
+import type { NetworkOutput } from './program-runner.js';
 import { ProgramRunner, packOutput } from './program-runner.js';
+import type { DecodedImage } from './read-image.js';
+import { readImage } from './read-image.js';
 import { TRIVIAL_MODEL } from './trivial-model.js';
 
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
 
-/** Images and tensors come in messages, whose memory the collector alone can free: some 9 ms, each time this much came. */
-const COLLECT_BYTES = 3 * 2 ** 20;
+type OtherRequest = Exclude<Request, RunRequest>;
+type OtherAnswer = Answers[OtherRequest['kind']];
+
+/** What a run gives: what its answer says, and outputs that are to be released once they were sent. */
+interface Ran {
+  readonly result: RanMessage['result'];
+  readonly outputs: readonly NetworkOutput[];
+}
 
 class ExecutorProcess {
+  readonly #collector: Collector;
   #runner: { readonly program: Program; readonly runner: ProgramRunner } | undefined;
   #lastProgress = 0;
-  /** Outputs of the last run. */
-  #sent: readonly TensorData[] = [];
-  /** In messages, since garbage was collected. */
-  #receivedBytes = 0;
   #isRunning = false;
   #isInterrupted = false;
 
-  async handle(request: Request): Promise<Answers[keyof Answers]> {
+  constructor(collector: Collector) {
+    this.#collector = collector;
+  }
+
+  async handle(request: OtherRequest): Promise<OtherAnswer> {
     switch (request.kind) {
       case 'load':
         return this.#load(request.program);
       case 'unload':
         return this.#unload();
-      case 'run':
-        return this.#runToEnd(request);
       case 'inspect':
         return inspectModel(request);
       case 'evaluate':
@@ -76,16 +88,16 @@ class ExecutorProcess {
   async #unload(): Promise<null> {
     await this.#runner?.runner.unload();
     this.#runner = undefined;
-    collectGarbage();
+    this.#collector.collectAll();
     await purge();
     return null;
   }
 
   /** @throws {InterruptedError} after the program was unloaded. */
-  async #runToEnd(request: RunRequest): Promise<RunResult> {
+  async run(request: SentRun, bytes: IncomingBytes): Promise<Ran> {
     this.#isRunning = true;
     try {
-      return await this.#run(request);
+      return await this.#run(request, bytes);
     } catch (error) {
       if (error instanceof InterruptedError) await this.#unload();
       throw error;
@@ -95,75 +107,56 @@ class ExecutorProcess {
     }
   }
 
-  async #run({ image, outputs }: RunRequest): Promise<RunResult> {
+  async #run({ image }: SentRun, bytes: IncomingBytes): Promise<Ran> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
-    const input = await readInput(image, program);
+    const input = await readInput(image, { bytes, program });
     const start = performance.now();
-    const results = await runner.run(input);
+    const outputs = await runner.run(input);
     const latencyMs = performance.now() - start;
     const { width, height } = 'width' in input ? input : program.input;
-    this.#sent = results.map(({ tensor }) => tensor);
-    return {
-      image: { width, height },
-      latencyMs,
-      outputs: results.map(({ name, tensor }) => packOutput(name, tensor, outputs === 'values')),
-    };
-  }
-
-  /** After an answer has been sent: its tensors go, and now and then what messages left behind. */
-  afterAnswer(request: Request): void {
-    for (const buffer of new Set(this.#sent.map(({ data }) => data))) release(buffer);
-    this.#sent = [];
-    if (request.kind !== 'run') return;
-    this.#receivedBytes += sizeOf(request.image);
-    if (this.#receivedBytes < COLLECT_BYTES) return;
-    this.#receivedBytes = 0;
-    collectGarbage();
+    return { result: { image: { width, height }, latencyMs }, outputs };
   }
 
   /** @throws {InterruptedError} if the agent wants the memory of the run. */
   #report(step: number, steps: number): void {
     if (this.#isInterrupted) throw new InterruptedError(`Run interrupted after step ${step} of ${steps}`);
+    this.#collector.afterStep();
     const now = performance.now();
     if (now - this.#lastProgress < PROGRESS_MS) return;
     this.#lastProgress = now;
-    send({ kind: 'progress', step, steps });
+    void send({ kind: 'progress', step, steps });
   }
 }
 
-function sizeOf(source: ImageSource | TensorSource): number {
-  return source.kind === 'file' ? 0 : source.bytes.byteLength;
+interface InputOptions {
+  readonly bytes: IncomingBytes;
+  readonly program: Program;
 }
 
 /** @throws {InputError} naming what is wrong with it. */
 async function readInput(
-  source: ImageSource | TensorSource,
-  program: Program,
+  source: Sent<Source>,
+  { bytes, program }: InputOptions,
 ): Promise<DecodedImage | TensorData> {
   try {
-    return source.kind === 'tensor' ? tensorInput(source, program) : await decodeImage(source, program.input);
+    return source.kind === 'tensor'
+      ? readTensor(source, { bytes, program })
+      : await readImage(source, { bytes, input: program.input });
   } catch (error) {
     throw error instanceof RangeError || error instanceof SyntaxError ? new InputError(error.message) : error;
   }
 }
 
 /** @throws {RangeError} naming shape or type, if it isn't what the network takes. */
-function tensorInput({ dtype, shape, bytes }: TensorSource, { maps }: Program): TensorData {
-  const expected = maps[0];
+function readTensor({ dtype, shape }: Sent<TensorSource>, { bytes, program }: InputOptions): TensorData {
+  const expected = program.maps[0];
   if (expected?.dtype !== dtype || expected.shape.join() !== shape.join()) {
     throw new RangeError(
       `Cannot run on a ${dtype} tensor of [${shape.join(', ')}]: expected ${expected?.dtype} [${expected?.shape.join(', ')}]`,
     );
   }
-  return { dtype, shape, data: valuesOf(dtype, bytes) };
-}
-
-/** Collects what the start left, and closes the gaps between: 1 MB less than a plain collection gives back. */
-function compactHeap(): void {
-  setFlagsFromString('--compact-on-every-full-gc');
-  collectGarbage();
-  setFlagsFromString('--no-compact-on-every-full-gc');
+  return { dtype, shape, data: valuesOf(dtype, bytes.readAll()) };
 }
 
 /**
@@ -178,29 +171,49 @@ async function purge(): Promise<void> {
   for (let count = 0; count < PURGE.allocations; count += 1) release(new Uint8Array(PURGE.bytes));
 }
 
-/** `globalThis.gc`, present under --expose-gc. */
-function collectGarbage(): void {
-  (globalThis as { gc?: () => void }).gc?.();
-}
-
-type RunRequest = Extract<Request, { kind: 'run' }>;
-type Asked = Extract<AgentMessage, { kind: 'ask' }>;
-
-function send(message: ExecutorMessage): void {
-  // Without the agent there is nobody to answer.
-  process.send?.(message, undefined, undefined, (error) => {
-    if (error !== null) process.exit(0);
+/** Resolves when the message has left. Without the agent there is nobody to answer. */
+function send(message: ExecutorMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, (error) => {
+      if (error !== null) process.exit(0);
+      resolve();
+    });
   });
 }
 
-async function answer(executor: ExecutorProcess, { id, request }: Asked): Promise<void> {
+/** Sends outputs, then gives their memory back. Their bytes follow a message that has left, for which the agent waits. */
+async function sendRun(id: number, { result, outputs }: Ran, wanted: SentRun['outputs']): Promise<void> {
+  const sent = outputs.map(({ name, tensor: { dtype, shape, data } }) => {
+    return { name, dtype, shape, byteCount: wanted === 'values' ? data.byteLength : 0 };
+  });
+  await send({ kind: 'ran', id, result, outputs: sent });
+  if (wanted === 'values')
+    for (const { bytes } of outputs.map(packOutput)) if (bytes !== undefined) writeBytes(bytes);
+  for (const data of new Set(outputs.map(({ tensor }) => tensor.data))) release(data);
+}
+
+async function answer(executor: ExecutorProcess, message: AskMessage): Promise<void> {
+  const { id, request } = message;
+  const bytes = new PipedBytes(message);
   try {
-    send({ kind: 'answer', id, answer: await executor.handle(request) });
+    if (request.kind === 'run') await sendRun(id, await executor.run(request, bytes), request.outputs);
+    else await send({ kind: 'answer', id, answer: await executor.handle(request) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
-    send({ kind: 'error', id, name, message });
+    await send({ kind: 'error', id, name, message });
   }
-  executor.afterAnswer(request);
+  bytes.skip();
+}
+
+interface Serving {
+  readonly executor: ExecutorProcess;
+  readonly collector: Collector;
+}
+
+async function serve({ executor, collector }: Serving, message: AskMessage): Promise<void> {
+  await answer(executor, message);
+  if (message.request.kind === 'run') collector.afterRun();
+  else collector.collectAll();
 }
 
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */
@@ -211,14 +224,15 @@ async function start(): Promise<void> {
   const session = await Session.create(TRIVIAL_MODEL, { folder: '.', level: 'disabled', threads: 1 });
   await session.run({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } });
   await session.release();
-  const executor = new ExecutorProcess();
+  const collector = new Collector();
+  const serving = { executor: new ExecutorProcess(collector), collector };
   let queue: Promise<void> = Promise.resolve();
   process.on('message', (message: AgentMessage) => {
-    if (message.kind === 'interrupt') executor.interrupt();
-    else queue = queue.then(() => answer(executor, message));
+    if (message.kind === 'interrupt') serving.executor.interrupt();
+    else queue = queue.then(() => serve(serving, message));
   });
-  compactHeap();
-  send({ kind: 'ready' });
+  collector.compact();
+  await send({ kind: 'ready' });
 }
 
 await start();

@@ -46,7 +46,7 @@ export async function evaluateModel({ model, folder }: InspectedModel): Promise<
   const session = await Session.create(model, { folder, level: 'disabled', threads: 1 });
   try {
     const values = await session.run({});
-    return Object.entries(values).map(([name, tensor]) => packOutput(name, tensor, true));
+    return Object.entries(values).map(([name, tensor]) => packOutput({ name, tensor }));
   } finally {
     await session.release();
   }

@@ -4,8 +4,8 @@ import { elementAt } from '../../../shared/graph/lookup.js';
 import type { ImageInput, MapSpec, Region, TileWrite } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';
-import type { DecodedImage } from './image.js';
 import type { TensorData } from './onnx-runtime.js';
+import type { DecodedImage } from './read-image.js';
 import { RgbBytes } from './rgb-planes.js';
 
 /** A map that tiles are read from. */

@@ -21,15 +21,20 @@ import type {
 } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';
-import type { DecodedImage } from './image.js';
 import { ImageMap, TensorMap } from './map-store.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
+import type { DecodedImage } from './read-image.js';
 import { StreamState } from './stream-state.js';
 
 export interface RunnerOptions {
   /** Called after each step. */
   readonly onStep: (step: number, steps: number) => void;
+}
+
+export interface NetworkOutput {
+  readonly name: string;
+  readonly tensor: TensorData;
 }
 
 export class ProgramRunner {
@@ -40,8 +45,6 @@ export class ProgramRunner {
   readonly #steps: number;
   /** Maps by number; undefined before they are made and after their last reader. */
   readonly #maps: (TensorMap | ImageMap | undefined)[];
-  /** Whether the input came in a message, whose memory isn't ours to release. */
-  #isBorrowed = false;
   #stepsDone = 0;
 
   private constructor(program: Program, sessions: readonly (readonly Session[])[], options: RunnerOptions) {
@@ -72,12 +75,9 @@ export class ProgramRunner {
     this.#maps.fill(undefined);
   }
 
-  /** Outputs of the network for one image or input tensor. An image is released when it has been read. */
-  async run(
-    input: DecodedImage | TensorData,
-  ): Promise<readonly { readonly name: string; readonly tensor: TensorData }[]> {
+  /** Outputs of the network for one image or input tensor, which is released when it has been read. */
+  async run(input: DecodedImage | TensorData): Promise<readonly NetworkOutput[]> {
     this.#stepsDone = 0;
-    this.#isBorrowed = 'dtype' in input;
     this.#maps[0] = 'dtype' in input ? new TensorMap(input) : imageMap(input, this.#program.input);
     try {
       for (const [at, segment] of this.#program.segments.entries()) await this.#runSegment(at, segment);
@@ -187,7 +187,7 @@ export class ProgramRunner {
 
   /** Frees a map that nothing reads any more. */
   #free(map: number): void {
-    if (map !== 0 || !this.#isBorrowed) this.#mapAt(map).release();
+    this.#mapAt(map).release();
     this.#maps[map] = undefined;
   }
 }
@@ -259,12 +259,7 @@ function areaOf(region: Region | null): number {
   return region === null ? 0 : (region.rowTo - region.rowFrom) * (region.colTo - region.colFrom);
 }
 
-/** An output as it goes over the wire to the agent. */
-export function packOutput(
-  name: string,
-  { dtype, shape, data }: TensorData,
-  withValues: boolean,
-): OutputTensor {
-  if (!withValues) return { name, dtype, shape };
+/** An output with its values, which share the tensor's memory. */
+export function packOutput({ name, tensor: { dtype, shape, data } }: NetworkOutput): OutputTensor {
   return { name, dtype, shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }

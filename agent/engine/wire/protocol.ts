@@ -1,7 +1,10 @@
 /**
  * What the agent and its executor child say to each other, over Node's IPC channel with V8 serialisation, so
- * that images, models and tensors travel as raw bytes. The agent asks, one request at a time; the executor
- * answers each with the same id. Between steps it reports progress, which is also its sign of life.
+ * that models travel as raw bytes. The agent asks, one request at a time; the executor answers each with the same id.
+ * Between steps it reports progress, which is also its sign of life.
+ *
+ * The bytes of inputs and outputs follow their message on a pipe of their own. A message is held as it was read in
+ * parts, and once more joined, until the collector comes; from the pipe bytes go to their place.
  */
 import type { DataType } from '../../../shared/graph/index.js';
 import type { Level, RunSettings } from '../../../shared/predict/index.js';
@@ -140,15 +143,19 @@ export interface TensorSource {
   readonly bytes: Uint8Array;
 }
 
+export type Source = ImageSource | TensorSource;
+
+export interface RunRequest {
+  readonly kind: 'run';
+  readonly image: Source;
+  readonly outputs: 'values' | 'shapes';
+}
+
 export type Request =
   | { readonly kind: 'load'; readonly program: Program }
   /** Gives the memory of the loaded program back. */
   | { readonly kind: 'unload' }
-  | {
-      readonly kind: 'run';
-      readonly image: ImageSource | TensorSource;
-      readonly outputs: 'values' | 'shapes';
-    }
+  | RunRequest
   | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
   | OptimizeRequest;
@@ -195,17 +202,50 @@ export interface Answers {
   readonly optimize: null;
 }
 
-export type ExecutorMessage =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'progress'; readonly step: number; readonly steps: number }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
-  | { readonly kind: 'error'; readonly id: number; readonly name: string; readonly message: string };
+/** Descriptor of the pipe in the executor. */
+export const BYTES_FD = 4;
+
+/** What a message says of something whose bytes follow on the pipe. */
+export type Sent<T> = T extends { readonly bytes: Uint8Array }
+  ? Omit<T, 'bytes'> & { readonly byteCount: number }
+  : T;
+
+export interface SentRun extends Omit<RunRequest, 'image'> {
+  readonly image: Sent<Source>;
+}
+
+/** A request, which is answered by its id. */
+export interface AskMessage {
+  readonly kind: 'ask';
+  readonly id: number;
+  readonly request: Exclude<Request, RunRequest> | SentRun;
+}
 
 /** Without an answer: a run that is going on ends after its step, unloads its program and fails. */
-export interface Interruption {
+export interface InterruptMessage {
   readonly kind: 'interrupt';
 }
 
-export type AgentMessage =
-  | { readonly kind: 'ask'; readonly id: number; readonly request: Request }
-  | Interruption;
+export type AgentMessage = AskMessage | InterruptMessage;
+
+/** An output without its values, whose bytes follow on the pipe where they were asked for. */
+export interface SentOutput extends Omit<OutputTensor, 'bytes'> {
+  readonly byteCount: number;
+}
+
+/** Answer to `run`. The bytes of its outputs follow in their order. */
+export interface RanMessage {
+  readonly kind: 'ran';
+  readonly id: number;
+  readonly result: Omit<RunResult, 'outputs'>;
+  readonly outputs: readonly SentOutput[];
+}
+
+type OtherAnswer = Answers[Exclude<keyof Answers, 'run'>];
+
+export type ExecutorMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'progress'; readonly step: number; readonly steps: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: OtherAnswer }
+  | RanMessage
+  | { readonly kind: 'error'; readonly id: number; readonly name: string; readonly message: string };

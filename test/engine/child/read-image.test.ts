@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { decodeImage } from '../../../agent/engine/child/image.js';
+import { readImage } from '../../../agent/engine/child/read-image.js';
 import type { ImageInput } from '../../../agent/engine/wire/protocol.js';
+import { bytesOf } from './bytes-of.js';
 
 const INPUT: ImageInput = {
   name: 'image',
@@ -18,7 +19,7 @@ const INPUT: ImageInput = {
   std: [1],
 };
 
-test('decodeImage() gives bytes at the input size, whatever the size of the image', async () => {
+test('readImage() gives bytes at the input size, whatever the size of the image', async () => {
   for (const [width, height] of [
     [16, 16],
     [7, 5],
@@ -44,7 +45,7 @@ test('decodeImage() gives bytes at the input size, whatever the size of the imag
   }
 });
 
-test('decodeImage() keeps the aspect ratio of a letterboxed image, on grey', async () => {
+test('readImage() keeps the aspect ratio of a letterboxed image, on grey', async () => {
   const { data } = await decode(await flat(64, 32, '#ff0000'), { ...INPUT, resize: 'letterbox' });
   const pixel = (row: number) => [...data.subarray(row * 48, row * 48 + 3)];
   assert.deepEqual(pixel(0), [128, 128, 128]);
@@ -52,7 +53,7 @@ test('decodeImage() keeps the aspect ratio of a letterboxed image, on grey', asy
   assert.deepEqual(pixel(8).map(nearest), [255, 0, 0].map(nearest));
 });
 
-test('decodeImage() drops transparency and spreads grey over three channels', async () => {
+test('readImage() drops transparency and spreads grey over three channels', async () => {
   const transparent = sharp({
     create: { width: 20, height: 20, channels: 4, background: { r: 255, g: 0, b: 0, alpha: 0.5 } },
   });
@@ -64,18 +65,44 @@ test('decodeImage() drops transparency and spreads grey over three channels', as
   assert.deepEqual([...data.subarray(0, 3)], [0x50, 0x50, 0x50]);
 });
 
-test('decodeImage() gives one channel to networks of one', async () => {
+test('readImage() gives one channel to networks of one', async () => {
   const { data } = await decode(await flat(20, 20, '#ffffff'), { ...INPUT, channels: 1 });
   assert.deepEqual([data.length, data[0]], [256, 255]);
 });
 
-test('decodeImage() reads JPEG and WebP', async () => {
+test('readImage() reads JPEG and WebP', async () => {
   const image = sharp(await flat(40, 30, '#808080'));
   assert.equal((await decode(await image.clone().jpeg().toBuffer())).width, 40);
   assert.equal((await decode(await image.clone().webp().toBuffer())).height, 30);
 });
 
-test('decodeImage() refuses a large interlaced image', async () => {
+test('readImage() gives the same for pixels as for the image that they were encoded to', async () => {
+  for (const [width, height] of [
+    [24, 20],
+    [16, 16],
+    [90, 70],
+  ] as const) {
+    const pixels = Uint8Array.from({ length: width * height * 3 }, (_, at) => (at * 37) % 256);
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    for (const input of [INPUT, { ...INPUT, channels: 1 }, { ...INPUT, resize: 'letterbox' }] as const) {
+      const source = { kind: 'pixels', name: 'test', width, height, byteCount: pixels.length } as const;
+      const read = await readImage(source, { bytes: bytesOf(pixels), input });
+      assert.deepEqual(read, await decode(png, input), `${width}x${height}`);
+    }
+  }
+});
+
+test('readImage() refuses pixels of another count than their size has', async () => {
+  const source = { kind: 'pixels', name: 'test', width: 4, height: 4, byteCount: 47 } as const;
+  await assert.rejects(
+    readImage(source, { bytes: bytesOf(new Uint8Array(47)), input: INPUT }),
+    /47 bytes, expected 4x4x3/,
+  );
+});
+
+test('readImage() refuses a large interlaced image', async () => {
   const bytes = await sharp(await flat(4200, 4200, 'blue'))
     .jpeg({ progressive: true })
     .toBuffer();
@@ -83,7 +110,10 @@ test('decodeImage() refuses a large interlaced image', async () => {
 });
 
 function decode(bytes: Uint8Array, input = INPUT) {
-  return decodeImage({ kind: 'bytes', name: 'test', bytes }, input);
+  return readImage(
+    { kind: 'bytes', name: 'test', byteCount: bytes.length },
+    { bytes: bytesOf(bytes), input },
+  );
 }
 
 function flat(width: number, height: number, background: string): Promise<Buffer> {

@@ -1,0 +1,126 @@
+/**
+ * Reads an image and brings it to the network's input size.
+ *
+ * Pixels are sampled while they come from the agent, row by row. An encoded image is decoded to one buffer, which is
+ * released when its rows have been sampled.
+ */
+import type { ImageInput, ImageSource, Sent } from '../wire/protocol.js';
+import type { Size } from '../wire/shown-size.js';
+import { marginOf, shownSize } from '../wire/shown-size.js';
+import { release } from '../wire/typed-array.js';
+import type { IncomingBytes } from './bytes-pipe.js';
+import type { DecodeOptions, RawImage } from './image.js';
+import { convertPixels, decodeImage, readHeader, reasonOf } from './image.js';
+import { checkSize, MAX_PIXELS } from './image-size.js';
+import type { RowSource } from './sample-image.js';
+import { sampleImage } from './sample-image.js';
+
+export interface DecodedImage {
+  /** Bytes row by row, channels interleaved, at the network's input size. */
+  readonly data: Uint8Array;
+  /** Size of the image as given. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Bytes of the source, and the input that they are brought to. */
+export interface ReadOptions {
+  readonly bytes: IncomingBytes;
+  readonly input: ImageInput;
+}
+
+/** @throws {RangeError | SyntaxError} naming the image, if it is too large, too small or not an image. */
+export async function readImage(source: Sent<ImageSource>, options: ReadOptions): Promise<DecodedImage> {
+  return source.kind === 'pixels' ? readPixels(source, options) : readEncoded(source, options);
+}
+
+type Pixels = Extract<Sent<ImageSource>, { kind: 'pixels' }>;
+
+async function readPixels(pixels: Pixels, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+  checkPixels(pixels);
+  const { width, height, name } = pixels;
+  const options = decodingOf(pixels, input);
+  if (options.shrunk === undefined && options.channels === 3)
+    return place({ width, height, readRow: (row) => bytes.read(row) }, { given: pixels, input });
+  const all = bytes.readAll();
+  const raw = await nameErrors(name, () => convertPixels(all, pixels, options));
+  release(all);
+  return placeRaw(raw, { given: pixels, input });
+}
+
+function checkPixels({ name, width, height, byteCount }: Pixels): void {
+  checkSize({ width, height }, { name, most: MAX_PIXELS, kind: 'pixels' });
+  if (byteCount !== width * height * 3)
+    throw new RangeError(`Cannot read image ${name}: ${byteCount} bytes, expected ${width}x${height}x3`);
+}
+
+type EncodedSource = Exclude<Sent<ImageSource>, Pixels>;
+
+async function readEncoded(source: EncodedSource, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+  const [name, encoded] =
+    source.kind === 'file' ? [source.path, source.path] : [source.name, bytes.readAll()];
+  const given = await readHeader(encoded, name);
+  const raw = await nameErrors(name, () => decodeImage(encoded, decodingOf(given, input)));
+  if (typeof encoded !== 'string') release(encoded);
+  return placeRaw(raw, { given, input });
+}
+
+/**
+ * Ratio of pixels given to pixels shown above which an image is shrunk first. 1080p for 608x608 (5.6) is
+ * below it.
+ */
+const LARGE_AREA = 6;
+
+/** A large image is shrunk by whole factors while it is decoded, since sampling needs all its pixels at once. */
+function decodingOf(given: Size, input: ImageInput): DecodeOptions {
+  const { channels } = input;
+  const shown = shownSize(given, input);
+  if (given.width * given.height <= LARGE_AREA * shown.width * shown.height)
+    return { shrunk: undefined, channels };
+  const shrink = (length: number, target: number) =>
+    Math.ceil(length / Math.max(1, Math.floor(length / target)));
+  return {
+    shrunk: { width: shrink(given.width, shown.width), height: shrink(given.height, shown.height) },
+    channels,
+  };
+}
+
+async function nameErrors(name: string, decode: () => Promise<RawImage>): Promise<RawImage> {
+  try {
+    return await decode();
+  } catch (error) {
+    throw new SyntaxError(`Cannot decode image ${name}: ${reasonOf(error)}`);
+  }
+}
+
+interface PlaceOptions {
+  /** Size of the image as given. */
+  readonly given: Size;
+  readonly input: ImageInput;
+}
+
+function placeRaw({ data, width, height, channels }: RawImage, options: PlaceOptions): DecodedImage {
+  let start = 0;
+  const readRow = (row: Uint8Array) => {
+    row.set(data.subarray(start, start + width * channels));
+    start += width * channels;
+  };
+  const placed = place({ width, height, readRow }, options);
+  release(data);
+  return placed;
+}
+
+/** Colour of letterbox margins: Darknet fills them with 0.5. */
+const GREY = 128;
+
+/** Samples the image to where it is shown. The margins around it are grey. */
+function place(rows: RowSource, { given: { width, height }, input }: PlaceOptions): DecodedImage {
+  const { channels } = input;
+  const shown = shownSize({ width, height }, input);
+  const { left, top } = marginOf(shown, input);
+  const rowBytes = input.width * channels;
+  const data = new Uint8Array(rowBytes * input.height);
+  if (data.length > shown.width * shown.height * channels) data.fill(GREY);
+  sampleImage(rows, { ...shown, channels, into: data, start: top * rowBytes + left * channels, rowBytes });
+  return { data, width, height };
+}

@@ -1,0 +1,94 @@
+/** The agent's end of the connection to an executor: messages, and the pipe for the bytes of inputs and outputs. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type {
+  AgentMessage,
+  Answers,
+  ExecutorMessage,
+  OutputTensor,
+  RanMessage,
+  Request,
+  RunRequest,
+} from './protocol.js';
+import { BYTES_FD } from './protocol.js';
+
+/** What the executor says, with the bytes of its outputs in their place. */
+export type ReceivedMessage =
+  | Exclude<ExecutorMessage, { readonly kind: 'answer' | 'ran' }>
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] };
+
+export class ExecutorChannel {
+  readonly #child: ChildProcess;
+  readonly #pipe: Duplex;
+  /** Settles when the outputs of all messages so far have been read. */
+  #outputsRead: Promise<void> = Promise.resolve();
+
+  /** @param child forked with an IPC channel, and a pipe at BYTES_FD. */
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#pipe = child.stdio[BYTES_FD] as Duplex;
+    // The pipe breaks only when the process ends, which the process reports.
+    this.#pipe.on('error', () => undefined);
+  }
+
+  onMessage(handle: (message: ReceivedMessage) => void): void {
+    this.#child.on('message', (message: ExecutorMessage) => {
+      if (message.kind !== 'ran') handle(message);
+      else
+        this.#outputsRead = this.#outputsRead.then(async () => {
+          const outputs = await this.#readOutputs(message);
+          handle({ kind: 'answer', id: message.id, answer: { ...message.result, outputs } });
+        });
+    });
+  }
+
+  /** @param onSent called when the message has left, with an error if it couldn't. */
+  send(id: number, request: Request, onSent: (error: Error | null) => void): void {
+    if (request.kind !== 'run') this.#send({ kind: 'ask', id, request }, onSent);
+    else this.#sendRun(id, request, onSent);
+  }
+
+  #sendRun(id: number, { image: source, ...run }: RunRequest, onSent: (error: Error | null) => void): void {
+    if (source.kind === 'file') {
+      this.#send({ kind: 'ask', id, request: { ...run, image: source } }, onSent);
+      return;
+    }
+    const { bytes, ...image } = source;
+    const request = { ...run, image: { ...image, byteCount: bytes.byteLength } };
+    this.#send({ kind: 'ask', id, request }, onSent);
+    this.#pipe.write(bytes);
+  }
+
+  /** Ends a run that is going on after its step. */
+  interrupt(): void {
+    this.#send({ kind: 'interrupt' }, () => undefined);
+  }
+
+  #send(message: AgentMessage, onSent: (error: Error | null) => void): void {
+    this.#child.send(message, onSent);
+  }
+
+  async #readOutputs({ outputs }: RanMessage): Promise<readonly OutputTensor[]> {
+    const read: OutputTensor[] = [];
+    for (const { byteCount, ...output } of outputs)
+      read.push(byteCount === 0 ? output : { ...output, bytes: await this.#read(byteCount) });
+    return read;
+  }
+
+  /** Waits for ever if the process ends meanwhile. */
+  async #read(byteCount: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(byteCount);
+    for (let at = 0; at < byteCount; ) {
+      const { readableLength } = this.#pipe;
+      if (readableLength === 0) {
+        await once(this.#pipe, 'readable');
+        continue;
+      }
+      const part: Uint8Array = this.#pipe.read(Math.min(byteCount - at, readableLength));
+      bytes.set(part, at);
+      at += part.byteLength;
+    }
+    return bytes;
+  }
+}
