@@ -22,6 +22,8 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** File `cgroup.procs` of the group that the process runs in; by default it runs in the agent's. */
   readonly procsFile?: string | undefined;
+  /** A pipe after the channel, as descriptor 4. */
+  readonly hasBytesPipe?: boolean;
 }
 
 const SHELL = '/bin/sh';
@@ -48,7 +50,7 @@ export function forkDisposable(script: URL, options: ChildOptions): ChildProcess
   return spawn(file, args, {
     env: options.env ?? process.env,
     serialization: 'advanced',
-    stdio: ['ignore', 2, 2, 'ipc'],
+    stdio: ['ignore', 2, 2, 'ipc', ...(options.hasBytesPipe === true ? (['pipe'] as const) : [])],
   });
 }
 

@@ -36,7 +36,7 @@ export function readProcessMemory(pid: number, root = '/proc'): ProcessMemory {
 
 /**
  * Proportional memory: private pages, and of each shared one the process's share. The kernel walks all pages for it,
- * which takes milliseconds for a large process; so it is for reports. Undefined where the kernel doesn't tell.
+ * half a millisecond for the agent; so it is for reports. Undefined where the kernel doesn't tell.
  */
 export function readPss(pid: number, root = '/proc'): number | undefined {
   const rollup = readText(join(root, String(pid), 'smaps_rollup'));

@@ -1,14 +1,15 @@
 /** The agent's handle of an executor process: starts it, asks it, measures it, ends it. */
 
 import type { ChildProcess } from 'node:child_process';
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Allocator } from '../../shared/predict/index.js';
+import { forkDisposable } from '../board/disposable-child.js';
+import type { ExecutorGroup } from '../board/executor-group.js';
 import { measureIdle, PeakMeter } from '../board/process-memory.js';
 import type { FoundAllocator } from './allocator.js';
 import { findAllocator } from './allocator.js';
+import type { EndReason, ExecutorEnd } from './executor-end.js';
+import { EndWitness } from './executor-end.js';
 import type { AskOptions, Executor } from './wire/executor.js';
 import type { ReceivedMessage } from './wire/executor-channel.js';
 import { ExecutorChannel } from './wire/executor-channel.js';
@@ -21,6 +22,17 @@ import { TRANSFER_FLAGS } from './wire/typed-array.js';
 export class ExecutorError extends Error {
   override readonly name = 'ExecutorError';
   readonly code = 'EXECUTOR_LOST';
+  readonly reason: EndReason;
+
+  constructor(message: string, reason: EndReason = 'stopped') {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface ExecutorOptions {
+  /** The group that it runs in; by default it runs in the agent's. */
+  readonly group?: ExecutorGroup;
 }
 
 /** Since 1.29 ONNX Runtime reports to its maker and leaves files in /tmp and ~/.cache; this switches it off. */
@@ -43,9 +55,6 @@ const DEFAULT_DEADLINE_MS = 10 * 60_000;
 
 /** Time in which ONNX Runtime is loaded from a slow SD card. */
 const START_MS = 60_000;
-
-/** Added to the agent's own score, so that the kernel kills the executor first, which the agent survives. */
-const OOM_SCORE_ADJ = { more: 300, most: 1000 } as const;
 
 /** Time in which the executor may end by itself before it is killed. */
 const STOP_MS = 2000;
@@ -81,6 +90,7 @@ export function idleBytesOf(allocator = findAllocator().kind): number {
 export class ExecutorClient implements Executor {
   readonly allocator: Allocator;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #group: ExecutorGroup | undefined;
   #child: ChildProcess | undefined;
   #channel: ExecutorChannel | undefined;
   #idleBytes = 0;
@@ -93,9 +103,10 @@ export class ExecutorClient implements Executor {
   });
 
   /** @param found by default the best allocator that the board has. */
-  constructor({ kind, environment }: FoundAllocator = findAllocator()) {
+  constructor({ kind, environment }: FoundAllocator = findAllocator(), { group }: ExecutorOptions = {}) {
     this.allocator = kind;
     this.#environment = environment;
+    this.#group = group;
   }
 
   /** Private memory after ONNX Runtime's start, before any model. */
@@ -105,23 +116,25 @@ export class ExecutorClient implements Executor {
 
   /** Resolves when the executor is idle and measured. @throws {ExecutorError} if it can't start. */
   async start(): Promise<void> {
-    const child = fork(fileURLToPath(new URL('./child/executor-process.js', import.meta.url)), {
+    const witness = new EndWitness(this.#group);
+    const child = forkDisposable(new URL('./child/executor-process.js', import.meta.url), {
+      role: 'executor',
       execArgv: NODE_FLAGS,
-      serialization: 'advanced',
       env: { ...process.env, ...this.#environment, ...PRIVACY_ENVIRONMENT },
-      stdio: ['ignore', 2, 2, 'ipc', 'pipe'],
+      procsFile: this.#group?.procsFile,
+      hasBytesPipe: true,
     });
     this.#child = child;
     const channel = new ExecutorChannel(child);
     this.#channel = channel;
-    const timer = setTimeout(() => this.#kill(`not ready after ${START_MS} ms`), START_MS);
+    const timer = setTimeout(() => this.#kill('hung', `not ready after ${START_MS} ms`), START_MS);
     const ready = new Promise<void>((resolve, reject) => {
       child.on('error', (error) => {
-        this.#lose(error.message);
+        this.#lose({ reason: 'crashed', text: error.message });
         reject(this.#ended);
       });
       child.on('exit', (code, signal) => {
-        this.#lose(describeExit(code, signal));
+        this.#lose(witness.explain(code, signal));
         reject(this.#ended);
       });
       channel.onMessage((message) => {
@@ -130,7 +143,7 @@ export class ExecutorClient implements Executor {
       });
     });
     await ready.finally(() => clearTimeout(timer));
-    preferForOomKiller(this.pid);
+    this.#group?.confirm(this.pid);
     this.#idleBytes = IDLE_BYTES.get(this.allocator) ?? (await measureIdle(this.pid));
     IDLE_BYTES.set(this.allocator, this.#idleBytes);
   }
@@ -140,13 +153,18 @@ export class ExecutorClient implements Executor {
     return this.#whenEnded;
   }
 
+  /** How the executor ended; undefined while it lives. */
+  get endedBy(): ExecutorError | undefined {
+    return this.#ended;
+  }
+
   /** Ends the executor; by force if it is busy. */
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const isBusy = this.#pending.size > 0;
     const exited = once(child, 'exit');
-    this.#lose('stopped');
+    this.#lose({ reason: 'stopped', text: 'stopped' });
     const timer = setTimeout(() => child.kill('SIGKILL'), isBusy ? 0 : STOP_MS);
     if (child.connected) child.disconnect();
     await exited;
@@ -172,8 +190,8 @@ export class ExecutorClient implements Executor {
     signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const timer = setTimeout(() => this.#kill(`no sign of life for ${deadlineMs} ms`), deadlineMs);
-    const abort = () => this.#kill('aborted');
+    const timer = setTimeout(() => this.#kill('hung', `no sign of life for ${deadlineMs} ms`), deadlineMs);
+    const abort = () => this.#kill('aborted', 'aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
       return await new Promise<Answers[K]>((resolve, reject) => {
@@ -216,41 +234,28 @@ export class ExecutorClient implements Executor {
   }
 
   /** A broken channel means that the process ends, which says why; one that doesn't end is killed. */
-  #loseSoon(reason: string): void {
-    setTimeout(() => this.#kill(reason), EXIT_MS).unref();
+  #loseSoon(text: string): void {
+    setTimeout(() => this.#kill('crashed', text), EXIT_MS).unref();
   }
 
-  #kill(reason: string): void {
-    this.#lose(reason);
+  #kill(reason: EndReason, text: string): void {
+    this.#lose({ reason, text });
     this.#child?.kill('SIGKILL');
   }
 
-  #lose(reason: string): void {
-    this.#ended ??= new ExecutorError(`Executor lost: ${reason}`);
-    this.#endNow(reason);
+  #lose({ reason, text }: ExecutorEnd): void {
+    this.#ended ??= new ExecutorError(`Executor lost: ${text}`, reason);
+    this.#endNow(text);
     for (const { reject } of this.#pending.values()) reject(this.#ended);
   }
 }
 
 /** A new executor, idle and measured. @throws {ExecutorError} if it can't start. */
-export async function startExecutor(found?: FoundAllocator): Promise<ExecutorClient> {
-  const executor = new ExecutorClient(found);
+export async function startExecutor(
+  found?: FoundAllocator,
+  options?: ExecutorOptions,
+): Promise<ExecutorClient> {
+  const executor = new ExecutorClient(found, options);
   await executor.start();
   return executor;
-}
-
-function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
-  if (signal === 'SIGKILL') return 'killed by SIGKILL, most likely for want of memory (see the kernel log)';
-  return signal === null ? `exited with code ${code}` : `ended by ${signal}`;
-}
-
-/** Raising needs no privilege. Without procfs the kernel's own choice stands. */
-function preferForOomKiller(pid: number): void {
-  try {
-    const own = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
-    const raised = Math.min(own + OOM_SCORE_ADJ.more, OOM_SCORE_ADJ.most);
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(raised));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-  }
 }

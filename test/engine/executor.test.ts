@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { ExecutorGroup } from '../../agent/board/executor-group.js';
+import { limitFor } from '../../agent/board/executor-limit.js';
 import { compilePlan } from '../../agent/engine/compile/compile.js';
+import type { ExecutorOptions } from '../../agent/engine/executor-client.js';
 import { ExecutorClient, ExecutorError } from '../../agent/engine/executor-client.js';
+import type { EndReason } from '../../agent/engine/executor-end.js';
 import type { Program } from '../../agent/engine/wire/protocol.js';
 import { buildPlan, parsePlan } from '../../shared/search/index.js';
+import { NO_REAL_GROUP, realGroup } from '../board/real-group.js';
 import { smallPng } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 import { imageInputOf } from '../run-in-process.js';
@@ -87,12 +92,38 @@ test('ExecutorClient is lost when its process is killed, and says so to all late
   await executor.ask({ kind: 'load', program: programOf('3x64x64: c32k7p3 c32k7p3 c32k7p3', '8x8') });
   const running = run(executor);
   process.kill(pid, 'SIGKILL');
-  await assert.rejects(
-    running,
-    (error: unknown) => error instanceof ExecutorError && /SIGKILL/.test(error.message),
-  );
+  // Without a group, a kill for want of memory anywhere on this machine meanwhile can't be told from this one.
+  await assert.rejects(running, lostBy('killed', 'out-of-memory'));
   await assert.rejects(run(executor), ExecutorError);
   await executor.stop();
+  assert.ok(lostBy('killed', 'out-of-memory')(executor.endedBy));
+});
+
+test('ExecutorClient is over its limit when its run takes more than its group may', {
+  skip: NO_REAL_GROUP,
+}, async (context) => {
+  const group = ExecutorGroup.create(realGroup(context));
+  context.after(() => group.remove());
+  await withExecutor(
+    async (executor) => {
+      await executor.ask({ kind: 'load', program: programOf('3x16x16: c4k3p1', 'whole') });
+      const { idleBytes } = executor;
+      assert.ok(group.setLimit(limitFor({ idleBytes, workingBytes: 8 * 2 ** 20, weightsBytes: 0 })));
+      await run(executor);
+      // One map of 32 x 1024 x 1024 floats is 128 MB.
+      await executor.ask({ kind: 'load', program: programOf('3x1024x1024: c32k1 m2s2', 'whole') });
+      await assert.rejects(run(executor), lostBy('over-limit'));
+    },
+    { group },
+  );
+  await withExecutor(
+    async (executor) => {
+      const running = run(executor);
+      process.kill(executor.pid, 'SIGKILL');
+      await assert.rejects(running, lostBy('killed'));
+    },
+    { group },
+  );
 });
 
 test('ExecutorClient is killed when a request is aborted or passes its deadline', async () => {
@@ -104,11 +135,13 @@ test('ExecutorClient is killed when a request is aborted or passes its deadline'
       executor.ask({ kind: 'run', image: image, outputs: 'shapes' }, { signal }),
       /aborted|Timeout/i,
     );
+    assert.equal(executor.endedBy?.reason, 'aborted');
   });
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: slow });
     const request = { kind: 'run', image: image, outputs: 'shapes' } as const;
     await assert.rejects(executor.ask(request, { deadlineMs: 1 }), /no sign of life for 1 ms/);
+    assert.equal(executor.endedBy?.reason, 'hung');
   });
 });
 
@@ -127,8 +160,10 @@ test('ExecutorClient.stop() ends the process and may be called again', async () 
   const before = children();
   const executor = new ExecutorClient();
   await executor.start();
+  assert.ok(!lostBy('stopped')(executor.endedBy));
   await executor.stop();
   await executor.stop();
+  assert.ok(lostBy('stopped')(executor.endedBy));
   assert.deepEqual(children(), before);
 });
 
@@ -144,8 +179,16 @@ test('PeakMeter measures what a run takes above idle', async () => {
   });
 });
 
-async function withExecutor(work: (executor: ExecutorClient) => Promise<void>): Promise<void> {
-  const executor = new ExecutorClient();
+/** Whether an error says that the executor was lost for one of these reasons. */
+function lostBy(...reasons: readonly EndReason[]): (error: unknown) => boolean {
+  return (error) => error instanceof ExecutorError && reasons.includes(error.reason);
+}
+
+async function withExecutor(
+  work: (executor: ExecutorClient) => Promise<void>,
+  options?: ExecutorOptions,
+): Promise<void> {
+  const executor = new ExecutorClient(undefined, options);
   try {
     await executor.start();
     await work(executor);
