@@ -13,6 +13,11 @@ const CODE_BYTES = 16 * 2 ** 20;
 /** What a plan may take above its promise: a share of it, and at least so much. It is the predictor's tolerance. */
 const TOLERANCE = { ratio: 0.05, leastBytes: 2 * 2 ** 20 } as const;
 
+/** What a plan may take above its promise before the promise counts as broken, in bytes. */
+export function toleranceOf(promisedBytes: number): number {
+  return Math.max(Math.ceil(TOLERANCE.ratio * promisedBytes), TOLERANCE.leastBytes);
+}
+
 export interface Promised {
   /** The executor's private memory before any model. */
   readonly idleBytes: number;
@@ -28,5 +33,5 @@ export function limitFor({ idleBytes, workingBytes, weightsBytes }: Promised): n
 
 /** What the limit leaves above idle memory and promise. */
 export function marginFor(workingBytes: number): number {
-  return CODE_BYTES + Math.max(Math.ceil(TOLERANCE.ratio * workingBytes), TOLERANCE.leastBytes);
+  return CODE_BYTES + toleranceOf(workingBytes);
 }

@@ -3,9 +3,12 @@
  * board never pays for two: weights are saved for this machine by an executor that takes the place of the other one.
  */
 import type { Plan } from '../../shared/search/index.js';
+import type { Contract } from '../board/executor-group.js';
+import { ExecutorGroup } from '../board/executor-group.js';
+import { limitFor } from '../board/executor-limit.js';
 import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
-import type { ExecutorClient } from './executor-client.js';
+import type { ExecutorClient, ExecutorError } from './executor-client.js';
 import { idleBytesOf, startExecutor } from './executor-client.js';
 import type { LoadableModel } from './load-plan.js';
 import { programOf } from './load-plan.js';
@@ -31,6 +34,16 @@ export interface EngineInput {
   readonly outputs: 'values' | 'shapes';
 }
 
+/** What a plan may take, in bytes. */
+export interface PlanTerms {
+  /** What the executor may hold above idle from now on. */
+  readonly budgetBytes: number;
+  /** Working memory that the plan promises. */
+  readonly promisedBytes: number;
+  /** Mapped weights that are to stay in memory. */
+  readonly weightsBytes: number;
+}
+
 export interface ExecutorMemory {
   /** Null while there is no executor. */
   readonly pid: number | null;
@@ -44,7 +57,7 @@ export interface ExecutorMemory {
 
 export interface SlotOptions {
   /** Called when an executor ended unasked. */
-  readonly onLost: (reason: string) => void;
+  readonly onLost: (error: ExecutorError) => void;
   /** Called when another one runs in its place. */
   readonly onReplaced: (reason: string) => void;
   /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
@@ -66,8 +79,9 @@ export class ExecutorSlot {
   #loaded: { readonly planned: Planned; readonly stepCounts: readonly number[] } | undefined;
   /** Name of the model that is being loaded, or was loaded last. */
   #loading = '';
-  /** Reason for which the last executor was lost, until another one runs. */
-  #lost: string | undefined;
+  /** How the last executor was lost, until another one runs. */
+  #lost: ExecutorError | undefined;
+  #group: ExecutorGroup | undefined;
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -88,6 +102,11 @@ export class ExecutorSlot {
   /** Steps of each segment of the loaded plan. */
   get stepCounts(): readonly number[] {
     return this.#loaded?.stepCounts ?? [];
+  }
+
+  /** How the kernel holds the executor to its plan. */
+  get contract(): Contract {
+    return this.#group?.contract ?? { kind: 'none', reason: 'no executor was started yet' };
   }
 
   /** Whether an executor ended by itself and has no successor yet. */
@@ -119,12 +138,15 @@ export class ExecutorSlot {
   }
 
   async #start(): Promise<ExecutorClient> {
-    const executor = await startExecutor();
+    this.#group ??= ExecutorGroup.create();
+    // No plan limits a start.
+    this.#group.setLimit(undefined);
+    const executor = await startExecutor(undefined, { group: this.#group });
     this.#executor = executor;
-    void executor.ended.then((reason) => this.#lose(executor, reason));
+    void executor.ended.then(() => this.#lose(executor));
     const lost = this.#lost;
     this.#lost = undefined;
-    if (lost !== undefined) this.#options.onReplaced(lost);
+    if (lost !== undefined) this.#options.onReplaced(lost.message);
     return executor;
   }
 
@@ -138,8 +160,13 @@ export class ExecutorSlot {
     return { executor: await this.executor(), program };
   }
 
-  /** Frees the program that is loaded, then loads this one. @throws {ExecutorError} if the executor is lost. */
-  async load(planned: Planned, { executor, program }: Prepared): Promise<void> {
+  /**
+   * Frees the program that is loaded, then loads this one. The kernel holds the executor to its terms, if it can. A
+   * lower limit may have to wait until memory was given back.
+   * @throws {ExecutorError} if the executor is lost.
+   */
+  async load(planned: Planned, { executor, program }: Prepared, terms: PlanTerms): Promise<void> {
+    this.#limit(terms);
     if (program === undefined) return;
     this.#loaded = undefined;
     await executor.ask({ kind: 'load', program });
@@ -171,6 +198,13 @@ export class ExecutorSlot {
     this.#executor?.interrupt();
   }
 
+  /** Ends the executor for good. */
+  async close(): Promise<void> {
+    await this.stop();
+    this.#group?.remove();
+    this.#group = undefined;
+  }
+
   /** Ends the executor. The next one is started when it is asked for. */
   async stop(): Promise<void> {
     await this.#starting?.catch(() => undefined);
@@ -180,11 +214,16 @@ export class ExecutorSlot {
     await executor?.stop();
   }
 
-  #lose(executor: ExecutorClient, reason: string): void {
-    if (this.#executor !== executor) return;
+  #limit({ promisedBytes, weightsBytes }: PlanTerms): void {
+    const limitBytes = limitFor({ idleBytes: idleBytesOf(), workingBytes: promisedBytes, weightsBytes });
+    if (this.contract.limitBytes !== limitBytes) this.#group?.setLimit(limitBytes);
+  }
+
+  #lose(executor: ExecutorClient): void {
+    if (this.#executor !== executor || executor.endedBy === undefined) return;
     this.#executor = undefined;
     this.#loaded = undefined;
-    this.#lost = reason;
-    this.#options.onLost(reason);
+    this.#lost = executor.endedBy;
+    this.#options.onLost(executor.endedBy);
   }
 }

@@ -11,17 +11,18 @@
  * Switching between models loads sessions anew, while their weights stay in the page cache.
  */
 import type { Plan } from '../../shared/search/index.js';
+import type { Contract } from '../board/executor-group.js';
 import type { PeakMeter } from '../board/process-memory.js';
 import type { ExecutorClient } from './executor-client.js';
 import { ExecutorError } from './executor-client.js';
-import type { EngineInput, EngineModel, ExecutorMemory, Planned } from './executor-slot.js';
+import type { EngineInput, EngineModel, ExecutorMemory, Planned, PlanTerms } from './executor-slot.js';
 import { ExecutorSlot } from './executor-slot.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
 import { BusyError, RequestQueue } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
 import type { RunResult } from './wire/protocol.js';
 
-export type { EngineInput, EngineModel, ExecutorMemory } from './executor-slot.js';
+export type { EngineInput, EngineModel, ExecutorMemory, PlanTerms } from './executor-slot.js';
 
 export interface EngineOptions {
   /** Inferences that may wait, the running one included; more are refused. */
@@ -37,7 +38,7 @@ export interface EngineOptions {
 }
 
 export interface ExecutorLoss {
-  readonly reason: string;
+  readonly error: ExecutorError;
   /** Undefined if nothing ran. */
   readonly model: string | undefined;
   readonly plan: Plan | undefined;
@@ -62,6 +63,7 @@ export class InferenceEngine {
   readonly #options: EngineOptions;
   readonly #slot: ExecutorSlot;
   readonly #planned = new Map<string, Planned>();
+  readonly #terms = new Map<string, PlanTerms>();
   readonly #suspended = new Set<string>();
   readonly #queue: RequestQueue;
   /** What runs or is being loaded. */
@@ -72,7 +74,7 @@ export class InferenceEngine {
     this.#options = options;
     this.#queue = new RequestQueue({ maxWaiting: options.maxWaiting });
     this.#slot = new ExecutorSlot({
-      onLost: (reason) => this.#revive(reason),
+      onLost: (error) => this.#revive(error),
       onReplaced: options.onReplaced,
       onUnmapped: (model, reason) => options.onUnmapped?.(model, reason),
     });
@@ -92,7 +94,7 @@ export class InferenceEngine {
 
   async stop(): Promise<void> {
     await this.finish();
-    await this.#slot.stop();
+    await this.#slot.close();
   }
 
   /** The executor, for questions about models; started if there is none. @throws {ExecutorError} if it can't start. */
@@ -109,24 +111,35 @@ export class InferenceEngine {
     return this.#slot.memory();
   }
 
+  /** How the kernel holds the executor to its plan. */
+  get contract(): Contract {
+    return this.#slot.contract;
+  }
+
   /** Jobs by kind: in the queue now, and what became of the others. */
   get counts(): Readonly<Record<JobKind, JobCounts>> {
     return this.#queue.counts;
   }
 
   /**
-   * From the next inference on, a model runs by this plan.
-   * @param budgetBytes what the executor may hold above idle from now on: a run that needs more is run again.
+   * From the next inference on, a model runs by this plan. A run that needs more than the budget is run again.
+   * @param terms by default what was predicted, without a budget.
    */
-  setPlan(model: EngineModel, plan: Plan, budgetBytes = Number.POSITIVE_INFINITY): void {
+  setPlan(model: EngineModel, plan: Plan, terms = predictedTerms(plan)): void {
     this.#planned.set(model.name, { model, plan });
+    this.setTerms(model.name, terms);
     const outdated = this.#running?.planned ?? this.#slot.loaded;
     if (outdated?.model.name !== model.name) return;
     if (plan.predicted.workingBytes >= outdated.plan.predicted.workingBytes) return;
-    if (this.#bytesAhead() > budgetBytes) this.#slot.interrupt();
+    if (this.#bytesAhead() > terms.budgetBytes) this.#slot.interrupt();
     this.#upkeep(async () => {
       if (this.#slot.loaded === outdated) await this.#slot.unload();
     });
+  }
+
+  /** The plan in force may take other amounts than before; its sessions stay. */
+  setTerms(model: string, terms: PlanTerms): void {
+    this.#terms.set(model, terms);
   }
 
   /** Frees what a model holds, and refuses its inferences until it is resumed. */
@@ -171,7 +184,7 @@ export class InferenceEngine {
         return await this.#run(planned, input);
       } catch (error) {
         const isPassing = error instanceof ExecutorError || error instanceof InterruptedError;
-        if (error instanceof ExecutorError) this.#reportLoss(error.message, planned);
+        if (error instanceof ExecutorError) this.#reportLoss(error, planned);
         if (!isPassing || this.#isStopped || tries === MAX_TRIES) throw error;
       }
     }
@@ -184,6 +197,10 @@ export class InferenceEngine {
     return planned;
   }
 
+  #termsOf({ model, plan }: Planned): PlanTerms {
+    return this.#terms.get(model.name) ?? predictedTerms(plan);
+  }
+
   async #run(planned: Planned, input: EngineInput): Promise<EngineRun> {
     const running = { planned, stepsDone: 0 };
     this.#running = running;
@@ -192,7 +209,7 @@ export class InferenceEngine {
       const prepared = await this.#slot.prepare(planned);
       meter = prepared.executor.createMeter();
       meter.start();
-      await this.#slot.load(planned, prepared);
+      await this.#slot.load(planned, prepared, this.#termsOf(planned));
       if (this.#isOutdated(planned)) throw new InterruptedError('Run interrupted: its plan was replaced');
       const result = await this.#slot.run(prepared, input, (step) => {
         running.stepsDone = step;
@@ -229,15 +246,15 @@ export class InferenceEngine {
     return Math.max(...ahead.map(({ prediction }) => prediction.workingBytes));
   }
 
-  #reportLoss(reason: string, planned?: Planned): void {
-    this.#options.onLost?.({ reason, model: planned?.model.name, plan: planned?.plan });
+  #reportLoss(error: ExecutorError, planned?: Planned): void {
+    this.#options.onLost?.({ error, model: planned?.model.name, plan: planned?.plan });
   }
 
   /** Replaces an executor that ended while nothing ran, before it is needed. If that fails, the next inference does. */
-  #revive(reason: string): void {
+  #revive(error: ExecutorError): void {
     // The inference that runs reports the loss itself.
     if (this.#running !== undefined) return;
-    this.#reportLoss(reason);
+    this.#reportLoss(error);
     this.#upkeep(async () => {
       if (this.#slot.isLost && !this.#isStopped) await this.#slot.executor();
     });
@@ -247,4 +264,9 @@ export class InferenceEngine {
   #upkeep(work: () => Promise<void>): void {
     this.#queue.add({ kind: 'upkeep' }, work).catch(() => undefined);
   }
+}
+
+/** What was predicted, without a budget. */
+function predictedTerms({ predicted: { workingBytes: promisedBytes, weightsBytes } }: Plan): PlanTerms {
+  return { budgetBytes: Number.POSITIVE_INFINITY, promisedBytes, weightsBytes };
 }

@@ -6,6 +6,7 @@
  */
 import type { RunSettings } from '../../shared/predict/index.js';
 import type { PlanPrediction, WeightsPolicy } from '../../shared/search/index.js';
+import { toleranceOf } from '../board/executor-limit.js';
 import { BAND_RATIO } from '../board/pressure.js';
 
 /** A plan in few words, with its predicted needs. */
@@ -22,9 +23,6 @@ export interface Experience {
   readonly barredBytes: number;
 }
 
-/** By how much a plan may take more than it promises: this ratio or these bytes, whichever is more. */
-export const TOLERANCE = { ratio: 0.05, bytes: 2 * 2 ** 20 } as const;
-
 const NONE: Experience = { correction: 1, barredBytes: 0 };
 
 /** The same text for the same plan. */
@@ -33,11 +31,6 @@ export function keyOfPlan({
   settings: { level, allocator, threads },
 }: Omit<PlanPoint, 'predicted'>): string {
   return JSON.stringify([notation, level, allocator, threads]);
-}
-
-/** Whether a measurement breaks the promise of a plan. */
-export function isBroken(promisedBytes: number, measuredBytes: number): boolean {
-  return measuredBytes > promisedBytes + Math.max(TOLERANCE.ratio * promisedBytes, TOLERANCE.bytes);
 }
 
 export class PlanChoices {
@@ -82,7 +75,8 @@ export class PlanChoices {
 
   /** Takes over what a run needed. @returns what is known of the plan now, if its promise was broken. */
   correct(plan: PlanPoint, measuredBytes: number): Experience | undefined {
-    if (!isBroken(this.promiseOf(plan), measuredBytes)) return undefined;
+    const promisedBytes = this.promiseOf(plan);
+    if (measuredBytes <= promisedBytes + toleranceOf(promisedBytes)) return undefined;
     return this.#learn(plan, { correction: measuredBytes / plan.predicted.workingBytes });
   }
 

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { BoundBytes } from '../board/budget.js';
 import type { ModelConfig } from '../config/config-schema.js';
-import type { ExecutorLoss, InferenceEngine, MeasuredRun } from '../engine/inference-engine.js';
+import type { ExecutorLoss, InferenceEngine, MeasuredRun, PlanTerms } from '../engine/inference-engine.js';
 import type { EventHub } from '../events/event-hub.js';
 import type { ModelStore } from '../models/model-store.js';
 import type { Store } from '../store/store.js';
@@ -29,6 +29,9 @@ export interface PlannersOptions {
     readonly isStalled: boolean;
   };
 }
+
+/** Ends of an executor that its plan is to blame for. */
+const KILLS: ReadonlySet<string> = new Set(['over-limit', 'out-of-memory']);
 
 export class Planners {
   readonly #options: PlannersOptions;
@@ -99,22 +102,18 @@ export class Planners {
     if (planner === undefined || correction === undefined) return;
     const { model, plan } = run;
     this.#options.hub.publish({ kind: 'plan-corrected', model, notation: plan.notation, ...correction });
+    this.#options.engine.setTerms(model, this.#termsOf(planner));
     this.#adapt(planner);
   }
 
-  /** An executor was lost for want of memory; its plan is left. */
-  bar({ model, plan, reason }: ExecutorLoss): void {
+  /** An executor was lost. If it was for want of memory, its plan is left. */
+  bar({ model, plan, error: { reason } }: ExecutorLoss): void {
     const planner = model === undefined ? undefined : this.get(model);
-    if (planner === undefined || plan === undefined) return;
+    if (planner === undefined || plan === undefined || !KILLS.has(reason)) return;
     const { bytes: budgetBytes } = this.#budget;
     planner.bar(plan, budgetBytes);
-    this.#options.hub.publish({
-      kind: 'plan-barred',
-      model: planner.name,
-      notation: plan.notation,
-      budgetBytes,
-      reason,
-    });
+    const about = { model: planner.name, notation: plan.notation, budgetBytes, reason };
+    this.#options.hub.publish({ kind: 'plan-barred', ...about });
     this.#adapt(planner);
   }
 
@@ -157,6 +156,11 @@ export class Planners {
     this.#adapt(planner);
   }
 
+  #termsOf({ memory, plan, config }: ModelPlanner): PlanTerms {
+    const weightsBytes = config.weights === 'resident' ? (plan?.predicted.weightsBytes ?? 0) : 0;
+    return { budgetBytes: this.#budget.bytes, promisedBytes: memory?.promisedBytes ?? 0, weightsBytes };
+  }
+
   #adapt(planner: ModelPlanner): void {
     const { engine, hub, watch } = this.#options;
     const budget = this.#budget;
@@ -166,7 +170,7 @@ export class Planners {
     if (to !== from) hub.publish({ kind: 'pressure', model, from, to });
     if (change !== undefined) {
       const { plan, origin } = change;
-      engine.setPlan(planner.network, plan, budget.bytes);
+      engine.setPlan(planner.network, plan, this.#termsOf(planner));
       const { notation, settings, predicted } = plan;
       hub.publish({ kind: 'plan-changed', model, notation, settings, origin, budget, predicted });
     }

@@ -3,12 +3,11 @@
  * search. The event loop stays free meanwhile, and an abort ends the search at once.
  */
 import type { ChildProcess } from 'node:child_process';
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Graph } from '../../shared/graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
 import type { Plan, PlanPrediction, WeightsPolicy } from '../../shared/search/index.js';
 import { BudgetError, budgetedBytes, buildPlan, parsePlan } from '../../shared/search/index.js';
+import { forkDisposable } from '../board/disposable-child.js';
 
 /** What every search needs to know. */
 interface Known {
@@ -97,11 +96,8 @@ function knownOf({
 
 async function ask(job: SearchJob, { signal, onProgress, onStart }: SearchOptions): Promise<SearchAnswer> {
   signal?.throwIfAborted();
-  const child = fork(fileURLToPath(new URL('./search-process.js', import.meta.url)), {
-    execArgv: NODE_FLAGS,
-    serialization: 'advanced',
-    stdio: ['ignore', 2, 2, 'ipc'],
-  });
+  const script = new URL('./search-process.js', import.meta.url);
+  const child = forkDisposable(script, { role: 'planner', execArgv: NODE_FLAGS });
   if (child.pid !== undefined) onStart?.(child.pid);
   const abort = () => void child.kill('SIGKILL');
   signal?.addEventListener('abort', abort, { once: true });

@@ -129,7 +129,8 @@ test('InferenceEngine runs an input again by the smaller plan when the budget do
     const running = engine.infer('net', { source: FRAME, outputs: 'values' });
     await until(() => engine.counts.request.running === 1);
     const smaller = planOf(model, '8x8');
-    engine.setPlan(model, smaller, smaller.predicted.workingBytes);
+    const { workingBytes, weightsBytes } = smaller.predicted;
+    engine.setPlan(model, smaller, { budgetBytes: workingBytes, promisedBytes: workingBytes, weightsBytes });
     const { plan, outputs } = await running;
     assert.equal(plan.notation, '8x8');
     assert.deepEqual(outputs, reference.outputs);

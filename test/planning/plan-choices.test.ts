@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { BAND_RATIO } from '../../agent/board/pressure.js';
 import type { PlanPoint } from '../../agent/planning/plan-choices.js';
-import { isBroken, PlanChoices, TOLERANCE } from '../../agent/planning/plan-choices.js';
+import { PlanChoices } from '../../agent/planning/plan-choices.js';
 
 const MEBI = 2 ** 20;
 
@@ -69,13 +69,6 @@ test('PlanChoices.pick() never takes a plan that does not fit while one does', (
       if (choices.needOf(picked) > budget * MEBI) assert.equal(choices.needOf(picked), least);
     }),
   );
-});
-
-test('isBroken() tolerates a twentieth or two megabytes, whichever is more', () => {
-  assert.equal(isBroken(10 * MEBI, 10 * MEBI + TOLERANCE.bytes), false);
-  assert.equal(isBroken(10 * MEBI, 10 * MEBI + TOLERANCE.bytes + 1), true);
-  assert.equal(isBroken(100 * MEBI, 105 * MEBI), false);
-  assert.equal(isBroken(100 * MEBI, 105 * MEBI + 1), true);
 });
 
 /** A plan with 10 MB of weights. */
