@@ -111,7 +111,14 @@ export class ExecutorGroup {
     if (this.#group === undefined) return 0;
     const { version, folder } = this.#group;
     const currentBytes = parseBytes(readText(join(folder, GROUP_FILES[version].current))) ?? 0;
-    return currentBytes - filePagesOf(readText(join(folder, 'memory.stat')), version);
+    return currentBytes - this.fileBytes();
+  }
+
+  /** Bytes of file pages, which the kernel drops before it kills; 0 without a group. */
+  fileBytes(): number {
+    if (this.#group === undefined) return 0;
+    const { version, folder } = this.#group;
+    return filePagesOf(readText(join(folder, 'memory.stat')), version);
   }
 
   /** Undefined without a group. */

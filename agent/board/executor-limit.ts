@@ -2,9 +2,10 @@
  * The limit of the executor's group for a plan: idle memory, the plan's promise, its mapped weights, and a margin.
  *
  * A group is charged for pages of files that it was the first to touch. Weights that are mapped count, or each run would
- * read them anew. So does code: without room for what runs, its pages are dropped and read again for ever. An idle
- * executor was charged 35 MB of ONNX Runtime's code, and 100 MB where Node.js hadn't been read before. Of these a run
- * needs 8 MB: with less, frames took 25 times as long; with 2 MB more than that, no longer than without a limit.
+ * read them anew. So does code: without room for the code that runs, its pages are dropped and read again for ever. An
+ * idle executor was charged 35 MB of code of its libraries, and 100 MB where it read Node.js first, too. In the second
+ * case frames took as long as ever with 8 MB for code, and 20 times as long with 6; in the first 2 MB were enough. So
+ * most of the margin is there for a plan to overrun into, which the board's floor has to bear (bench/executor-limit).
  */
 
 /** Room for code that runs, and for the kernel's own memory of the process, which is 1 MB. */

@@ -11,7 +11,7 @@ import { isStalled } from './read-memory.js';
 /**
  * Rate at which memory may go, in bytes a second. A process that fills pages took 0.3 to 0.6 GiB in each second
  * (x86-64, 2 cores); this leaves room for several, and for huge pages. With 400 MB of room it samples every 100 ms,
- * with 20 GB every 5 s. A sample takes about 30 us, so the shortest interval costs 0.03 % of a core.
+ * with 20 GB every 5 s. At 100 ms that takes half a percent of a core, half of it for waking (bench/memory-watch).
  */
 const RATE = 2 * 2 ** 30;
 

@@ -106,16 +106,6 @@ export class MemorySource {
   }
 }
 
-/** One reading. */
-export function readMemory(root = '/'): MemoryReading {
-  const source = new MemorySource(root);
-  try {
-    return source.read();
-  } finally {
-    source.close();
-  }
-}
-
 /** Undefined unless both values are present: without MemTotal there is no floor. */
 function parseMeminfo(meminfo: string, zramBytes: number): BoardMemory | undefined {
   const bytesOf = (key: string) => {

@@ -126,7 +126,8 @@ function answerOf(
     child.on('exit', (code, signal) =>
       reject(new Error(`Cannot plan: the search ended with ${signal ?? `code ${code}`}`)),
     );
-    child.send(job, (error) => error && reject(error));
+    // A process that can't be reached has ended, and its end says why.
+    child.send(job, () => undefined);
   });
 }
 

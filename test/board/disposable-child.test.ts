@@ -6,7 +6,9 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import type { ChildOptions, Role } from '../../agent/board/disposable-child.js';
 import { forkDisposable, oomScoreOf } from '../../agent/board/disposable-child.js';
-import { fakeTree } from './fake-tree.js';
+import { ExecutorGroup } from '../../agent/board/executor-group.js';
+import { fakeTree, MB } from './fake-tree.js';
+import { NO_REAL_GROUP, realGroup } from './real-group.js';
 
 const SCRIPT = new URL('./hungry-process.js', import.meta.url);
 
@@ -61,6 +63,27 @@ test('oomScoreOf() puts the planner half-way between the agent and the executor,
   assert.deepEqual(scores('-900\n'), [1000, 50]);
   assert.deepEqual(scores('1000\n'), [1000, 1000]);
   assert.equal(oomScoreOf('planner', '/nonexistent'), 500);
+});
+
+test('forkDisposable() makes the kernel kill the executor before a planner that is twice as large', {
+  skip: NO_REAL_GROUP,
+}, async (context) => {
+  const group = ExecutorGroup.create(realGroup(context));
+  const { procsFile } = group;
+  const { child: executor } = await forkHungry(context, { role: 'executor', procsFile });
+  const { child: planner } = await forkHungry(context, { role: 'planner', procsFile });
+  const deaths: Role[] = [];
+  executor.once('exit', () => deaths.push('executor'));
+  planner.once('exit', () => deaths.push('planner'));
+  executor.send(20);
+  await once(executor, 'message');
+  planner.send(40);
+  await once(planner, 'message');
+  assert.ok(group.setLimit(group.heldBytes() + 8 * MB));
+  // More than the executor's death gives back.
+  planner.send(100);
+  await once(planner, 'exit');
+  assert.deepEqual(deaths, ['executor', 'planner']);
 });
 
 /** A child that has said hello. */

@@ -3,7 +3,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isStalled, MemorySource, readMemory } from '../../agent/board/read-memory.js';
+import type { MemoryReading } from '../../agent/board/read-memory.js';
+import { isStalled, MemorySource } from '../../agent/board/read-memory.js';
 import { fakeTree, groupV1, groupV2, MB, meminfo } from './fake-tree.js';
 
 const BOARD = {
@@ -17,7 +18,7 @@ const NO_STALL = { stallPercent: undefined, ownStallPercent: undefined };
 const PSI =
   'some avg10=1.25 avg60=0.00 avg300=0.00 total=7\nfull avg10=9.00 avg60=0.00 avg300=0.00 total=0\n';
 
-test('readMemory() reads v2 groups up to the root, each with its limits (Debian)', (context) => {
+test('MemorySource.read() reads v2 groups up to the root, each with its limits (Debian)', (context) => {
   const root = fakeTree(context, {
     'proc/meminfo': meminfo(1000, 400),
     'proc/pressure/memory': PSI,
@@ -59,7 +60,7 @@ test('readMemory() reads v2 groups up to the root, each with its limits (Debian)
   });
 });
 
-test('readMemory() finds the usual places when there is no mountinfo', (context) => {
+test('MemorySource.read() finds the usual places when there is no mountinfo', (context) => {
   const root = fakeTree(context, {
     'proc/self/cgroup': '0::/user.slice\n',
     'sys/fs/cgroup/cgroup.controllers': 'memory\n',
@@ -69,7 +70,7 @@ test('readMemory() finds the usual places when there is no mountinfo', (context)
   assert.deepEqual([group?.maxBytes, group?.reclaimableBytes, others], [50 * MB, 0, []]);
 });
 
-test('readMemory() reads v1 with totals over subgroups, takes a huge limit as none, and file pages below limits only', (context) => {
+test('MemorySource.read() reads v1 with totals over subgroups, takes a huge limit as none, and file pages below limits only', (context) => {
   const root = fakeTree(context, {
     'proc/self/cgroup': '9:name=systemd:/init\n4:cpuset,memory:/jobs/one\n',
     'proc/self/mountinfo': mountV1('/'),
@@ -82,7 +83,7 @@ test('readMemory() reads v1 with totals over subgroups, takes a huge limit as no
   assert.deepEqual(summary(root), ['v1 /jobs/one none 60-0', 'v1 /jobs 300 120-7', 'v1 / none 700-0']);
 });
 
-test('readMemory() reads the version that has the memory controller when both are mounted (hybrid)', (context) => {
+test('MemorySource.read() reads the version that has the memory controller when both are mounted (hybrid)', (context) => {
   const files = {
     'proc/self/cgroup': '4:memory:/a\n1:cpu:/\n0::/b\n',
     'proc/self/mountinfo': `${mountV1('/')}38 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n`,
@@ -95,7 +96,7 @@ test('readMemory() reads the version that has the memory controller when both ar
   assert.deepEqual(summary(fakeTree(context, unlisted)), ['v1 /a 80 60-0', 'v1 / none 900-0']);
 });
 
-test('readMemory() reads meminfo alone on a Raspberry Pi without memory cgroup and PSI', (context) => {
+test('MemorySource.read() reads meminfo alone on a Raspberry Pi without memory cgroup and PSI', (context) => {
   const root = fakeTree(context, {
     'proc/meminfo': meminfo(1000, 400),
     'proc/cgroups': 'memory\t0\t58\t0\n',
@@ -108,7 +109,7 @@ test('readMemory() reads meminfo alone on a Raspberry Pi without memory cgroup a
   assert.deepEqual(readMemory(root), { board: BOARD, cgroups: [], ...NO_STALL });
 });
 
-test('readMemory() reads the mount point as its own group in a container', (context) => {
+test('MemorySource.read() reads the mount point as its own group in a container', (context) => {
   const own = groupV2('sys/fs/cgroup', { max: 64, current: 20 });
   // What a path with `..` must not lead to.
   const outside = groupV2('sys/fs/other', { max: 1, current: 1 });
@@ -129,7 +130,7 @@ test('readMemory() reads the mount point as its own group in a container', (cont
   }
 });
 
-test('readMemory() reads groups below a mounted group, with escapes in names', (context) => {
+test('MemorySource.read() reads groups below a mounted group, with escapes in names', (context) => {
   const root = fakeTree(context, {
     'proc/self/cgroup': '4:memory:/a\\x2db/c\n',
     'proc/self/mountinfo': mountV1('/a\\134x2db'),
@@ -139,7 +140,7 @@ test('readMemory() reads groups below a mounted group, with escapes in names', (
   assert.deepEqual(summary(root), ['v1 /a\\x2db/c 8 1-0', 'v1 /a\\x2db 9 2-0']);
 });
 
-test('readMemory() counts the memory of all zram devices, which MemAvailable does not have', (context) => {
+test('MemorySource.read() counts the memory of all zram devices, which MemAvailable does not have', (context) => {
   const root = fakeTree(context, {
     'proc/meminfo': meminfo(1000, 400),
     'sys/block/zram0/mm_stat': `${90 * MB} ${30 * MB} ${31 * MB} 0 ${33 * MB} 0 0 0 0\n`,
@@ -216,7 +217,7 @@ test('isStalled() asks the service first, then the board, and takes what is unkn
     assert.equal(isStalled({ board: undefined, cgroups: [], ...stall }), stalled);
 });
 
-test('readMemory() takes malformed sources as absent', (context) => {
+test('MemorySource.read() takes malformed sources as absent', (context) => {
   const root = fakeTree(context, {
     'proc/meminfo': 'MemTotal: many kB\nMemAvailable:   400 kB\n',
     'proc/pressure/memory': 'some avg10=high\n',
@@ -235,13 +236,15 @@ test('readMemory() takes malformed sources as absent', (context) => {
   assert.equal(cgroups[0]?.highBytes, undefined);
 });
 
-test('readMemory() gives nothing, and no error, for an empty tree', (context) => {
+test('MemorySource.read() gives nothing, and no error, for an empty tree', (context) => {
   const nothing = { board: undefined, cgroups: [], ...NO_STALL };
   assert.deepEqual(readMemory(fakeTree(context, {})), nothing);
   assert.deepEqual(readMemory('/nonexistent'), nothing);
 });
 
-test('readMemory() reads something sensible of this machine', { skip: !existsSync('/proc/meminfo') }, () => {
+test('MemorySource.read() reads something sensible of this machine', {
+  skip: !existsSync('/proc/meminfo'),
+}, () => {
   const { board, cgroups, stallPercent } = readMemory();
   assert.ok(board !== undefined);
   assert.equal(board.totalBytes, totalmem());
@@ -253,6 +256,16 @@ test('readMemory() reads something sensible of this machine', { skip: !existsSyn
   }
   assert.ok(stallPercent === undefined || (stallPercent >= 0 && stallPercent <= 100));
 });
+
+/** A first reading of a tree, by default of this machine's. */
+function readMemory(root = '/'): MemoryReading {
+  const source = new MemorySource(root);
+  try {
+    return source.read();
+  } finally {
+    source.close();
+  }
+}
 
 /** A pressure file: percent of the last 10 s, and microseconds in all. */
 function pressure(percent: number, total: number): string {

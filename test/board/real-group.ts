@@ -1,7 +1,17 @@
 /** A memory cgroup of this machine to make groups in, apart from the one that the tests run in. */
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmdirSync, symlinkSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fakeTree } from './fake-tree.js';
 
 const MOUNT = '/sys/fs/cgroup/memory';
@@ -29,11 +39,23 @@ export function realGroup(context: TestContext): string {
   const name = `mafat-test-${process.pid}-${made}`;
   const folder = join(MOUNT, name);
   mkdirSync(folder);
-  context.after(() => {
-    const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    for (const group of [...below.map((entry) => join(folder, entry.name)), folder]) rmdirSync(group);
-  });
+  context.after(() => removeGroups(folder));
   const root = fakeTree(context, { 'proc/self/cgroup': `4:memory:/${name}\n`, 'sys/fs/cgroup/empty': '' });
   symlinkSync(MOUNT, join(root, 'sys/fs/cgroup/memory'));
   return root;
+}
+
+/** Ends what still runs in a group's subgroups, and removes all of them. */
+async function removeGroups(folder: string): Promise<void> {
+  const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of below) {
+    const pids = () =>
+      readFileSync(join(folder, name, 'cgroup.procs'), 'utf8')
+        .split('\n')
+        .filter(Boolean);
+    for (const pid of pids()) process.kill(Number(pid), 'SIGKILL');
+    while (pids().length > 0) await sleep(10);
+    rmdirSync(join(folder, name));
+  }
+  rmdirSync(folder);
 }
