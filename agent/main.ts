@@ -1,9 +1,9 @@
-#!/usr/bin/env -S node --max-semi-space-size=1
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=1
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 /**
- * Arguments and exit codes; the work is in agent/cli. With a small young generation the agent keeps 66 MB, not 113
- * (Yolo-Fastest, 10 frames a second).
+ * Arguments and exit codes; the work is in agent/cli. A small young generation and one malloc arena keep the agent
+ * small (docs/footprint.md).
  */
 import { BudgetError } from '../shared/search/index.js';
 import { UsageError } from './cli/usage-error.js';

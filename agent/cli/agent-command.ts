@@ -5,12 +5,14 @@ import { pino } from 'pino';
 import { Agent } from '../agent.js';
 import { DEFAULT_CONFIG, loadConfig } from '../config/load-config.js';
 import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
+import { keepHeapSmall } from './small-heap.js';
 
 export function agentCommand(version: string): Command {
   return new Command('agent')
     .description('serve cameras and MQTT requests inside the memory the board can spare')
     .option('--config <file>', 'configuration in YAML (without it every key has its default)')
     .action(async ({ config: file }: { config?: string }) => {
+      keepHeapSmall();
       const ended = untilSignal();
       let reload = async () => undefined as unknown;
       // First of all: its default is to end the process.
