@@ -42,7 +42,7 @@ check_tools() {
 # Mounts are removed first, so that rm can't reach the machine's own /proc and /dev.
 clean_up() {
   local place
-  for place in proc dev sys; do
+  for place in proc dev; do
     if mountpoint -q "$tree/$place"; then umount "$tree/$place"; fi
   done
   [ -n "$is_kept" ] || rm -rf "$tree"
@@ -109,9 +109,10 @@ build_sqlite() {
     node "$gyp" rebuild --silent --release --arch=arm64 --nodedir="$tree/opt/node")
 }
 
+# Not /sys: ONNX Runtime looks for ARM cores there, finds those of this machine, and crashes.
 mount_kernel() {
   local place
-  for place in proc dev sys; do
+  for place in proc dev; do
     mountpoint -q "$tree/$place" || mount --bind "/$place" "$tree/$place"
   done
 }
