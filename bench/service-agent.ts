@@ -9,16 +9,15 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { readProcessMemory } from '../agent/board/process-memory.js';
 import { present } from '../shared/graph/index.js';
 import type { MemoryGroup } from './cgroup.js';
 import { evictFiles } from './cgroup-faults.js';
+import { freePort, isOpen } from './service-port.js';
+import { childrenOf, isExecutor, memoryOf } from './service-processes.js';
 
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 const UNIT = fileURLToPath(new URL('../../systemd/mafat-agent.service', import.meta.url));
@@ -39,6 +38,8 @@ export interface ServiceSetUp {
   readonly budgetBytes?: number;
   readonly cameras: readonly { readonly model: string; readonly fps: number }[];
   readonly group?: MemoryGroup;
+  /** Kills the agent when it aborts. */
+  readonly signal: AbortSignal;
 }
 
 /** Private memory of the service now, in bytes. A process that isn't there has none. */
@@ -81,7 +82,9 @@ export class ServiceAgent {
       stdio: ['ignore', 'ignore', 'ignore'],
       detached: true,
     });
-    return new ServiceAgent(child, port);
+    const agent = new ServiceAgent(child, port);
+    setUp.signal.addEventListener('abort', () => agent.#killGroup(), { once: true });
+    return agent;
   }
 
   get pid(): number {
@@ -185,53 +188,4 @@ async function nodeOf({ folder, group }: ServiceSetUp): Promise<string> {
   if (!existsSync(copy)) await copyFile(process.execPath, copy);
   await evictFiles(folder);
   return copy;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-/** Children that any of a process's threads started. */
-function childrenOf(pid: number): readonly number[] {
-  const text = orUndefined(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')) ?? '';
-  return text.split(' ').filter(Boolean).map(Number);
-}
-
-function isExecutor(pid: number): boolean {
-  return (
-    orUndefined(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.includes('executor-process') === true
-  );
-}
-
-function memoryOf(pid: number | undefined) {
-  if (pid === undefined) return undefined;
-  return orUndefined(() => {
-    const { rssAnonBytes, swapBytes } = readProcessMemory(pid);
-    return { privateBytes: rssAnonBytes + swapBytes, swapBytes };
-  });
-}
-
-/** What a read of /proc gives, or undefined if the process has gone. */
-function orUndefined<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    return undefined;
-  }
 }

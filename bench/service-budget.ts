@@ -14,11 +14,14 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withContext } from '../agent/cli/context.js';
 import { parseCount } from '../agent/cli/parse-options.js';
 import { formatBytes, formatTable, printLine } from '../agent/cli/print.js';
 import type { OutputFlags } from './bench-options.js';
 import { benchCommand, jsonOption, listOf, optionOf } from './bench-options.js';
 import { drawImage } from './draw-image.js';
+import type { PromiseSample } from './promise-watch.js';
+import { PromiseWatch } from './promise-watch.js';
 import { runBench, withBenchFolder, writeResults } from './run-bench.js';
 import { runMafat, ServiceAgent } from './service-agent.js';
 import { ServiceClient } from './service-client.js';
@@ -27,9 +30,6 @@ import { findServiceNetworks } from './service-networks.js';
 
 const FPS = 5;
 const POLL_MS = 20;
-
-/** Time after a change of plan in which the former promise holds, if it is larger. */
-const CHANGE_MS = 1000;
 
 /** Time without an inference after which a budget is given up. */
 const STALL_MS = 30_000;
@@ -43,14 +43,11 @@ interface Flags extends OutputFlags {
   readonly quick?: boolean;
 }
 
-export interface BudgetRow {
+/** The worst sample at one budget. */
+interface BudgetRow extends PromiseSample {
   readonly network: string;
   readonly budgetBytes: number;
-  readonly plan: string;
-  /** Working memory that the plan in force promised when memory was furthest over it. */
-  readonly promisedBytes: number;
-  /** Private memory above idle then, and at most. */
-  readonly measuredBytes: number;
+  /** Most private memory above idle. */
   readonly mostBytes: number;
   readonly inferences: number;
   readonly refused: number;
@@ -91,53 +88,25 @@ async function findBudgets(folder: string, name: string, count: number): Promise
   );
 }
 
-/** Follows the plan in force, and how far memory is over its promise. */
-class PromiseWatch {
-  #current = { plan: 'none', promisedBytes: 0, sinceMs: 0 };
-  #formerBytes = 0;
-  #worst = { plan: 'none', promisedBytes: 0, measuredBytes: Number.NEGATIVE_INFINITY };
-  mostBytes = 0;
-
-  sample(client: ServiceClient, agent: ServiceAgent): void {
-    const plan = client.info?.models[0]?.plan;
-    const idleBytes = client.health?.executor.idleBytes ?? 0;
-    if (plan === undefined || plan === null || idleBytes === 0) return;
-    this.#follow(plan.notation, plan.predicted.workingBytes);
-    const { plan: notation, promisedBytes: newBytes, sinceMs } = this.#current;
-    const isNew = performance.now() - sinceMs < CHANGE_MS;
-    const promisedBytes = isNew ? Math.max(newBytes, this.#formerBytes) : newBytes;
-    const measuredBytes = agent.memory().executorBytes - idleBytes;
-    this.mostBytes = Math.max(this.mostBytes, measuredBytes);
-    if (measuredBytes - promisedBytes > this.#worst.measuredBytes - this.#worst.promisedBytes)
-      this.#worst = { plan: notation, promisedBytes, measuredBytes };
-  }
-
-  get worst() {
-    return this.#worst;
-  }
-
-  #follow(plan: string, promisedBytes: number): void {
-    if (plan === this.#current.plan && promisedBytes === this.#current.promisedBytes) return;
-    this.#formerBytes = this.#current.promisedBytes;
-    this.#current = { plan, promisedBytes, sinceMs: performance.now() };
-  }
-}
-
 interface Place {
   readonly folder: string;
   readonly image: Uint8Array;
+  readonly inferences: number;
+  readonly signal: AbortSignal;
 }
 
 async function serveWithin(
   budgetBytes: number,
   { name }: ServiceNetwork,
-  { folder, image, inferences }: Place & { readonly inferences: number },
+  { folder, image, inferences, signal }: Place,
 ): Promise<BudgetRow> {
+  signal.throwIfAborted();
   const agent = await ServiceAgent.start({
     folder,
     models: [name],
     budgetBytes,
     cameras: [{ model: name, fps: FPS }],
+    signal,
   });
   await agent.listening();
   let frames = 0;
@@ -146,21 +115,17 @@ async function serveWithin(
   });
   const watch = new PromiseWatch();
   const ran = () => frames + client.counts.ran;
-  try {
-    await client.connected(() => agent.end !== undefined);
-    const asking = client.keepAsking(name, image);
-    let last = { ran: 0, atMs: performance.now() };
-    while (ran() < inferences && performance.now() - last.atMs < STALL_MS && agent.end === undefined) {
-      watch.sample(client, agent);
-      if (ran() > last.ran) last = { ran: ran(), atMs: performance.now() };
-      await sleep(POLL_MS);
-    }
-    await client.stop();
-    await asking;
-  } finally {
-    await client.stop();
-    await agent.stop();
+  await client.connected(() => agent.end !== undefined);
+  const asking = client.keepAsking(name, image);
+  let last = { ran: 0, atMs: performance.now() };
+  while (ran() < inferences && performance.now() - last.atMs < STALL_MS && agent.end === undefined) {
+    watch.sample(client, agent);
+    if (ran() > last.ran) last = { ran: ran(), atMs: performance.now() };
+    await sleep(POLL_MS);
   }
+  await client.stop();
+  await asking;
+  await agent.stop();
   const row = {
     network: name,
     budgetBytes,
@@ -180,10 +145,6 @@ function exceptionOf(row: Omit<BudgetRow, 'exception'>, expected: number): strin
   if (mostBytes > budgetBytes) return 'over the budget';
   const isOver = measuredBytes - promisedBytes > Math.max(0.05 * promisedBytes, 2 * 2 ** 20);
   return isOver ? 'over the promise' : undefined;
-}
-
-function printRow(row: BudgetRow): void {
-  printLine(`${row.network} at ${formatBytes(row.budgetBytes)}: ${row.exception ?? 'kept'}`);
 }
 
 function printRows(rows: readonly BudgetRow[]): void {
@@ -220,27 +181,36 @@ function printRows(rows: readonly BudgetRow[]): void {
   printLine(`exceptions: ${count} of ${rows.length}`);
 }
 
+/** Runs a network at all its budgets, in a state folder of its own. */
+async function serveNetwork(
+  network: ServiceNetwork,
+  { budgets, ...place }: Place & Flags,
+): Promise<readonly BudgetRow[]> {
+  const folder = join(place.folder, network.name);
+  await network.save(folder);
+  const rows: BudgetRow[] = [];
+  for (const budgetBytes of await findBudgets(folder, network.name, budgets)) {
+    const row = await serveWithin(budgetBytes, network, { ...place, folder });
+    printLine(`${row.network} at ${formatBytes(row.budgetBytes)}: ${row.exception ?? 'kept'}`);
+    rows.push(row);
+  }
+  await rm(folder, { recursive: true });
+  return rows;
+}
+
+async function serveAll(flags: Flags, signal: AbortSignal): Promise<readonly BudgetRow[]> {
+  return withBenchFolder(async (folder) => {
+    const image = readFileSync(await drawImage(join(folder, 'shapes.jpg')));
+    const rows: BudgetRow[] = [];
+    for (const network of findServiceNetworks(flags.networks))
+      rows.push(...(await serveNetwork(network, { ...flags, folder, image, signal })));
+    return rows;
+  });
+}
+
 async function main(): Promise<void> {
   const flags = readFlags();
-  const networks = findServiceNetworks(flags.networks);
-  const rows: BudgetRow[] = [];
-  await withBenchFolder(async (folder) => {
-    const image = readFileSync(await drawImage(join(folder, 'shapes.jpg')));
-    for (const network of networks) {
-      const state = join(folder, network.name);
-      await network.save(state);
-      for (const budgetBytes of await findBudgets(state, network.name, flags.budgets)) {
-        const row = await serveWithin(budgetBytes, network, {
-          folder: state,
-          image,
-          inferences: flags.inferences,
-        });
-        printRow(row);
-        rows.push(row);
-      }
-      await rm(state, { recursive: true });
-    }
-  });
+  const rows = await withContext('budget', ({ signal }) => serveAll(flags, signal));
   printLine();
   printRows(rows);
   await writeResults(flags, { figures: rows, panels: [] });

@@ -13,6 +13,7 @@
  */
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withContext } from '../agent/cli/context.js';
 import { parseCount, parseMemory } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import { median } from '../shared/predict/index.js';
@@ -63,10 +64,11 @@ function readFlags(): Flags {
 interface Place {
   readonly folder: string;
   readonly seconds: number;
+  readonly signal: AbortSignal;
 }
 
 /** The service with a fresh state folder. */
-async function serveWithin(limitBytes: number, { folder, seconds }: Place): Promise<LimitRow> {
+async function serveWithin(limitBytes: number, { folder, ...place }: Place): Promise<LimitRow> {
   const state = join(folder, 'state');
   await cp(join(folder, 'stored'), state, { recursive: true });
   const turn = await takeServiceTurn({
@@ -74,7 +76,7 @@ async function serveWithin(limitBytes: number, { folder, seconds }: Place): Prom
     models: [YOLO_START.name],
     fps: FPS,
     limitBytes,
-    seconds,
+    ...place,
   });
   await rm(state, { recursive: true });
   return announced({ who: 'mafat', limitBytes, ...turn });
@@ -104,10 +106,13 @@ function smallestServing(rows: readonly LimitRow[]): number {
   return Math.min(...rows.filter(({ failure }) => failure === undefined).map((row) => row.limitBytes));
 }
 
-async function runRival(rival: Rival | undefined, { limits, seconds }: Flags): Promise<readonly LimitRow[]> {
+async function runRival(
+  rival: Rival,
+  { limits, seconds, signal }: Flags & Place,
+): Promise<readonly LimitRow[]> {
   const rows: LimitRow[] = [];
-  for (const limitBytes of rival === undefined ? [] : limits) {
-    const turn = await takeRivalTurn(rival as Rival, { limitBytes, fps: FPS, seconds });
+  for (const limitBytes of limits) {
+    const turn = await takeRivalTurn(rival, { limitBytes, fps: FPS, seconds, signal });
     rows.push(announced({ who: 'OpenCV', limitBytes, ...turn }));
   }
   return rows;
@@ -144,14 +149,18 @@ function cellsOf(row: LimitRow): readonly string[] {
   ];
 }
 
+async function runAll(flags: Flags & Place): Promise<readonly LimitRow[]> {
+  await YOLO_START.save(join(flags.folder, 'stored'));
+  const ours = await findSmallest(flags.limits, flags);
+  const rival = await prepareRival(findNetwork('yolov2-0-15-608'), join(flags.folder, 'opencv'));
+  return rival === undefined ? ours : [...ours, ...(await runRival(rival, flags))];
+}
+
 async function main(): Promise<void> {
   const flags = readFlags();
-  const rows = await withBenchFolder(async (folder) => {
-    await YOLO_START.save(join(folder, 'stored'));
-    const ours = await findSmallest(flags.limits, { folder, seconds: flags.seconds });
-    const rival = await prepareRival(findNetwork('yolov2-0-15-608'), join(folder, 'opencv'));
-    return [...ours, ...(await runRival(rival, flags))];
-  });
+  const rows = await withContext('limits', ({ signal }) =>
+    withBenchFolder((folder) => runAll({ ...flags, folder, signal })),
+  );
   printLine();
   printLine(formatTable(HEADER, rows.map(cellsOf)));
   const smallest = smallestServing(rows.filter(({ who }) => who === 'mafat'));

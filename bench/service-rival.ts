@@ -48,13 +48,15 @@ interface RivalOptions {
   readonly limitBytes: number;
   readonly fps: number;
   readonly seconds: number;
+  readonly signal: AbortSignal;
 }
 
 /** Runs frames until the time is over. A program that is killed stays down. */
 export async function takeRivalTurn(
   { folder, program }: Rival,
-  { limitBytes, fps, seconds }: RivalOptions,
+  { limitBytes, fps, seconds, signal }: RivalOptions,
 ): Promise<ServiceTurn> {
+  signal.throwIfAborted();
   return onBoard(limitBytes, async (group) => {
     await evictFiles(folder);
     const script = `echo $$ > '${group.processesFile}' && exec "$0" "$@"`;
@@ -67,7 +69,7 @@ export async function takeRivalTurn(
     try {
       running = await LineProgram.start(spec);
       await running.ask({ ask: 'load' }, DEADLINE_MS);
-      while (elapsedMs() < seconds * 1000) {
+      while (elapsedMs() < seconds * 1000 && !signal.aborted) {
         const { latencyMs = 0 } = await running.ask({ ask: 'run' }, DEADLINE_MS);
         frames.push({ model: 'opencv', latencyMs, plan: 'OpenCV', atMs: elapsedMs() });
         await sleep(Math.max(0, 1000 / fps - latencyMs));

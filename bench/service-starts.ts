@@ -9,6 +9,7 @@
  * if a start doesn't serve.
  */
 import { join } from 'node:path';
+import { withContext } from '../agent/cli/context.js';
 import { parseCount } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
 import type { OutputFlags } from './bench-options.js';
@@ -54,7 +55,15 @@ function readFlags(): Flags {
   return flags.quick === true ? { ...flags, starts: QUICK_STARTS } : flags;
 }
 
-async function startOn({ limitBytes, networks }: Board, starts: number): Promise<readonly StartRow[]> {
+interface Starts {
+  readonly starts: number;
+  readonly signal: AbortSignal;
+}
+
+async function startOn(
+  { limitBytes, networks }: Board,
+  { starts, signal }: Starts,
+): Promise<readonly StartRow[]> {
   return withBenchFolder(async (folder) => {
     const state = join(folder, 'state');
     const served = withFiles(networks);
@@ -62,7 +71,14 @@ async function startOn({ limitBytes, networks }: Board, starts: number): Promise
     const models = served.map(({ name }) => name);
     const rows: StartRow[] = [];
     for (let start = 1; start <= starts; start += 1) {
-      const turn = await takeServiceTurn({ folder: state, models, fps: FPS, limitBytes, seconds: SECONDS });
+      const turn = await takeServiceTurn({
+        folder: state,
+        models,
+        fps: FPS,
+        limitBytes,
+        seconds: SECONDS,
+        signal,
+      });
       rows.push({ limitBytes, models, start, ...turn });
       printLine(`${formatBytes(limitBytes)}, start ${start}: ${turn.failure ?? 'serves'}`);
     }
@@ -94,8 +110,11 @@ function cellsOf({
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const rows: StartRow[] = [];
-  for (const board of BOARDS) rows.push(...(await startOn(board, flags.starts)));
+  const rows = await withContext('starts', async ({ signal }) => {
+    const all: StartRow[] = [];
+    for (const board of BOARDS) all.push(...(await startOn(board, { ...flags, signal })));
+    return all;
+  });
   printLine();
   printLine(formatTable(HEADER, rows.map(cellsOf)));
   for (const { limitBytes } of BOARDS) {

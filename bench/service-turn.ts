@@ -35,17 +35,20 @@ interface TurnOptions {
   readonly fps: number;
   readonly limitBytes: number;
   readonly seconds: number;
+  readonly signal: AbortSignal;
 }
 
 export async function takeServiceTurn(options: TurnOptions): Promise<ServiceTurn> {
   return onBoard(options.limitBytes, async (group) => {
-    const { folder, models, fps, seconds } = options;
+    const { folder, models, fps, seconds, signal } = options;
+    signal.throwIfAborted();
     const frames: (FrameEvent & { atMs: number })[] = [];
     const agent = await ServiceAgent.start({
       folder,
       models,
       cameras: models.map((model) => ({ model, fps })),
       group,
+      signal,
     });
     const elapsedMs = () => performance.now() - agent.startedMs;
     await agent.listening();
