@@ -68,41 +68,49 @@ interface Scene {
 
 async function watch(service: WarmService, { neighbour, parent, place }: Scene): Promise<Repetition> {
   const roomBytes = ROOM_RATIO * service.needBytes;
-  const [beforeBytes, answersBefore, killsBefore] = [
-    service.privateBytes,
-    service.answers,
-    parent.oomKills(),
-  ];
+  const before = {
+    privateBytes: service.privateBytes,
+    inferences: service.client.inferences,
+    kills: parent.oomKills(),
+  };
   const targetMs = Math.max(TARGET_MS, service.latencyMs);
-  neighbour.take(LIMIT_BYTES - roomBytes);
-  const startMs = performance.now();
-  let [outsideMs, swappedBytes] = [0, 0];
-  while (performance.now() - startMs < WATCH_MS) {
-    await sleep(POLL_MS);
-    if (service.privateBytes > roomBytes) outsideMs = performance.now() - startMs;
-    swappedBytes = Math.max(swappedBytes, service.agent.memory().swappedBytes);
-  }
-  if (place.load === 'idle' && service.agent.end === undefined) await service.ask();
-  const hasSettled = outsideMs < WATCH_MS - 2 * POLL_MS;
+  if (service.failure === undefined) neighbour.take(LIMIT_BYTES - roomBytes);
+  const { outsideMs, swappedBytes } = await followMemory(service, roomBytes);
+  if (place.load === 'idle' && service.failure === undefined) await service.ask();
   const found = {
     load: place.load,
     swap: place.swap,
     roomBytes,
-    beforeBytes,
-    settledMs: hasSettled ? Math.max(0, outsideMs - TAKE_MS) : undefined,
+    beforeBytes: before.privateBytes,
+    settledMs: outsideMs < WATCH_MS - 2 * POLL_MS ? Math.max(0, outsideMs - TAKE_MS) : undefined,
     targetMs,
-    kills: parent.oomKills() - killsBefore,
+    kills: parent.oomKills() - before.kills,
     swappedBytes,
-    answers: service.answers - answersBefore,
+    answers: service.client.inferences - before.inferences,
   };
-  return { ...found, failure: failureOf(found, service.agent.end) };
+  return { ...found, failure: service.failure ?? failureOf(found) };
 }
 
-function failureOf(
-  { settledMs, targetMs, kills, swappedBytes, answers }: Omit<Repetition, 'failure'>,
-  end: string | undefined,
-): string | undefined {
-  if (end !== undefined) return `the agent ended: ${end}`;
+/** Until when private memory was over the room, and most of what was swapped out. */
+async function followMemory(service: WarmService, roomBytes: number) {
+  const startMs = performance.now();
+  let [outsideMs, swappedBytes] = [0, 0];
+  for (let nowMs = 0; nowMs < WATCH_MS && service.failure === undefined; ) {
+    await sleep(POLL_MS);
+    nowMs = performance.now() - startMs;
+    if (service.privateBytes > roomBytes) outsideMs = nowMs;
+    swappedBytes = Math.max(swappedBytes, service.agent.memory().swappedBytes);
+  }
+  return { outsideMs, swappedBytes };
+}
+
+function failureOf({
+  settledMs,
+  targetMs,
+  kills,
+  swappedBytes,
+  answers,
+}: Omit<Repetition, 'failure'>): string | undefined {
   if (kills > 0) return `${kills} OOM kills`;
   if (settledMs === undefined) return 'never inside';
   if (settledMs > targetMs) return 'late';

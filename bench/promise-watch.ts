@@ -30,7 +30,8 @@ export class PromiseWatch {
     const { plan: notation, promisedBytes: newBytes, sinceMs } = this.#current;
     const isNew = performance.now() - sinceMs < CHANGE_MS;
     const promisedBytes = isNew ? Math.max(newBytes, this.#formerBytes) : newBytes;
-    const measuredBytes = agent.memory().executorBytes - idleBytes;
+    const { executorBytes, executors } = agent.memory();
+    const measuredBytes = executorBytes - executors * idleBytes;
     this.#mostBytes = Math.max(this.#mostBytes, measuredBytes);
     if (measuredBytes - promisedBytes > this.#worst.measuredBytes - this.#worst.promisedBytes)
       this.#worst = { plan: notation, promisedBytes, measuredBytes };

@@ -46,6 +46,8 @@ export interface ServiceSetUp {
 export interface ServiceMemory {
   readonly agentBytes: number;
   readonly executorBytes: number;
+  /** Executors; there may be two while one replaces another. */
+  readonly executors: number;
   /** Swapped out, of both. */
   readonly swappedBytes: number;
 }
@@ -55,7 +57,6 @@ export class ServiceAgent {
   readonly startedMs = performance.now();
   readonly #child: ChildProcess;
   readonly #port: number;
-  #executorPid: number | undefined;
   #end: string | undefined;
 
   private constructor(child: ChildProcess, port: number) {
@@ -101,19 +102,14 @@ export class ServiceAgent {
     while (this.#end === undefined && !(await isOpen(this.#port))) await sleep(PROBE_MS);
   }
 
-  /** Process id of the executor, which may be replaced at any time. */
-  executorPid(): number | undefined {
-    if (this.#executorPid === undefined || !isExecutor(this.#executorPid))
-      this.#executorPid = childrenOf(this.pid).find(isExecutor);
-    return this.#executorPid;
-  }
-
   memory(): ServiceMemory {
-    const [agent, executor] = [this.pid, this.executorPid()].map(memoryOf);
+    const agent = memoryOf(this.pid);
+    const executors = childrenOf(this.pid).filter(isExecutor).map(memoryOf);
     return {
-      agentBytes: agent?.privateBytes ?? 0,
-      executorBytes: executor?.privateBytes ?? 0,
-      swappedBytes: (agent?.swapBytes ?? 0) + (executor?.swapBytes ?? 0),
+      agentBytes: agent.privateBytes,
+      executorBytes: sum(executors.map(({ privateBytes }) => privateBytes)),
+      executors: executors.length,
+      swappedBytes: sum([agent, ...executors].map(({ swapBytes }) => swapBytes)),
     };
   }
 
@@ -135,6 +131,10 @@ export class ServiceAgent {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** Runs a command of `mafat` with a state folder. @returns what it printed. */

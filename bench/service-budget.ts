@@ -95,34 +95,20 @@ interface Place {
   readonly signal: AbortSignal;
 }
 
+/** Serves one network at one budget, in a new agent. */
 async function serveWithin(
   budgetBytes: number,
   { name }: ServiceNetwork,
   { folder, image, inferences, signal }: Place,
 ): Promise<BudgetRow> {
   signal.throwIfAborted();
-  const agent = await ServiceAgent.start({
-    folder,
-    models: [name],
-    budgetBytes,
-    cameras: [{ model: name, fps: FPS }],
-    signal,
-  });
+  const cameras = [{ model: name, fps: FPS }];
+  const agent = await ServiceAgent.start({ folder, models: [name], budgetBytes, cameras, signal });
   await agent.listening();
-  let frames = 0;
-  const client = new ServiceClient(agent.server, () => {
-    frames += 1;
-  });
-  const watch = new PromiseWatch();
-  const ran = () => frames + client.counts.ran;
+  const client = new ServiceClient(agent.server);
   await client.connected(() => agent.end !== undefined);
   const asking = client.keepAsking(name, image);
-  let last = { ran: 0, atMs: performance.now() };
-  while (ran() < inferences && performance.now() - last.atMs < STALL_MS && agent.end === undefined) {
-    watch.sample(client, agent);
-    if (ran() > last.ran) last = { ran: ran(), atMs: performance.now() };
-    await sleep(POLL_MS);
-  }
+  const watch = await watchInferences(inferences, { agent, client });
   await client.stop();
   await asking;
   await agent.stop();
@@ -131,11 +117,29 @@ async function serveWithin(
     budgetBytes,
     ...watch.worst,
     mostBytes: watch.mostBytes,
-    inferences: ran(),
-    refused: client.counts.refused,
+    inferences: client.inferences,
+    refused: client.refused,
   };
   const exception = exceptionOf(row, inferences);
   return exception === undefined ? row : { ...row, exception };
+}
+
+interface Serving {
+  readonly agent: ServiceAgent;
+  readonly client: ServiceClient;
+}
+
+/** Watches memory until a number of inferences were run, or none comes any more. */
+async function watchInferences(inferences: number, { agent, client }: Serving): Promise<PromiseWatch> {
+  const watch = new PromiseWatch();
+  let last = { count: 0, atMs: performance.now() };
+  while (client.inferences < inferences && agent.end === undefined) {
+    watch.sample(client, agent);
+    if (client.inferences > last.count) last = { count: client.inferences, atMs: performance.now() };
+    if (performance.now() - last.atMs > STALL_MS) break;
+    await sleep(POLL_MS);
+  }
+  return watch;
 }
 
 /** Reason why a row breaks the promise of the service. */
@@ -147,36 +151,28 @@ function exceptionOf(row: Omit<BudgetRow, 'exception'>, expected: number): strin
   return isOver ? 'over the promise' : undefined;
 }
 
+const HEADER = [
+  'network',
+  'budget',
+  'promised',
+  'measured',
+  'over by',
+  'at most',
+  'inferences',
+  'refused',
+  'plan',
+  'exception',
+];
+
+function cellsOf(row: BudgetRow): readonly string[] {
+  const { promisedBytes, measuredBytes } = row;
+  const sizes = [row.budgetBytes, promisedBytes, measuredBytes, measuredBytes - promisedBytes, row.mostBytes];
+  const counts = [row.inferences, row.refused].map(String);
+  return [row.network, ...sizes.map(formatBytes), ...counts, row.plan, row.exception ?? ''];
+}
+
 function printRows(rows: readonly BudgetRow[]): void {
-  const header = [
-    'network',
-    'budget',
-    'promised',
-    'measured',
-    'over by',
-    'at most',
-    'inferences',
-    'refused',
-    'plan',
-    'exception',
-  ];
-  printLine(
-    formatTable(
-      header,
-      rows.map((row) => [
-        row.network,
-        formatBytes(row.budgetBytes),
-        formatBytes(row.promisedBytes),
-        formatBytes(row.measuredBytes),
-        formatBytes(row.measuredBytes - row.promisedBytes),
-        formatBytes(row.mostBytes),
-        String(row.inferences),
-        String(row.refused),
-        row.plan,
-        row.exception ?? '',
-      ]),
-    ),
-  );
+  printLine(formatTable(HEADER, rows.map(cellsOf)));
   const count = rows.filter(({ exception }) => exception !== undefined).length;
   printLine(`exceptions: ${count} of ${rows.length}`);
 }

@@ -24,13 +24,6 @@ export interface FrameEvent {
   readonly plan: string;
 }
 
-export interface RequestCounts {
-  /** Inferences that were run. An answer that is too large to be sent (413) counts, too. */
-  readonly ran: number;
-  /** Requests that were refused with another status, or lost. */
-  readonly refused: number;
-}
-
 interface Answer {
   readonly error?: string;
   readonly parameters?: { readonly status?: number };
@@ -41,16 +34,19 @@ export class ServiceClient {
   #info: NodeInfo | undefined;
   #health: NodeHealth | undefined;
   #onAnswer: (answer: Answer) => void = () => undefined;
-  #counts = { ran: 0, refused: 0 };
+  #inferences = 0;
+  #refused = 0;
   #isStopped = false;
 
   /** @param onFrame called for each frame that was run. */
-  constructor(server: string, onFrame: (event: FrameEvent) => void) {
+  constructor(server: string, onFrame: (event: FrameEvent) => void = () => undefined) {
     const take = ({ topic, payload }: LinkMessage) => {
       const message: unknown = JSON.parse(Buffer.from(payload).toString());
       if (topic === REPLY_TOPIC) this.#onAnswer(message as Answer);
-      else if (topic === TOPICS.events) onFrame(message as FrameEvent);
-      else if (topic === TOPICS.info) this.#info = message as NodeInfo;
+      else if (topic === TOPICS.events) {
+        this.#inferences += 1;
+        onFrame(message as FrameEvent);
+      } else if (topic === TOPICS.info) this.#info = message as NodeInfo;
       else this.#health = message as NodeHealth;
     };
     this.#link = new MqttLink(
@@ -75,8 +71,14 @@ export class ServiceClient {
     return this.#health;
   }
 
-  get counts(): RequestCounts {
-    return this.#counts;
+  /** Frames and requests that were run. An answer that is too large to be sent (413) counts, too. */
+  get inferences(): number {
+    return this.#inferences;
+  }
+
+  /** Requests that were refused with another status, or lost. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Sends requests until the client stops, each when the one before is answered. */
@@ -96,8 +98,11 @@ export class ServiceClient {
     const lost: Answer = { error: 'no answer' };
     const answer = await Promise.race([answered, sleep(ANSWER_MS, lost, { ref: false })]);
     const hasRun = answer.error === undefined || answer.parameters?.status === 413;
-    this.#counts[hasRun ? 'ran' : 'refused'] += 1;
-    if (!hasRun) await sleep(REFUSED_MS);
+    if (hasRun) this.#inferences += 1;
+    else {
+      this.#refused += 1;
+      await sleep(REFUSED_MS);
+    }
   }
 
   async stop(): Promise<void> {

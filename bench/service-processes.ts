@@ -21,13 +21,11 @@ export interface PrivateMemory {
   readonly swapBytes: number;
 }
 
-/** Private memory of a process; undefined if there is no such process. */
-export function memoryOf(pid: number | undefined): PrivateMemory | undefined {
-  if (pid === undefined) return undefined;
-  return orUndefined(() => {
-    const { rssAnonBytes, swapBytes } = readProcessMemory(pid);
-    return { privateBytes: rssAnonBytes + swapBytes, swapBytes };
-  });
+/** Private memory of a process; none if it has gone. */
+export function memoryOf(pid: number): PrivateMemory {
+  const memory = orUndefined(() => readProcessMemory(pid));
+  const swapBytes = memory?.swapBytes ?? 0;
+  return { privateBytes: (memory?.rssAnonBytes ?? 0) + swapBytes, swapBytes };
 }
 
 /** What a read of /proc gives, or undefined if the process has gone. */

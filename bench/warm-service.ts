@@ -27,14 +27,13 @@ export class WarmService {
   readonly agent: ServiceAgent;
   readonly client: ServiceClient;
   readonly #image: Uint8Array;
-  #frames = 0;
   #latencyMs = 0;
+  #failure: string | undefined;
 
   private constructor(agent: ServiceAgent, image: Uint8Array) {
     this.agent = agent;
     this.#image = image;
     this.client = new ServiceClient(agent.server, ({ latencyMs }) => {
-      this.#frames += 1;
       this.#latencyMs = latencyMs;
     });
   }
@@ -44,13 +43,13 @@ export class WarmService {
     const agent = await ServiceAgent.start({ ...setUp, models: [YOLO_START.name], cameras });
     await agent.listening();
     const service = new WarmService(agent, image);
-    await service.#warm(load);
+    service.#failure = await service.#warm(load);
     return service;
   }
 
-  /** Frames and requests that were run. */
-  get answers(): number {
-    return this.#frames + this.client.counts.ran;
+  /** Reason why the service doesn't serve; undefined if it does. */
+  get failure(): string | undefined {
+    return this.agent.end === undefined ? this.#failure : `the agent ended: ${this.agent.end}`;
   }
 
   /** Latency of the last frame; 0 if there was none. */
@@ -80,14 +79,14 @@ export class WarmService {
     await this.agent.stop();
   }
 
-  /** @throws {Error} if the service doesn't come up. */
-  async #warm(load: Load): Promise<void> {
+  /** Waits for the first answers and for the smallest plan. @returns the reason if they don't come. */
+  async #warm(load: Load): Promise<string | undefined> {
     await this.client.connected(() => this.agent.end !== undefined);
     const untilMs = performance.now() + WARM_MS;
-    while (this.answers < WARM_ANSWERS || this.needBytes === 0) {
-      if (this.agent.end !== undefined) throw new Error(`the agent ended: ${this.agent.end}`);
-      if (performance.now() > untilMs) throw new Error('the service did not come up');
+    while (this.client.inferences < WARM_ANSWERS || this.needBytes === 0) {
+      if (this.agent.end !== undefined || performance.now() > untilMs) return 'the service did not come up';
       await (load === 'idle' ? this.ask() : sleep(POLL_MS));
     }
+    return undefined;
   }
 }
