@@ -2,7 +2,7 @@
  * Runs the real agent for a bench, with the flags, environment and score for the OOM killer of systemd's unit. A memory
  * cgroup is joined before the agent starts, so that all of its memory is charged there.
  *
- * The bench sees the agent from outside: by its log, by MQTT (service-client.ts) and by /proc.
+ * The bench sees the agent from outside, by MQTT (service-client.ts) and by /proc.
  */
 import type { ChildProcess } from 'node:child_process';
 import { execFile, spawn } from 'node:child_process';
@@ -84,7 +84,7 @@ export class ServiceAgent {
       detached: true,
     });
     const agent = new ServiceAgent(child, port);
-    setUp.signal.addEventListener('abort', () => agent.#killGroup(), { once: true });
+    setUp.signal.addEventListener('abort', () => agent.end ?? agent.#killGroup(), { once: true });
     return agent;
   }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { printLine } from '../agent/cli/print.js';
 import { present } from '../shared/graph/index.js';
+import type { MemoryGroup } from './cgroup.js';
 import { evictFiles } from './cgroup-faults.js';
 import { DEADLINE_MS } from './contestant.js';
 import type { BenchNetwork } from './networks.js';
@@ -20,6 +21,8 @@ import { writeDarknetFiles } from './stock-opencv.js';
 
 const SOURCE = fileURLToPath(new URL('../../bench/stock-opencv.cpp', import.meta.url));
 const LIBRARIES = ['-I/usr/include/opencv4', '-lopencv_dnn', '-lopencv_core'];
+
+const NAME = 'OpenCV';
 
 /** Number of threads, the same as the service may use. */
 const THREADS = availableParallelism();
@@ -54,33 +57,48 @@ interface RivalOptions {
 /** Runs frames until the time is over. A program that is killed stays down. */
 export async function takeRivalTurn(
   { folder, program }: Rival,
-  { limitBytes, fps, seconds, signal }: RivalOptions,
+  { limitBytes, ...options }: RivalOptions,
 ): Promise<ServiceTurn> {
-  signal.throwIfAborted();
+  options.signal.throwIfAborted();
   return onBoard(limitBytes, async (group) => {
     await evictFiles(folder);
-    const script = `echo $$ > '${group.processesFile}' && exec "$0" "$@"`;
-    const spec = { ...program, command: '/bin/sh', args: ['-c', script, program.command, ...program.args] };
-    const frames: { model: string; latencyMs: number; plan: string; atMs: number }[] = [];
-    const startMs = performance.now();
-    const elapsedMs = () => performance.now() - startMs;
-    let end: string | undefined;
-    let running: LineProgram | undefined;
-    try {
-      running = await LineProgram.start(spec);
-      await running.ask({ ask: 'load' }, DEADLINE_MS);
-      while (elapsedMs() < seconds * 1000 && !signal.aborted) {
-        const { latencyMs = 0 } = await running.ask({ ask: 'run' }, DEADLINE_MS);
-        frames.push({ model: 'opencv', latencyMs, plan: 'OpenCV', atMs: elapsedMs() });
-        await sleep(Math.max(0, 1000 / fps - latencyMs));
-      }
-    } catch (error) {
-      end = error instanceof Error ? error.message : String(error);
-    }
-    await running?.stop();
-    const firstMs = frames[0] === undefined ? {} : { opencv: frames[0].atMs };
-    const isLate = !((firstMs.opencv ?? Number.POSITIVE_INFINITY) < FIRST_ANSWER_MS);
-    const failure = end ?? (isLate ? `no answer within ${FIRST_ANSWER_MS / 1000} s` : undefined);
-    return { firstMs, frames, kills: group.oomKills(), peakBytes: group.peakBytes(), end, failure };
+    const { frames, end } = await runFrames(joining(program, group), options);
+    const kills = group.oomKills();
+    const firstMs = frames[0] === undefined ? {} : { [NAME]: frames[0].atMs };
+    const isLate = (frames[0]?.atMs ?? Number.POSITIVE_INFINITY) >= FIRST_ANSWER_MS;
+    const late = isLate ? `no answer within ${FIRST_ANSWER_MS / 1000} s` : undefined;
+    const failure = kills > 0 ? `${kills} OOM kills` : (end ?? late);
+    return { firstMs, frames, kills, peakBytes: group.peakBytes(), end, failure };
   });
+}
+
+/** The program as one that joins a group before it starts. */
+function joining({ command, args, env }: ProgramSpec, group: MemoryGroup): ProgramSpec {
+  const script = `echo $$ > '${group.processesFile}' && exec "$0" "$@"`;
+  return { command: '/bin/sh', args: ['-c', script, command, ...args], env };
+}
+
+/** @returns the frames, and why the program ended before its time. */
+async function runFrames(
+  spec: ProgramSpec,
+  { fps, seconds, signal }: Omit<RivalOptions, 'limitBytes'>,
+): Promise<{ readonly frames: ServiceTurn['frames']; readonly end: string | undefined }> {
+  const frames: ServiceTurn['frames'][number][] = [];
+  const startMs = performance.now();
+  const elapsedMs = () => performance.now() - startMs;
+  let program: LineProgram | undefined;
+  let end: string | undefined;
+  try {
+    program = await LineProgram.start(spec);
+    await program.ask({ ask: 'load' }, DEADLINE_MS);
+    while (elapsedMs() < seconds * 1000 && !signal.aborted) {
+      const { latencyMs = 0 } = await program.ask({ ask: 'run' }, DEADLINE_MS);
+      frames.push({ model: NAME, latencyMs, plan: '', atMs: elapsedMs() });
+      await sleep(Math.max(0, 1000 / fps - latencyMs));
+    }
+  } catch (error) {
+    end = error instanceof Error ? error.message : String(error);
+  }
+  await program?.stop();
+  return { frames, end };
 }
