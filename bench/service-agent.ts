@@ -84,7 +84,9 @@ export class ServiceAgent {
       detached: true,
     });
     const agent = new ServiceAgent(child, port);
-    setUp.signal.addEventListener('abort', () => agent.end ?? agent.#killGroup(), { once: true });
+    const kill = () => agent.#killGroup();
+    setUp.signal.addEventListener('abort', kill, { once: true });
+    child.once('exit', () => setUp.signal.removeEventListener('abort', kill));
     return agent;
   }
 
