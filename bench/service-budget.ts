@@ -109,6 +109,7 @@ async function serveWithin(
   await client.connected(() => agent.end !== undefined);
   const asking = client.keepAsking(name, image);
   const watch = await watchInferences(inferences, { agent, client });
+  const state = agent.end ?? `memory ${client.health?.models[0]?.pressure ?? 'unknown'}`;
   await client.stop();
   await asking;
   await agent.stop();
@@ -120,7 +121,7 @@ async function serveWithin(
     inferences: client.inferences,
     refused: client.refused,
   };
-  const exception = exceptionOf(row, inferences);
+  const exception = row.inferences < inferences ? `too few: ${state}` : exceptionOf(row);
   return exception === undefined ? row : { ...row, exception };
 }
 
@@ -143,9 +144,8 @@ async function watchInferences(inferences: number, { agent, client }: Serving): 
 }
 
 /** Reason why a row breaks the promise of the service. */
-function exceptionOf(row: Omit<BudgetRow, 'exception'>, expected: number): string | undefined {
-  const { budgetBytes, promisedBytes, measuredBytes, mostBytes, inferences } = row;
-  if (inferences < expected) return `only ${inferences} inferences`;
+function exceptionOf(row: Omit<BudgetRow, 'exception'>): string | undefined {
+  const { budgetBytes, promisedBytes, measuredBytes, mostBytes } = row;
   if (mostBytes > budgetBytes) return 'over the budget';
   const isOver = measuredBytes - promisedBytes > Math.max(0.05 * promisedBytes, 2 * 2 ** 20);
   return isOver ? 'over the promise' : undefined;
