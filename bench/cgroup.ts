@@ -5,7 +5,7 @@
  * Swap isn't limited. Memory that a process has when it joins stays charged to its former group, in both versions.
  * Source: kernel Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
  */
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -16,8 +16,24 @@ interface Hierarchy {
 }
 
 const FILES = {
-  1: { limit: 'memory.limit_in_bytes', unlimited: '-1', events: 'memory.oom_control' },
-  2: { limit: 'memory.max', unlimited: 'max', events: 'memory.events' },
+  1: {
+    limit: 'memory.limit_in_bytes',
+    unlimited: '-1',
+    events: 'memory.oom_control',
+    usage: 'memory.usage_in_bytes',
+    peak: 'memory.max_usage_in_bytes',
+    swap: 'memory.swappiness',
+    withSwap: '60',
+  },
+  2: {
+    limit: 'memory.max',
+    unlimited: 'max',
+    events: 'memory.events.local',
+    usage: 'memory.current',
+    peak: 'memory.peak',
+    swap: 'memory.swap.max',
+    withSwap: 'max',
+  },
 } as const;
 
 /** Attempts to remove a group, since its last process may still be ending. */
@@ -26,6 +42,8 @@ const REMOVE = { tries: 50, pauseMs: 100 };
 export class MemoryGroup {
   readonly version: 1 | 2;
   readonly #folder: string;
+  /** Kills in each group at this one or below, groups that have gone included. */
+  readonly #kills = new Map<string, number>();
 
   private constructor({ version, folder }: { readonly version: 1 | 2; readonly folder: string }) {
     this.version = version;
@@ -49,6 +67,37 @@ export class MemoryGroup {
     throw new Error(problems[0] ?? 'no memory controller is mounted');
   }
 
+  /** A group below this one, whose memory is charged to both. */
+  makeChild(name: string): MemoryGroup {
+    if (this.version === 2) writeFileSync(join(this.#folder, 'cgroup.subtree_control'), '+memory');
+    const folder = join(this.#folder, name);
+    mkdirSync(folder);
+    return new MemoryGroup({ version: this.version, folder });
+  }
+
+  /** File that a process writes its id to in order to join. A process that joins first is charged in full. */
+  get processesFile(): string {
+    return join(this.#folder, 'cgroup.procs');
+  }
+
+  /** Private memory may be swapped out. With version 1, groups made below later take this over. */
+  allowSwap(isAllowed: boolean): void {
+    const { swap, withSwap } = FILES[this.version];
+    const file = join(this.#folder, swap);
+    // A kernel of version 2 without swap has no such file.
+    if (existsSync(file)) writeFileSync(file, isAllowed ? withSwap : '0');
+  }
+
+  /** Memory that is charged to the group now, the page cache included. */
+  usageBytes(): number {
+    return this.#read('usage');
+  }
+
+  /** Largest `usageBytes` so far. Undefined with version 2 before Linux 5.19. */
+  peakBytes(): number | undefined {
+    return existsSync(join(this.#folder, FILES[this.version].peak)) ? this.#read('peak') : undefined;
+  }
+
   setLimit(bytes: number | undefined): void {
     const { limit, unlimited } = FILES[this.version];
     writeFileSync(join(this.#folder, limit), bytes === undefined ? unlimited : String(bytes));
@@ -56,25 +105,37 @@ export class MemoryGroup {
 
   /** Charges all further memory of a process to this group. */
   add(pid: number): void {
-    writeFileSync(join(this.#folder, 'cgroup.procs'), String(pid));
+    writeFileSync(this.processesFile, String(pid));
   }
 
-  /** Number of the group's processes that the kernel killed because memory ran out. Old kernels don't count them. */
+  /**
+   * Number of processes in the group and below that the kernel killed because memory ran out. A group below that has gone
+   * counts as it was last read. Old kernels count nothing.
+   */
   oomKills(): number {
-    const events = readFileSync(join(this.#folder, FILES[this.version].events), 'utf8');
-    return Number(/^oom_kill (\d+)$/m.exec(events)?.[1] ?? 0);
+    for (const folder of foldersOf(this.#folder)) {
+      const file = join(folder, FILES[this.version].events);
+      const events = existsSync(file) ? readFileSync(file, 'utf8') : '';
+      this.#kills.set(folder, Number(/^oom_kill (\d+)$/m.exec(events)?.[1] ?? 0));
+    }
+    return [...this.#kills.values()].reduce((sum, kills) => sum + kills, 0);
   }
 
+  /** Removes the group and those below it. */
   async remove(): Promise<void> {
     for (let left = REMOVE.tries; ; left -= 1) {
       try {
-        rmdirSync(this.#folder);
+        for (const folder of foldersOf(this.#folder).toReversed()) rmdirSync(folder);
         return;
       } catch (error) {
         if (left === 0) throw error;
         await delay(REMOVE.pauseMs);
       }
     }
+  }
+
+  #read(file: 'usage' | 'peak'): number {
+    return Number(readFileSync(join(this.#folder, FILES[this.version][file]), 'utf8'));
   }
 
   /** Checks that limits can be set. In version 2 the group above must enable the memory controller first. */
@@ -87,6 +148,12 @@ export class MemoryGroup {
       throw error;
     }
   }
+}
+
+/** A group's folder and those below it; each stands after the one above it. */
+function foldersOf(folder: string): readonly string[] {
+  const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [folder, ...below.flatMap(({ name }) => foldersOf(join(folder, name)))];
 }
 
 function mountedHierarchies(): readonly Hierarchy[] {
