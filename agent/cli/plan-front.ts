@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { DeviceProfile } from '../../shared/predict/index.js';
 import type { FrontPoint, WeightsPolicy } from '../../shared/search/index.js';
-import { frontOfVariants } from '../../shared/search/index.js';
+import { searchFront } from '../../shared/search/index.js';
 import type { Network } from '../planning/open-model.js';
 import type { SettingsChoice } from '../planning/plan-network.js';
 import { copying, variantsOf } from '../planning/plan-network.js';
@@ -17,11 +17,11 @@ export function findFront(
 ): readonly FrontPoint[] {
   const variants = variantsOf(choice);
   const most = Math.max(...variants.map(({ threads }) => threads));
-  return frontOfVariants(graph, {
+  return searchFront(graph, {
     ...copying(mapsWeights),
     ...options,
     variants: variants.filter(({ threads }) => threads === most),
-  });
+  }).points;
 }
 
 export interface FrontOptions {
