@@ -1,10 +1,28 @@
-/** This file searches the front of a graph over all its variants at once, and picks from it. */
+/**
+ * A front is a list of plans of which none is both larger and slower than another. This file searches it over all
+ * settings at once, and picks from it.
+ *
+ * 1. For each of the settings, list the options of all ranges (range-option.ts), and find the front (front-labels.ts).
+ * 2. Build the plans. Leave out plans that are hardly faster than a smaller one.
+ * 3. If work was spent before the search was through, add plans by rule (quick-plan.ts).
+ */
 
 import type { Graph } from '../graph/index.js';
-import type { DeviceProfile, RunSettings } from '../predict/index.js';
-import type { WeightsPolicy } from './plan.js';
-import type { FrontPoint } from './plan-front.js';
-import { planFront, withoutDominated } from './plan-front.js';
+import { elementAt } from '../graph/index.js';
+import type { DeviceProfile, PredictSettings, RunSettings } from '../predict/index.js';
+import { BUILT_IN_PROFILE, costsFor, fixedBytes, sessionShare } from '../predict/index.js';
+import { WHOLE } from '../tile/index.js';
+import type { Label } from './front-labels.js';
+import { frontLabels, waysOf } from './front-labels.js';
+import type { PlanNotation } from './notation.js';
+import { parsePlan } from './notation.js';
+import type { Plan, WeightsPolicy } from './plan.js';
+import { budgetedBytes, buildPlan } from './plan.js';
+import { quickNotations } from './quick-plan.js';
+import { optionContext } from './range-option.js';
+import { RangeTable } from './range-table.js';
+import type { StrategyOptions } from './strategy.js';
+import { Work, workFor } from './work.js';
 
 /** The settings among which a front is searched. */
 export interface FrontOptions {
@@ -14,28 +32,104 @@ export interface FrontOptions {
   readonly profile?: DeviceProfile;
   /** Called as the search goes on. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Most work of the search. It grows with the network if absent. */
+  /** Most work for each of the variants. It grows with the number of nodes if absent. */
   readonly work?: number;
 }
 
-/** The front of a graph: from each point to the next `needBytes` rises and the latency falls. */
+/** One plan of a front. */
+export interface FrontPoint {
+  readonly plan: Plan;
+  /** Least budget that the plan meets. */
+  readonly needBytes: number;
+}
+
+/** The front of a graph. From each point to the next `needBytes` rises and the latency falls. */
 export interface Front {
   readonly points: readonly FrontPoint[];
-  /** Whether the search ended by itself, and not because its work was spent. */
+  /** Whether the search came to its end. Else its work was spent, and better plans may exist. */
   readonly complete: boolean;
 }
 
 /** Searches plans from the smallest, of all modes and variants, to the fastest. */
-export function searchFront(graph: Graph, { variants, onProgress, work: _, ...known }: FrontOptions): Front {
-  const points = variants.flatMap((settings, at) => {
-    const front = planFront(graph, { ...known, ...settings });
-    onProgress?.(at + 1, variants.length);
-    return front;
+export function searchFront(
+  graph: Graph,
+  { variants, onProgress, work = workFor(graph.nodes.length), ...known }: FrontOptions,
+): Front {
+  const fronts = variants.map((settings, at) => {
+    const report = (part: number) => onProgress?.(Math.round(100 * (at + part)), 100 * variants.length);
+    return searchVariant(graph, { ...known, ...settings }, new Work(work, report));
   });
-  return { points: withoutDominated(points), complete: true };
+  return {
+    points: withoutDominated(fronts.flatMap(({ points }) => points)),
+    complete: fronts.every(({ complete }) => complete),
+  };
 }
 
 /** Returns the fastest plan that fits. @returns undefined if none does. */
 export function pickFromFront(points: readonly FrontPoint[], budgetBytes: number): FrontPoint | undefined {
   return points.findLast(({ needBytes }) => needBytes <= budgetBytes);
+}
+
+/** Searches the front for one of the settings. */
+export function planFront(graph: Graph, options: StrategyOptions): readonly FrontPoint[] {
+  return searchVariant(graph, options, new Work(workFor(graph.nodes.length))).points;
+}
+
+/** The strategy of this project: the plans of the front, the fastest first. */
+export function optimalCandidates(graph: Graph, options: StrategyOptions): Iterable<PlanNotation> {
+  return planFront(graph, options)
+    .map(({ plan }) => parsePlan(plan.notation))
+    .reverse();
+}
+
+function searchVariant(graph: Graph, options: StrategyOptions, work: Work): Front {
+  const pointOf = (notation: PlanNotation): FrontPoint => {
+    const plan = buildPlan(graph, notation, options);
+    return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
+  };
+  const whole = pointOf({ modes: [WHOLE], cuts: [] });
+  const context = optionContext(graph, options, costsFor(options.profile ?? BUILT_IN_PROFILE, options));
+  const mostBytes = roomOf(graph, whole.plan, options);
+  const rule = { sessionBytes: sessionShare(), countsWeights: options.weights === 'resident' };
+  const labels = frontLabels(new RangeTable(context, { mostBytes, work }), rule, work);
+  const byRule = work.isShort ? quickNotations(graph) : [];
+  const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
+  return { points: withoutDominated([...points, whole]), complete: !work.isShort };
+}
+
+/** Returns the bytes that the largest segment of a plan takes, without what any plan takes. */
+function roomOf(graph: Graph, { predicted }: Plan, settings: PredictSettings): number {
+  // A byte is for rounding, since predictions are rounded to bytes.
+  return predicted.workingBytes - fixedBytes(graph, settings) - sessionShare() + 1;
+}
+
+/** Returns the notation of the plan that a label stands for. */
+function notationOf(graph: Graph, label: Label): PlanNotation {
+  const parts = waysOf(label).flatMap(({ options }) =>
+    options.map(({ from, mode }, at) => ({
+      layer: elementAt(graph.nodes, from).layer,
+      mode,
+      linked: at > 0,
+    })),
+  );
+  const links = parts.filter(({ linked }) => linked).map(({ layer }) => layer);
+  return {
+    modes: parts.map(({ mode }) => mode),
+    cuts: parts.slice(1).map(({ layer }) => layer),
+    ...(links.length === 0 ? {} : { links }),
+  };
+}
+
+/** Part by which a point must be faster than the one before it. The predictor can't tell less apart. */
+const WORTH = 1e-3;
+
+/** Sorts points by memory, and drops those that aren't faster than a smaller one. */
+function withoutDominated(points: readonly FrontPoint[]): readonly FrontPoint[] {
+  const latencyOf = ({ plan }: FrontPoint) => plan.predicted.latencyMs;
+  const front: FrontPoint[] = [];
+  for (const point of points.toSorted((a, b) => a.needBytes - b.needBytes || latencyOf(a) - latencyOf(b))) {
+    const before = front.at(-1);
+    if (before === undefined || latencyOf(point) < latencyOf(before) * (1 - WORTH)) front.push(point);
+  }
+  return front;
 }

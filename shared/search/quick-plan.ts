@@ -47,7 +47,7 @@ function leastBy(plans: readonly Plan[], measure: (plan: Plan) => number): Plan 
 }
 
 /** Lists the plans that are built. */
-function quickNotations(graph: Graph): readonly PlanNotation[] {
+export function quickNotations(graph: Graph): readonly PlanNotation[] {
   const maps = new RangeMaps(graph);
   const all = searchCuts(graph, maps);
   const cuts = shrinkingCuts(maps, all);

@@ -1,11 +1,10 @@
 /**
  * A range option is a way to run a range of layers, with its needs as the search sees them.
  *
- * 1. Each alternative lists the options of one mode: whole, streams, tiles, streamed tiles.
- * 2. LEAN_ALTERNATIVES compute nothing twice. SHORT_ALTERNATIVES are looked at where memory is very short.
+ * Each alternative lists the options of one mode: whole, streams, tiles, streamed tiles.
  *
- * Not guaranteed: that the best option is listed. Step sizes, grids and lengths of ranges are limited, more so in
- * graphs of many nodes. A new mode needs an alternative here, and its case in `Mode`, `Segment`, the predictor and the
+ * Not guaranteed: that the best option is listed. Step sizes, grids and lengths of ranges are limited (knobs.ts). A new
+ * mode needs an alternative here, and its case in `Mode`, `Segment`, the predictor and the
  * compiler.
  */
 
@@ -35,12 +34,13 @@ import {
   WHOLE,
 } from '../tile/index.js';
 import { KernelCosts } from './kernel-costs.js';
+import { KNOBS } from './knobs.js';
 import { RangeMaps } from './range-maps.js';
-import { MANY_NODES } from './search-cuts.js';
 import { StepCosts } from './step-costs.js';
 import { StreamNeeds } from './stream-needs.js';
 import { TileNeeds } from './tile-needs.js';
 import { WholeRanges } from './whole-ranges.js';
+import type { Work } from './work.js';
 
 /** A range of nodes and a mode, with its needs. */
 export interface RangeOption extends NodeRange {
@@ -70,8 +70,6 @@ export interface RowFlow {
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
-  /** Number of step sizes and grids that are tried: few where there are many ranges. */
-  readonly choice: 'few' | 'many';
   /** Costs in nanoseconds a unit of work. */
   readonly cost: WorkAmounts;
   readonly maps: RangeMaps;
@@ -91,7 +89,6 @@ export function optionContext(graph: Graph, settings: PredictSettings, cost: Wor
   return {
     graph,
     settings,
-    choice: graph.nodes.length < MANY_NODES ? 'many' : 'few',
     cost,
     maps,
     wholes: new WholeRanges(maps, { graph, settings, cost }),
@@ -103,7 +100,7 @@ export function optionContext(graph: Graph, settings: PredictSettings, cost: Wor
 }
 
 /** A function that lists the options of one range in one mode. */
-export type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
+type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
 
 const whole: Alternative = (range, { wholes }) => {
   const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
@@ -121,28 +118,9 @@ const whole: Alternative = (range, { wholes }) => {
   ];
 };
 
-/** Part of the untiled network's need below which a range is only run whole. Chosen, not measured. */
-const SMALL_PART = { few: 1 / 8, many: 0 } as const;
-
-/** Whether a range that runs whole needs so little, with the maps that stand meanwhile, that any budget will do. */
-function isSmall(range: NodeRange, { graph, maps, wholes, choice }: OptionContext): boolean {
-  const needOf = (one: NodeRange) => {
-    const { heldBytes, stepBytes } = wholes.of(one);
-    return elementAt(maps.from(0).outputBytes, one.from) + heldBytes + stepBytes;
-  };
-  return needOf(range) < SMALL_PART[choice] * needOf({ from: 0, to: graph.nodes.length });
-}
-
-/** Steps that are tried, in total strides. Sizes between hardly differ for the predictor. Chosen, not measured. */
-const STREAM_ROWS = { few: [1, 4, 16], many: [1, 2, 4, 8, 16, 32] } as const;
-
-/** Most nodes of one stream. Longer ranges carry rows of more operators; links do better. Chosen, not measured. */
-const MAX_STREAMED_NODES = 40;
-
 const streams: Alternative = (range, context) => {
-  const { graph, streamEnds, choice } = context;
-  if (isSmall(range, context)) return [];
-  if (range.to >= (streamEnds.get(range.from) ?? range.from + MAX_STREAMED_NODES + 1)) return [];
+  const { graph, streamEnds } = context;
+  if (range.to >= (streamEnds.get(range.from) ?? Number.POSITIVE_INFINITY)) return [];
   const flow = flowOf(graph, range);
   if (flow === undefined) {
     if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
@@ -150,7 +128,7 @@ const streams: Alternative = (range, context) => {
   }
   context.streams.begin(flow);
   const options: RangeOption[] = [];
-  for (const rows of STREAM_ROWS[choice]) {
+  for (const rows of KNOBS.streamRows) {
     const option = streamOption(flow, rows, context);
     if (option === undefined) break;
     options.push(option);
@@ -191,16 +169,9 @@ function streamOption(
   };
 }
 
-/** Rows and columns of grids that are tried. Chosen, not measured. */
-const GRID_SIDES = { few: [1, 2, 3], many: [1, 2, 3, 5] } as const;
-
-/** Most nodes of a tiled range. Longer ranges are mostly halo. Chosen, not measured. */
-const MAX_TILED_NODES = 24;
-
 const tiles: Alternative = (range, context) => {
-  const { graph, tileEnds, choice } = context;
-  if (isSmall(range, context)) return [];
-  if (range.to >= (tileEnds.get(range.from) ?? range.from + MAX_TILED_NODES + 1)) return [];
+  const { graph, tileEnds } = context;
+  if (range.to >= (tileEnds.get(range.from) ?? range.from + KNOBS.maxTiledNodes + 1)) return [];
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') {
     const last = elementAt(graph.nodes, range.to - 1);
@@ -208,8 +179,8 @@ const tiles: Alternative = (range, context) => {
     return [];
   }
   const { space } = result;
-  const rowCuts = cutsAlong({ graph, space, axis: 'rows' }, GRID_SIDES[choice]);
-  const colCuts = cutsAlong({ graph, space, axis: 'cols' }, GRID_SIDES[choice]);
+  const rowCuts = cutsAlong({ graph, space, axis: 'rows' }, KNOBS.gridSides);
+  const colCuts = cutsAlong({ graph, space, axis: 'cols' }, KNOBS.gridSides);
   context.tiles.begin(range, space);
   const options: RangeOption[] = [];
   for (const rowTiles of rowCuts) {
@@ -239,15 +210,12 @@ function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly A
   return [...counts].map((count) => tileAxis(cut, count));
 }
 
-/** Columns of streamed tiles that are tried. More rows of tiles would be halo without a gain. Chosen, not measured. */
-const STREAMED_COLS = [2, 3];
-
 const streamedTiles: Alternative = (range, context) => {
   const { graph } = context;
-  if (range.to - range.from > MAX_TILED_NODES || hasStreamBarrier(graph, range)) return [];
-  return STREAMED_COLS.flatMap((cols) => {
+  if (range.to - range.from > KNOBS.maxTiledNodes || hasStreamBarrier(graph, range)) return [];
+  return KNOBS.streamedCols.flatMap((cols) => {
     const options: RangeOption[] = [];
-    for (const rows of STREAM_ROWS.few) {
+    for (const rows of KNOBS.streamedTileRows) {
       const [segment] = planRange(graph, range, streamedTilesOf({ rows: 1, cols }, rows));
       // Where a few rows a step are too many, more rows are, too.
       if (segment?.kind !== 'streamed-tiles') break;
@@ -279,11 +247,18 @@ function tiledOption(
   });
 }
 
-/** Alternatives without recomputation. They are cheap to plan, and the fastest where memory isn't very short. */
-export const LEAN_ALTERNATIVES: readonly Alternative[] = [whole, streams];
+/** Alternatives to running whole. */
+const ALTERNATIVES: readonly Alternative[] = [streams, tiles, streamedTiles];
 
-/** Alternatives that are tried in addition to the lean ones where memory is very short. */
-export const SHORT_ALTERNATIVES: readonly Alternative[] = [tiles, streamedTiles];
+/** Nodes that are predicted for a node of a range, roughly, until all its options are listed. */
+const OPTION_WORK = 20;
+
+/** Lists the options of a range. If work is short, it is only run whole. */
+export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
+  const nodes = range.to - range.from;
+  if (nodes > KNOBS.maxStreamedNodes || !work.spend(OPTION_WORK * nodes)) return whole(range, context);
+  return [...whole(range, context), ...ALTERNATIVES.flatMap((alternative) => alternative(range, context))];
+}
 
 /** Returns the bytes of one row of a float32 map. */
 export function rowBytes(graph: Graph, tensor: number): number {

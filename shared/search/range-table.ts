@@ -7,9 +7,10 @@ import type { Graph } from '../graph/index.js';
 import { elementAt, elementCount, knownShape, tensorAt } from '../graph/index.js';
 import { sizeAlong } from '../tile/index.js';
 import type { MapsFrom } from './range-maps.js';
-import type { Alternative, OptionContext, RangeOption } from './range-option.js';
-import { rowBytes } from './range-option.js';
+import type { OptionContext, RangeOption } from './range-option.js';
+import { rangeOptions, rowBytes } from './range-option.js';
 import { searchCuts } from './search-cuts.js';
+import type { Work } from './work.js';
 
 /** One option of the range from a cut to a later one. */
 export interface Move {
@@ -21,24 +22,8 @@ export interface Move {
   readonly stepBytes: number;
   /** Bytes of the full maps that it leaves to later nodes, if they stand before it is over. */
   readonly leftBytes: number;
-  readonly weightsBytes: number;
   /** Maps that can be fed to it row by row. It is undefined if the option can't be linked. */
   readonly feeds: readonly Feed[] | undefined;
-}
-
-/** All moves from one cut. Their numbers are in arrays of the same length too, since the search reads them often. */
-export interface Moves {
-  readonly list: readonly Move[];
-  readonly ends: Int32Array;
-  readonly latencyMs: Float64Array;
-  readonly heldBytes: Float64Array;
-  /** Held bytes and the largest step. */
-  readonly needBytes: Float64Array;
-  /** Held bytes, the largest step, and the full maps that are left to later nodes. */
-  readonly fullBytes: Float64Array;
-  readonly weightsBytes: Float64Array;
-  /** Flags that are 1 for moves that can be linked. */
-  readonly links: Uint8Array;
 }
 
 /** A map that a link reads. */
@@ -60,32 +45,35 @@ export class RangeTable {
   readonly graph: Graph;
   /** Cuts as positions of nodes (search-cuts.ts). Elsewhere a cut is given by its place in this list. */
   readonly cuts: readonly number[];
+  /** Most bytes of a segment that is worth it. */
+  readonly mostBytes: number;
   readonly #context: OptionContext;
-  readonly #alternatives: readonly Alternative[];
-  readonly #lean: RangeTable | undefined;
-  #leastPeak: number | undefined;
-  readonly #moves: (Moves | undefined)[] = [];
+  readonly #moves: readonly (readonly Move[])[];
   readonly #imageBytes: number;
 
-  /** @param lean is a table whose options are taken over. Where running whole fits any budget there are no others. */
-  constructor(context: OptionContext, alternatives: readonly Alternative[], lean?: RangeTable) {
+  /** Lists all moves. If the work is spent, further ranges are only run whole. */
+  constructor(
+    context: OptionContext,
+    { mostBytes, work }: { readonly mostBytes: number; readonly work: Work },
+  ) {
     const { graph } = context;
-    this.#alternatives = alternatives;
-    this.#lean = lean;
     this.graph = graph;
     this.cuts = searchCuts(graph, context.maps);
+    this.mostBytes = mostBytes;
     this.#context = context;
     this.#imageBytes = graph.inputs
       .map((index) => tensorAt(graph, index))
       .filter(({ constant }) => constant === null)
       .reduce((sum, tensor) => sum + elementCount(knownShape(tensor)), 0);
+    this.#moves = this.cuts.map((_, start) => {
+      work.begin('options', (start + 1) / this.cuts.length);
+      return this.#listMoves(start, work);
+    });
   }
 
   /** Returns all moves from a cut. */
-  movesFrom(start: number): Moves {
-    const known = this.#moves[start] ?? inArrays(this.#listMoves(start));
-    this.#moves[start] = known;
-    return known;
+  movesFrom(start: number): readonly Move[] {
+    return elementAt(this.#moves, start);
   }
 
   /** Returns the bytes of the weights that the range between two cuts reads. */
@@ -108,55 +96,19 @@ export class RangeTable {
     return this.#context.maps.from(this.cuts[start] as number);
   }
 
-  #listMoves(start: number): readonly Move[] {
-    const moves: Move[] = [];
-    const lean = this.#lean?.movesFrom(start).list ?? [];
-    for (let end = start + 1; end < this.cuts.length; end += 1) {
-      const range = { from: elementAt(this.cuts, start), to: elementAt(this.cuts, end) };
-      const known = lean.filter((move) => move.end === end);
-      const more = this.#isShort(start, known) ? this.#alternatives : [];
-      const options = [
-        ...known.map(({ option }) => option),
-        ...more.flatMap((alternative) => alternative(range, this.#context)),
-      ];
-      const leftBytes = this.leftBytes(start, end);
-      const weightsBytes = this.weightsOf(start, end);
-      for (const option of withoutDominated(options)) {
-        const { latencyMs, heldBytes, stepBytes, parted } = option;
-        const need = { latencyMs, heldBytes, stepBytes, leftBytes: parted ? leftBytes : 0, weightsBytes };
-        moves.push({ option, end, ...need, feeds: this.#feedsOf(option) });
-      }
-    }
-    return moves;
+  #listMoves(start: number, work: Work): readonly Move[] {
+    const from = elementAt(this.cuts, start);
+    return this.cuts.flatMap((to, end) => {
+      if (end <= start) return [];
+      const options = rangeOptions({ from, to }, this.#context, work);
+      return withoutDominated(options).map((option) => this.#moveOf(option, { start, end }));
+    });
   }
 
-  /** Whether a budget that some plan meets may be too small for the known move that runs whole. */
-  #isShort(start: number, known: readonly Move[]): boolean {
-    if (this.#lean === undefined) return true;
-    const whole = known.find(({ option }) => !option.parted);
-    const need = whole === undefined ? Number.POSITIVE_INFINITY : whole.heldBytes + whole.stepBytes;
-    return this.baseBytes(start) + need > this.#lean.leastPeak();
-  }
-
-  /** Returns a lower bound on the bytes of the largest segment of any plan, without the rows between links. */
-  leastPeak(): number {
-    this.#leastPeak ??= this.#findLeastPeak();
-    return this.#leastPeak;
-  }
-
-  #findLeastPeak(): number {
-    const last = this.cuts.length - 1;
-    const least = new Float64Array(last + 1).fill(Number.POSITIVE_INFINITY);
-    least[last] = 0;
-    for (let at = last - 1; at >= 0; at -= 1) {
-      const baseBytes = this.baseBytes(at);
-      const needs = this.movesFrom(at).list.map(({ end, heldBytes, stepBytes, feeds }) => {
-        const need = heldBytes + stepBytes + (feeds === undefined ? baseBytes : 0);
-        return Math.max(need, elementAt(least, end));
-      });
-      least[at] = needs.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-    }
-    return elementAt(least, 0);
+  #moveOf(option: RangeOption, { start, end }: { readonly start: number; readonly end: number }): Move {
+    const { latencyMs, heldBytes, stepBytes, parted } = option;
+    const leftBytes = parted ? this.leftBytes(start, end) : 0;
+    return { option, end, latencyMs, heldBytes, stepBytes, leftBytes, feeds: this.#feedsOf(option) };
   }
 
   #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
@@ -172,23 +124,6 @@ export class RangeTable {
       lastRead: elementAt(lastRead, tensor),
     }));
   }
-}
-
-/** Writes the numbers of moves into arrays. */
-function inArrays(list: readonly Move[]): Moves {
-  return {
-    list,
-    ends: Int32Array.from(list, ({ end }) => end),
-    latencyMs: Float64Array.from(list, ({ latencyMs }) => latencyMs),
-    heldBytes: Float64Array.from(list, ({ heldBytes }) => heldBytes),
-    needBytes: Float64Array.from(list, ({ heldBytes, stepBytes }) => heldBytes + stepBytes),
-    fullBytes: Float64Array.from(
-      list,
-      ({ heldBytes, stepBytes, leftBytes }) => heldBytes + stepBytes + leftBytes,
-    ),
-    weightsBytes: Float64Array.from(list, ({ weightsBytes }) => weightsBytes),
-    links: Uint8Array.from(list, ({ feeds }) => (feeds === undefined ? 0 : 1)),
-  };
 }
 
 /** Drops options that another one beats in latency, held bytes and largest step alike. */

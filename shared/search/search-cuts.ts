@@ -11,8 +11,8 @@
  */
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
-import { isActivation } from '../predict/index.js';
-import type { RangeMaps } from './range-maps.js';
+import { runsInPlace } from '../predict/index.js';
+import type { MapsFrom, RangeMaps } from './range-maps.js';
 
 /** Nodes from which on the search tries fewer cuts, step sizes and grids. Chosen, not measured. */
 export const MANY_NODES = 80;
@@ -26,17 +26,17 @@ export function searchCuts(graph: Graph, maps: RangeMaps): readonly number[] {
   const all = nodes.flatMap((node, at) =>
     at > 0 && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
   );
-  const apart = all.filter((at) => !partsActivation(graph, maps, at));
+  const apart = all.filter((at) => !partsElementwise(graph, maps.from(0), at));
   const chosen = nodes.length < MANY_NODES ? apart : withoutPeaks(apart, maps.from(0).outputBytes);
   return [0, ...chosen, nodes.length];
 }
 
-/** Whether a cut stands between a convolution and the activation that is computed with it. */
-function partsActivation({ nodes }: Graph, { lastRead }: RangeMaps, at: number): boolean {
-  const [before, node] = [elementAt(nodes, at - 1), elementAt(nodes, at)];
-  if (before.op !== 'Conv' || !isActivation(node)) return false;
-  const map = elementAt(before.outputs, 0);
-  return node.inputs[0] === map && lastRead[map] === at;
+/** Whether the same cut after some elementwise operators would be crossed by no more bytes. */
+function partsElementwise({ nodes }: Graph, { outputBytes }: MapsFrom, at: number): boolean {
+  for (let end = at + 1; end < nodes.length && runsInPlace(elementAt(nodes, end - 1)); end += 1) {
+    if (elementAt(outputBytes, end) <= elementAt(outputBytes, at)) return true;
+  }
+  return false;
 }
 
 /** Leaves out the cuts that far more bytes cross than cross near them. */

@@ -1,24 +1,26 @@
 /** A strategy is an order of candidates. This file takes the first of them that fits a budget. */
 
 import type { Graph } from '../graph/index.js';
-import type { PredictSettings } from '../predict/index.js';
+import type { PredictSettings, RunSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
 
-/** The budget of a search, and the settings of its plans. */
-export interface SearchOptions extends PredictSettings {
-  readonly budgetBytes: number;
+/** The settings of the plans of a strategy. */
+export interface StrategyOptions extends PredictSettings {
   readonly weights: WeightsPolicy;
-  /** Latency that a plan must stay below. If it is given, a strategy needn't say what the smallest plan is. */
-  readonly fasterThanMs?: number;
+}
+
+/** The budget of a search, and the settings of its plans. */
+export interface SearchOptions extends StrategyOptions {
+  readonly budgetBytes: number;
 }
 
 /**
  * A strategy gives candidates in the order in which it would take them. It doesn't judge them, so that all strategies
  * stand on the same predictor.
  */
-export type Strategy = (graph: Graph, options: SearchOptions) => Iterable<PlanNotation>;
+export type Strategy = (graph: Graph, options: StrategyOptions) => Iterable<PlanNotation>;
 
 /** The error that no candidate fits. `smallestBytes` is the least budget that one of them would meet. */
 export class BudgetError extends RangeError {
@@ -37,20 +39,6 @@ export class BudgetError extends RangeError {
   }
 }
 
-/** Returns the first candidate that is predicted to fit. @returns undefined if none fits, or it isn't fast enough. */
-export function searchFaster(
-  graph: Graph,
-  strategy: Strategy,
-  { fasterThanMs, ...options }: SearchOptions & { readonly fasterThanMs: number },
-): Plan | undefined {
-  for (const notation of strategy(graph, { ...options, fasterThanMs })) {
-    const plan = buildPlan(graph, notation, options);
-    if (budgetedBytes(plan.predicted, options.weights) > options.budgetBytes) continue;
-    return plan.predicted.latencyMs < fasterThanMs ? plan : undefined;
-  }
-  return undefined;
-}
-
 /** Returns the first candidate that is predicted to fit. @throws {BudgetError} if none does. */
 export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOptions): Plan {
   let smallest: Plan | undefined;
@@ -65,4 +53,43 @@ export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOpti
       `Cannot plan "${graph.name}": the strategy has no candidates, expected at least one`,
     );
   throw new BudgetError(options.budgetBytes, smallest, need(smallest));
+}
+
+/** Options that hold for all variants, and the settings that differ between them. */
+export type VariantOptions = Omit<SearchOptions, keyof RunSettings> & {
+  readonly variants: readonly RunSettings[];
+};
+
+/**
+ * Searches under each of several settings, and returns the plan that fits with the least predicted latency. Of
+ * equals the first is taken, so settings that take less memory should stand first.
+ *
+ * @throws {BudgetError} if none fits, with the smallest of all.
+ */
+export function searchVariants(
+  graph: Graph,
+  strategy: Strategy,
+  { variants, ...options }: VariantOptions,
+): Plan {
+  let best: Plan | undefined;
+  let least: BudgetError | undefined;
+  for (const settings of variants) {
+    try {
+      const plan = searchPlan(graph, strategy, { ...options, ...settings });
+      if (best === undefined || plan.predicted.latencyMs < best.predicted.latencyMs) best = plan;
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error;
+      if (least === undefined || error.smallestBytes < least.smallestBytes) least = error;
+    }
+  }
+  if (best !== undefined) return best;
+  throw (
+    least ??
+    new RangeError(`Cannot plan "${graph.name}": there are no settings to run it by, expected at least one`)
+  );
+}
+
+/** Whether a plan has less latency than another, or the same with less memory. */
+export function isBetter({ predicted: a }: Plan, { predicted: b }: Plan): boolean {
+  return a.latencyMs < b.latencyMs || (a.latencyMs === b.latencyMs && a.peakBytes < b.peakBytes);
 }

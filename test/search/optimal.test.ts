@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Graph } from '../../shared/graph/index.js';
-import type { Plan, SearchOptions } from '../../shared/search/index.js';
+import type { Plan, Strategy } from '../../shared/search/index.js';
 import {
   BudgetError,
   buildPlan,
@@ -111,10 +111,7 @@ function searchWithin(graph: Graph, budgetBytes: number): Plan {
   return searchPlan(graph, optimalCandidates, { ...SETTINGS, budgetBytes });
 }
 
-function smallestOf(
-  graph: Graph,
-  strategy: (graph: Graph, options: SearchOptions) => Iterable<PlanNotation> = optimalCandidates,
-): BudgetError {
+function smallestOf(graph: Graph, strategy: Strategy = optimalCandidates): BudgetError {
   try {
     searchPlan(graph, strategy, { ...SETTINGS, budgetBytes: 1 });
   } catch (error) {

@@ -11,7 +11,6 @@ import {
   budgetedBytes,
   mafatCandidates,
   optimalCandidates,
-  parsePlan,
   searchPlan,
   searchVariants,
 } from '../../shared/search/index.js';
@@ -116,23 +115,6 @@ test('searchVariants() takes a slower variant where the faster one does not fit'
   assert.ok(budgetBytes < leastOf(optimalCandidates, [fast], { weights: 'resident' }));
   const options = { weights: 'resident', variants: [fast, small], budgetBytes } as const;
   assert.deepEqual(searchVariants(GRAPH, optimalCandidates, options).settings, small);
-});
-
-test('searchVariants() tells each search what is to be beaten, and what holds for all', () => {
-  const seen: { readonly threads: number; readonly fasterThanMs: number | undefined }[] = [];
-  const strategy: Strategy = (_, { threads, fasterThanMs, weights }) => {
-    assert.equal(weights, 'resident');
-    seen.push({ threads, fasterThanMs });
-    return [parsePlan('whole')];
-  };
-  const variants = [1, 2, 1].map((threads) => ({ level: 'extended', allocator: 'glibc', threads }) as const);
-  const [first, second] = variants.map((one) => search(mafatCandidates, [one]).predicted.latencyMs);
-  search(strategy, variants);
-  assert.deepEqual(seen, [
-    { threads: 1, fasterThanMs: Number.POSITIVE_INFINITY },
-    { threads: 2, fasterThanMs: first },
-    { threads: 1, fasterThanMs: second },
-  ]);
 });
 
 interface Known {
