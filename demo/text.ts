@@ -77,7 +77,9 @@ function describeAdaption(state: DemoState): string {
   const { runs } = state;
   if (runs.length < 2) return 'the plan did not change';
   if (!hasAdapted(state)) return 'the plan changed, but frames were not seen both before and after it';
-  return `frames continued as the plan changed: ${runs.map(({ frames }) => frames).join(' before, ')} after`;
+  const after = runs.at(-1)?.frames ?? 0;
+  const before = runs.reduce((sum, { frames }) => sum + frames, 0) - after;
+  return `frames continued as the plan changed: ${before} before, ${after} after`;
 }
 
 function describeBudget({ health }: DemoState): string {

@@ -39,7 +39,7 @@ const info = (notation: string, working: number) => ({
 const health = (budget: number, privateBytes: number, peak: number) => ({
   budget: { bytes: budget * MB, bound: 'config' },
   executor: { privateBytes: privateBytes * MB, idleBytes: 50 * MB },
-  models: [{ measured: { workingBytes: peak * MB } }],
+  models: [{ memory: { measuredBytes: peak * MB } }],
   cameras: [{ processed: 4, replaced: 1, skipped: 0, failed: 0 }],
 });
 
@@ -93,7 +93,7 @@ test('the demo reports a change of plan in plain lines when its output is piped,
   });
   assert.equal(status, 0, stdout + stderr);
   assert.ok(!stdout.includes('\x1b'));
-  assert.match(stdout, /^plan changed at \d+ s: stream\d+ \S.* -> stream\d+ \S/m);
+  assert.match(stdout, /^plan changed at \d+ s: \S.* -> \S/m);
   assert.match(stdout, /frames continued as the plan changed: \d+ before, \d+ after/);
   assert.deepEqual(readdirSync(folder), []);
   assert.deepEqual(processesOf(folder), []);
