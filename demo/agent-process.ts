@@ -17,7 +17,13 @@ export const DEMO_NODE = 'demo';
 const MAIN = fileURLToPath(new URL('../agent/main.js', import.meta.url));
 
 /** Flags of Node, the same as those of `npm start`. */
-const NODE_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=1'];
+const NODE_FLAGS = [
+  '--max-old-space-size=192',
+  '--max-semi-space-size=1',
+  '--optimize-for-size',
+  '--single-threaded-gc',
+  '--v8-pool-size=1',
+];
 
 /** Port of the broker, unless another program uses it. */
 const USUAL_PORT = 1883;
@@ -58,7 +64,7 @@ export class DemoAgent {
     this.#port = (await isFree(USUAL_PORT)) ? USUAL_PORT : 0;
     this.#writeConfig(budget);
     const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, 'agent', '--config', this.#config], {
-      env: { ...process.env, MAFAT_MODELS: join(this.#folder, 'models') },
+      env: { ...process.env, MALLOC_ARENA_MAX: '1', MAFAT_MODELS: join(this.#folder, 'models') },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

@@ -3,7 +3,7 @@ import type { BoundBytes } from './budget.js';
 import { computeBudget } from './budget.js';
 import { MemoryMonitor } from './memory-monitor.js';
 import { PressureSignal } from './pressure-signal.js';
-import type { MemoryReading } from './read-memory.js';
+import type { CgroupMemory, MemoryReading } from './read-memory.js';
 import { isStalled, MemorySource } from './read-memory.js';
 
 /** The configuration's section `memory`: bytes, ratio of MemTotal, seconds. */
@@ -30,6 +30,7 @@ export class BudgetWatch {
   #monitor: MemoryMonitor | undefined;
   #signal: PressureSignal | undefined;
   #isStalled = false;
+  #cgroups: readonly CgroupMemory[] = [];
   #budget: BoundBytes = { bytes: 0, bound: 'nothing known' };
 
   constructor(settings: WatchSettings, options: WatchOptions) {
@@ -42,6 +43,11 @@ export class BudgetWatch {
     return this.#budget;
   }
 
+  /** The groups that bind the agent, as of the last look, its own first. */
+  get cgroups(): readonly CgroupMemory[] {
+    return this.#cgroups;
+  }
+
   /** Whether tasks waited for memory at the last look. */
   get isStalled(): boolean {
     return this.#isStalled;
@@ -50,6 +56,7 @@ export class BudgetWatch {
   /** Reads memory now. */
   look(reading: MemoryReading = this.#source.read()): BoundBytes {
     this.#isStalled = isStalled(reading);
+    this.#cgroups = reading.cgroups;
     const { budget, floor } = this.#settings;
     const { residentBytes, idleBytes } = this.#options.executor();
     const plannerBytes = this.#options.plannerBytes?.() ?? 0;

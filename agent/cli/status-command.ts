@@ -37,11 +37,12 @@ export function statusCommand(): Command {
 
 /** A table for people, of the last report, however old it is. */
 function describeStatus({ node, status, info, health }: NodeStatus): string {
-  const { budget, executor, models, cameras, processes } = health;
+  const { budget, executor, service, models, cameras, processes } = health;
   const working = formatBytes(Math.max(0, executor.privateBytes - executor.idleBytes));
   return [
     `${node}: ${status}, mafat ${info.version}, as of ${health.at}`,
-    `budget ${formatBytes(budget.bytes)} (${budget.bound}), executor ${working} above idle`,
+    `budget ${formatBytes(budget.bytes)} (${budget.bound}), executor ${working} above idle, ${contractText(executor.contract)}`,
+    serviceText(service),
     '',
     formatTable(
       ['model', 'memory', 'plan', 'promised', 'measured', 'margin', 'latency'],
@@ -59,6 +60,18 @@ function describeStatus({ node, status, info, health }: NodeStatus): string {
       ]),
     ),
   ].join('\n');
+}
+
+function contractText({ kind, reason, limitBytes }: NodeHealth['executor']['contract']): string {
+  if (kind === 'none') return `not limited by the kernel (${reason ?? 'unknown'})`;
+  return limitBytes === undefined ? `in a ${kind}` : `limited to ${formatBytes(limitBytes)} by ${kind}`;
+}
+
+function serviceText({ privateBytes, pssBytes, cgroup }: NodeHealth['service']): string {
+  const pss = pssBytes === null ? [] : [`PSS ${formatBytes(pssBytes)}`];
+  const limit = cgroup?.maxBytes == null ? '' : ` of ${formatBytes(cgroup.maxBytes)}`;
+  const group = cgroup === null ? [] : [`cgroup ${cgroup.path} ${formatBytes(cgroup.currentBytes)}${limit}`];
+  return [`service ${formatBytes(privateBytes)} private`, ...pss, ...group].join(', ');
 }
 
 function modelRow({ name, pressure, plan, memory }: NodeHealth['models'][number]): readonly string[] {

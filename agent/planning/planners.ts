@@ -71,6 +71,11 @@ export class Planners {
     return this.#searches.privateBytes;
   }
 
+  /** Process id of the search that runs. */
+  get searchPid(): number | undefined {
+    return this.#searches.pid;
+  }
+
   /** Opens the models, and has a plan for each. @throws as `openModel`. */
   async start(): Promise<void> {
     const { configs, engine, watch } = this.#options;

@@ -5,12 +5,13 @@ import type { NodeSnapshot } from './snapshot.js';
 
 /** @param processes empty where the system can't tell. */
 export function describeHealth(snapshot: NodeSnapshot, processes: readonly ProcessUsage[]): NodeHealth {
-  const { at, budget, models, cameras, queue, events } = snapshot;
+  const { at, budget, contract, service, models, cameras, queue, events } = snapshot;
   const { pid: _, ...executor } = snapshot.executor;
   return {
     at,
     budget,
-    executor,
+    executor: { ...executor, contract },
+    service,
     models: models.map(({ name, pressure, plan, memory }) => ({
       name,
       pressure,

@@ -4,9 +4,13 @@
  */
 import type { CameraReport, PlanMemory, PredictedMemory, Pressure } from '../../shared/wire/index.js';
 import type { BoundBytes } from '../board/budget.js';
+import type { Contract } from '../board/executor-group.js';
+import type { CgroupMemory } from '../board/read-memory.js';
 import type { ExecutorMemory } from '../engine/inference-engine.js';
 import type { JobCounts, JobKind } from '../engine/request-queue.js';
 import type { SubscriberCounts } from '../events/event-hub.js';
+import type { ServiceMemory } from './service-memory.js';
+import { readServiceMemory } from './service-memory.js';
 
 export interface ModelSnapshot {
   readonly name: string;
@@ -26,6 +30,9 @@ export interface NodeSnapshot {
   readonly maxPayloadBytes: number;
   readonly budget: BoundBytes;
   readonly executor: ExecutorMemory;
+  /** How the kernel holds the executor to its plan. */
+  readonly contract: Contract;
+  readonly service: ServiceMemory;
   readonly models: readonly ModelSnapshot[];
   readonly cameras: readonly CameraReport[];
   readonly queue: Readonly<Record<JobKind, JobCounts>>;
@@ -35,12 +42,13 @@ export interface NodeSnapshot {
 /** The parts that a snapshot reads; each gives its state at once. */
 export interface SnapshotSources {
   readonly identity: Pick<NodeSnapshot, 'version' | 'node' | 'maxPayloadBytes'>;
-  readonly watch: { readonly budget: BoundBytes };
+  readonly watch: { readonly budget: BoundBytes; readonly cgroups: readonly CgroupMemory[] };
   readonly engine: {
     memory(): ExecutorMemory;
+    readonly contract: Contract;
     readonly counts: NodeSnapshot['queue'];
   };
-  readonly planners: { readonly all: readonly PlannerState[] };
+  readonly planners: { readonly all: readonly PlannerState[]; readonly searchPid: number | undefined };
   readonly cameras: { readonly counts: readonly CameraReport[] };
   readonly hub: { readonly counts: readonly SubscriberCounts[] };
 }
@@ -53,11 +61,15 @@ interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smalle
 
 export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
   const { identity, watch, engine, planners, cameras, hub } = sources;
+  const executor = engine.memory();
+  const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? []].flat();
   return {
     at: new Date().toISOString(),
     ...identity,
     budget: watch.budget,
-    executor: engine.memory(),
+    executor,
+    contract: engine.contract,
+    service: readServiceMemory(pids, watch.cgroups),
     models: planners.all.map(describeModel),
     cameras: cameras.counts,
     queue: engine.counts,

@@ -44,6 +44,24 @@ export interface NodeHealth {
     /** Private memory including swap. */
     readonly privateBytes: number;
     readonly idleBytes: number;
+    /** How the kernel holds the executor to its plan; the reason where it doesn't. */
+    readonly contract: {
+      readonly kind: 'cgroup2' | 'cgroup1' | 'none';
+      readonly reason?: string;
+      readonly limitBytes?: number;
+    };
+  };
+  /** All processes of the service together. */
+  readonly service: {
+    readonly privateBytes: number;
+    /** Proportional set size; null where the kernel doesn't tell. */
+    readonly pssBytes: number | null;
+    /** The group that the agent runs in. */
+    readonly cgroup: {
+      readonly path: string;
+      readonly currentBytes: number;
+      readonly maxBytes: number | null;
+    } | null;
   };
   readonly models: readonly {
     readonly name: string;

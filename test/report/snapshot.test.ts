@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { describeHealth } from '../../agent/report/health.js';
 import { describeInfo } from '../../agent/report/info.js';
 import { readProcesses } from '../../agent/report/process-usage.js';
+import { readServiceMemory } from '../../agent/report/service-memory.js';
 import type { SnapshotSources } from '../../agent/report/snapshot.js';
 import { takeSnapshot } from '../../agent/report/snapshot.js';
 
@@ -12,12 +13,14 @@ const PREDICTED = { workingBytes: 20, weightsBytes: 10, peakBytes: 30 };
 function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources {
   return {
     identity: { version: '1.2.3', node: 'pole', maxPayloadBytes: 1000 },
-    watch: { budget: { bytes: 64, bound: 'config' } },
+    watch: { budget: { bytes: 64, bound: 'config' }, cgroups: [] },
     engine: {
       memory: () => ({ pid: process.ppid, residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
+      contract: { kind: 'cgroup1', limitBytes: 70 },
       counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
     },
     planners: {
+      searchPid: undefined,
       all: [
         {
           name: 'net',
@@ -96,10 +99,15 @@ test('describeInfo() renders what a node is', () => {
 });
 
 test('describeHealth() renders how a node does', () => {
-  const { at: _, ...health } = describeHealth(takeSnapshot(createSources()), []);
+  const { at: _, service, ...health } = describeHealth(takeSnapshot(createSources()), []);
   assert.deepEqual(health, {
     budget: { bytes: 64, bound: 'config' },
-    executor: { residentBytes: 40, privateBytes: 50, idleBytes: 20 },
+    executor: {
+      residentBytes: 40,
+      privateBytes: 50,
+      idleBytes: 20,
+      contract: { kind: 'cgroup1', limitBytes: 70 },
+    },
     models: [
       {
         name: 'net',
@@ -114,4 +122,16 @@ test('describeHealth() renders how a node does', () => {
     events: [],
     processes: [],
   });
+  assert.ok(service.privateBytes > 2 ** 20);
+  assert.equal(service.cgroup, null);
+});
+
+test('readServiceMemory() adds up all processes, and leaves out one that is gone', () => {
+  const group = { version: 1, path: '/mafat', maxBytes: undefined, highBytes: undefined } as const;
+  const groups = [{ ...group, currentBytes: 7, reclaimableBytes: 0 }];
+  const alone = readServiceMemory([process.pid], groups);
+  const both = readServiceMemory([process.pid, process.ppid, 2 ** 22 - 1], groups);
+  assert.ok(both.privateBytes > alone.privateBytes);
+  assert.ok(both.pssBytes === null || both.pssBytes > (alone.pssBytes ?? 0));
+  assert.deepEqual(both.cgroup, { path: '/mafat', currentBytes: 7, maxBytes: null });
 });
