@@ -35,7 +35,11 @@ export function storeGraph(
   notation: string,
   { seed = 1, folder = temporaryFolder(context) }: StoreOptions = {},
 ): StoredGraph {
-  const ready = foldPads(foldChannelAffine(graphOf(notation, seed)));
+  return storeWeights(foldPads(foldChannelAffine(graphOf(notation, seed))), folder);
+}
+
+/** Puts all weights of 4 KiB or more of a graph in a file. */
+export function storeWeights(ready: Graph, folder: string): StoredGraph {
   const { graph, chunks } = externalizeConstants(ready, WEIGHTS);
   const data = new Uint8Array(Math.max(0, ...chunks.map(({ offset, bytes }) => offset + bytes.byteLength)));
   for (const { offset, bytes } of chunks) data.set(bytes, offset);

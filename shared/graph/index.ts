@@ -2,7 +2,7 @@
 export type { AxisRule, Window } from './axis-rule.js';
 export { windowRowsOut } from './axis-rule.js';
 export { constantNumbers, float32Values, inlineConstant, scaleValues } from './constant-values.js';
-export { compactGraph, producers, TensorList } from './edit-graph.js';
+export { compactGraph, countReads, producers, TensorList } from './edit-graph.js';
 export type { ExternalData } from './externalize.js';
 export { externalizeConstants } from './externalize.js';
 export { foldChannelAffine } from './fold-channel-affine.js';

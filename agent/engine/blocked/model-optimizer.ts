@@ -3,8 +3,8 @@
  *
  * At `layout` and `all` ONNX Runtime reorders weights and holds the result on the heap of each session. A
  * model that was saved once at that level runs the same kernels on the same numbers, and has its weights
- * mapped. So each segment is saved once for each machine. A separate executor saves it, so that the memory
- * this takes (about twice the weights) is free again before the program is loaded. A segment can't be saved
+ * mapped. So each segment is saved once for each machine (save-optimized.ts). A separate executor saves it, so that the
+ * memory this takes is free again before the program is loaded. A segment can't be saved
  * without room or permission, or if its weights are inside the model. Then its weights are copied to the
  * heap.
  *
@@ -12,7 +12,6 @@
  */
 
 import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isBlocked } from '../../../shared/predict/index.js';
 import { readMachine } from '../../board/machine.js';
 import type { Executor } from '../wire/executor.js';
@@ -20,8 +19,7 @@ import type { OptimizedModel, Program, SegmentProgram, SessionProgram } from '..
 import type { OptimizedKey } from './optimized-key.js';
 import { keyOf } from './optimized-key.js';
 import { OptimizedStore } from './optimized-store.js';
-import { OPTIMIZED_MODEL } from './optimizer-settings.js';
-import { rewriteSaved } from './rewrite-saved.js';
+import { saveOptimized } from './save-optimized.js';
 
 export interface OptimizerOptions {
   /** Starts an executor of its own for saving. */
@@ -162,12 +160,7 @@ class OptimizerRun {
     signal?.throwIfAborted();
     onSave?.();
     this.#executor ??= await this.#options.startExecutor();
-    const executor = this.#executor;
-    const asking = signal === undefined ? {} : { signal };
-    await executor.ask({ kind: 'optimize', model, folder, level, into }, asking);
-    await rewriteSaved(join(into, OPTIMIZED_MODEL), (test) =>
-      executor.ask({ kind: 'evaluate', model: test, folder: into }, asking),
-    );
+    await saveOptimized({ model, folder, level, into, executor: this.#executor, signal });
   }
 
   /** Stops the executor, which may be lost. The next segment may need less memory and gets a new one. */

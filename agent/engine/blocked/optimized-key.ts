@@ -10,7 +10,7 @@ import type { Level } from '../../../shared/predict/index.js';
 import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
 
 /** Version of the saved form, raised when models are saved in another way. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 export interface ModelSource {
   /** ONNX bytes of a segment. */
