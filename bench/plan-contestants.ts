@@ -4,12 +4,13 @@ import { findAllocator } from '../agent/engine/allocator.js';
 import { ModelOptimizer } from '../agent/engine/blocked/model-optimizer.js';
 import { compilePlan } from '../agent/engine/compile/compile.js';
 import { type ExecutorClient, startExecutor } from '../agent/engine/executor-client.js';
-import type { OutputTensor, Program } from '../agent/engine/wire/protocol.js';
+import type { ImageSource, OutputTensor, Program } from '../agent/engine/wire/protocol.js';
 import { inputShape } from '../agent/models/specialize.js';
 import type { Network } from '../agent/planning/open-model.js';
 import type { PlanRequest } from '../agent/planning/plan-network.js';
 import { planNetwork } from '../agent/planning/plan-network.js';
 import { STRATEGIES } from '../agent/planning/strategies.js';
+import { elementAt } from '../shared/graph/index.js';
 import type { Plan } from '../shared/search/index.js';
 import { BudgetError } from '../shared/search/index.js';
 import type { Contestant, ContestantProcess } from './contestant.js';
@@ -19,9 +20,14 @@ import { noiseInput } from './stock-input.js';
 interface PlanSetting {
   readonly party: 'MAFAT' | 'ours';
   readonly plan: Plan;
+  /** Images that runs take in turn. By default there is one, at the network's size, as a camera gives it. */
+  readonly images?: readonly ImageSource[];
 }
 
-export function planContestant(network: Network, { party, plan }: PlanSetting): Contestant {
+export function planContestant(
+  network: Network,
+  { party, plan, images = [noiseImage(network)] }: PlanSetting,
+): Contestant {
   const { level, allocator } = plan.settings;
   const start = async () => {
     const { folder, graph, input } = network;
@@ -29,30 +35,31 @@ export function planContestant(network: Network, { party, plan }: PlanSetting): 
     // As in service, weights are saved in the machine's order before the first turn.
     const program = await new ModelOptimizer({ startExecutor }).optimize(compiled);
     const executor = await startExecutor(findAllocator({ wanted: allocator }));
-    return new ExecutorProcess(executor, { network, program });
+    return new ExecutorProcess(executor, { network, program, images });
   };
   return { party, name: `${plan.notation}, ${level}, ${allocator}`, start, level, plan };
+}
+
+function noiseImage({ input: { width, height } }: Network): ImageSource {
+  const bytes = Uint8Array.from(noiseInput([width, height, 3]), (value) => value * 255);
+  return { kind: 'pixels', name: 'noise', width, height, bytes };
 }
 
 interface ExecutorJob {
   readonly network: Network;
   readonly program: Program;
+  readonly images: readonly ImageSource[];
 }
 
-/**
- * Runs on the bytes of an image at the network's size, as a camera gives them. Reading the image isn't timed, but
- * working memory includes it.
- */
+/** Reading images and sending outputs isn't timed, but working memory includes it. */
 class ExecutorProcess implements ContestantProcess {
   readonly pid: number;
   readonly idleBytes: number;
   readonly #executor: ExecutorClient;
   readonly #job: ExecutorJob;
-  readonly #pixels: Uint8Array;
+  #runs = 0;
 
   constructor(executor: ExecutorClient, job: ExecutorJob) {
-    const { width, height } = job.network.input;
-    this.#pixels = Uint8Array.from(noiseInput([width, height, 3]), (value) => value * 255);
     this.pid = executor.pid;
     this.idleBytes = executor.idleBytes;
     this.#executor = executor;
@@ -65,10 +72,11 @@ class ExecutorProcess implements ContestantProcess {
   };
 
   run = async (): Promise<number> => {
-    const { width, height } = this.#job.network.input;
-    const image = { kind: 'pixels', name: 'noise', width, height, bytes: this.#pixels } as const;
+    const { images } = this.#job;
+    const image = elementAt(images, this.#runs % images.length);
+    this.#runs += 1;
     const signal = AbortSignal.timeout(DEADLINE_MS);
-    return (await this.#executor.ask({ kind: 'run', image, outputs: 'shapes' }, { signal })).latencyMs;
+    return (await this.#executor.ask({ kind: 'run', image, outputs: 'values' }, { signal })).latencyMs;
   };
 
   check = async (): Promise<readonly OutputTensor[]> => {

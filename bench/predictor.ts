@@ -5,7 +5,8 @@
  *     node dist/bench/predictor.js [--networks NAMES] [--threads 1] [--allocators jemalloc,glibc] [--rounds 3]
  *         [--json FILE]
  *
- * Each turn of a plan has a new executor, and the figures are medians over the rounds. The JSON also holds each plan's
+ * Each turn of a plan has a new executor, and the figures are medians over the rounds. Runs take a camera's frame and a
+ * JPEG in turn, and send their outputs, as in service. The JSON also holds each plan's
  * amounts of work, to which the built-in profile was fitted.
  */
 
@@ -13,6 +14,7 @@ import type { CommandContext } from '../agent/cli/context.js';
 import { withContext } from '../agent/cli/context.js';
 import { parseCount } from '../agent/cli/parse-options.js';
 import { formatBytes, formatMs, formatTable, printLine } from '../agent/cli/print.js';
+import type { ImageSource } from '../agent/engine/wire/protocol.js';
 import { deviceProfile } from '../agent/planning/device-profiles.js';
 import type { Network } from '../agent/planning/open-model.js';
 import { copying } from '../agent/planning/plan-network.js';
@@ -36,6 +38,7 @@ import { findNetwork } from './networks.js';
 import { planContestant } from './plan-contestants.js';
 import { prepareNetwork } from './prepare-network.js';
 import { runBench, withBenchFolder, writeResults } from './run-bench.js';
+import { serviceImages } from './service-images.js';
 
 /** Notations of the plans of each network. */
 const SWEEP: ReadonlyMap<string, readonly string[]> = new Map(
@@ -96,8 +99,8 @@ const SWEEP: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-/** Runs of a turn: heaps have reached their size after about ten. */
-const RUNS = 12;
+/** Runs of a turn: heaps have nearly reached their size after about twenty. */
+const RUNS = 24;
 
 const SWEPT_LEVELS = ['extended', 'all'] as const;
 
@@ -154,15 +157,15 @@ function plansOf(network: Network, { threads, allocators }: Flags, profile: Devi
   );
 }
 
-async function measure(
-  network: Network,
-  {
-    plan,
-    rounds,
-    context,
-  }: { readonly plan: Plan; readonly rounds: number; readonly context: CommandContext },
-): Promise<Row> {
-  const contestant = planContestant(network, { party: 'ours', plan });
+interface Measuring {
+  readonly plan: Plan;
+  readonly images: readonly ImageSource[];
+  readonly rounds: number;
+  readonly context: CommandContext;
+}
+
+async function measure(network: Network, { plan, images, rounds, context }: Measuring): Promise<Row> {
+  const contestant = planContestant(network, { party: 'ours', plan, images });
   const turns = [];
   for (let round = 0; round < rounds; round += 1) {
     context.signal.throwIfAborted();
@@ -220,13 +223,14 @@ async function main(): Promise<void> {
   const profile = deviceProfile() ?? BUILT_IN_PROFILE;
   printLine(`costs: ${profile.source}`);
   await withBenchFolder(async (folder) => {
+    const images = await serviceImages(folder);
     const rows = await withContext('sweeping', async (context) => {
       const all: Row[] = [];
       for (const bench of flags.networks) {
         const prepared = await prepareNetwork(bench, { context, folder });
         for (const plan of plansOf(prepared.network, flags, profile)) {
           context.progress.show(`${bench.name}: ${plan.notation}`);
-          all.push(await measure(prepared.network, { plan, rounds: flags.rounds, context }));
+          all.push(await measure(prepared.network, { plan, images, rounds: flags.rounds, context }));
         }
         await prepared.remove();
       }

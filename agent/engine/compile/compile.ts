@@ -11,7 +11,7 @@ import { boundaryOf, extractSegment, knownShape, tensorAt, valueFor } from '../.
 import { writeOnnx } from '../../../shared/onnx/index.js';
 import type { Plan } from '../../../shared/search/index.js';
 import type { Segment, TiledSegment, WholeSegment } from '../../../shared/tile/index.js';
-import { tilesOfGrid } from '../../../shared/tile/index.js';
+import { tilesByShape } from '../../../shared/tile/index.js';
 import type { ImageInput, MapSpec, Program, SegmentProgram, SessionProgram, Step } from '../wire/protocol.js';
 import { compileStream } from './compile-stream.js';
 import { compileStreamedTiles } from './compile-streamed-tiles.js';
@@ -125,8 +125,10 @@ interface Bindings {
   readonly outputs: readonly number[];
 }
 
+/** Makes the steps of all tiles. Tiles of one shape follow each other, so that blocks of memory are used again. */
 function tileSteps(segment: TiledSegment, { inputs, outputs }: Bindings): readonly Step[] {
-  return tilesOfGrid(segment).map((tile, at) => ({
+  const tiles = tilesByShape(segment, segment.space.reference).flatMap((kind) => kind.tiles);
+  return tiles.map((tile, at) => ({
     session: 0,
     phase: null,
     carries: 0,
