@@ -163,7 +163,7 @@ function readTensor({ dtype, shape }: Sent<TensorSource>, { bytes, program }: In
  * Time after which jemalloc may give freed pages back, and allocations after which it looks whether it should: it has
  * no thread of its own. With glibc they do nothing.
  */
-const PURGE = { afterMs: 120, allocations: 2000, bytes: 64 } as const;
+const PURGE = { afterMs: 30, allocations: 2000, bytes: 64 } as const;
 
 /** Has freed memory given back to the system at once. */
 async function purge(): Promise<void> {
