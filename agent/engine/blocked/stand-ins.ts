@@ -12,7 +12,6 @@
  * Source: onnxruntime/core/optimizer/nchwc_transformer.cc, NchwcTransformerImpl::TransformConv.
  */
 import { createHash } from 'node:crypto';
-import { mulberry32 } from '../../../shared/darknet/index.js';
 import type { Attribute, Constant, Graph, Node, Tensor } from '../../../shared/graph/index.js';
 import {
   countReads,
@@ -143,7 +142,7 @@ class Omission {
     const { block, location } = this.#options;
     const index = elementAt(node.inputs, 1);
     const shape = leftOut.shape.map((size, axis) => (axis === 1 ? inputs : size));
-    const noise = noiseOf(elementCount(shape), this.#filters.size);
+    const noise = Float32Array.from({ length: elementCount(shape) }, () => Math.random());
     this.#filters.set(digestOf(bytesOf(blockedFilters(noise, shape, block))), leftOut);
     this.#chunks.push(bytesOf(noise));
     const constant = { kind: 'external', location, offset: this.#bytes, length: noise.byteLength } as const;
@@ -180,10 +179,6 @@ function leftOutOf({ constant, dtype, shape }: Tensor): LeftOut | undefined {
 
 function greatestDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestDivisor(b, a % b);
-}
-
-function noiseOf(count: number, seed: number): Float32Array {
-  return Float32Array.from({ length: count }, mulberry32(seed));
 }
 
 /** Returns weights in blocked order. @param shape of the weights in plain order. */
