@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
-import type { Graph } from '../../../shared/graph/index.js';
-import type { RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
+import type { RunSettings } from '../../../shared/predict/index.js';
 import {
   ALLOCATORS,
   BUILT_IN_PROFILE,
