@@ -96,7 +96,12 @@ export function costsFor(
   return allocator === 'jemalloc' ? { ...costs, faultedBytes: 0, hugeBytes: 0 } : costs;
 }
 
+/** Returns the nanoseconds that an amount of work takes. */
+export function nanosecondsOf(work: WorkAmounts, costs: WorkAmounts): number {
+  return WORK_KINDS.reduce((ns, kind) => ns + work[kind] * costs[kind], 0);
+}
+
 /** Returns the milliseconds that an amount of work takes. */
 export function latencyOf(work: WorkAmounts, costs: WorkAmounts): number {
-  return WORK_KINDS.reduce((ns, kind) => ns + work[kind] * costs[kind], 0) / 1e6;
+  return nanosecondsOf(work, costs) / 1e6;
 }

@@ -16,28 +16,19 @@
  */
 
 import type { Graph, NodeRange } from '../graph/index.js';
-import {
-  BYTES_PER_ELEMENT,
-  boundaryOf,
-  elementAt,
-  tensorAt,
-  tensorBytes,
-  tensorsRead,
-} from '../graph/index.js';
+import { BYTES_PER_ELEMENT, boundaryOf, tensorAt, tensorBytes, tensorsRead } from '../graph/index.js';
 import type { Segment } from '../tile/index.js';
 import { sizeAlong, wholeShapes } from '../tile/index.js';
+import type { SessionNeed } from './account.js';
 import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
-import type { DeviceProfile } from './device-profile.js';
-import { costsFor, latencyOf } from './device-profile.js';
-import { countWork } from './latency.js';
-import type { RunPeak } from './lifetimes.js';
-import { predictStepPeaks } from './lifetimes.js';
+import type { DeviceProfile, WorkAmounts } from './device-profile.js';
+import { costsFor, emptyWork, WORK_KINDS } from './device-profile.js';
 import { countRangeMacs } from './macs.js';
 import type { Allocator, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
-import type { SessionRun } from './session-run.js';
-import { sessionsOf } from './session-run.js';
+import { shapesIn } from './session.js';
+import { predictorOf, sessionsOf } from './sessions.js';
 
 /** The settings of a plan, and facts of the device that runs it. */
 export interface PredictSettings extends Omit<RunSettings, 'allocator'> {
@@ -95,60 +86,64 @@ function predictSegment(
   segment: Segment,
   settings: PredictSettings & { readonly fixed: number },
 ): SegmentPrediction {
-  const sessions = sessionsOf(graph, segment);
+  const { needs, bitExact } = accountSegment(graph, segment, settings);
+  const sum = (part: (need: SessionNeed) => number) => needs.reduce((total, need) => total + part(need), 0);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
   const isTiled = segment.kind === 'tiles' || segment.kind === 'streamed-tiles';
   // A stream of the full map computes nothing twice.
-  const macs = isTiled ? countTileMacs(graph, segment, sessions) : wholeMacs;
-  const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
-  const peaks = sessions.map((session) => predictStepPeaks(graph, session, settings));
-  const works = sessions.map((session, at) => countWork(graph, session, elementAt(peaks, at)));
+  const macs = isTiled ? sum((need) => need.macs) : wholeMacs;
+  const largest = Math.max(...needs.map(({ stepBytes }) => stepBytes));
+  // Links run by turns, so the buffers of all of them count.
+  const runBytes =
+    ringBytes(graph, segment) + sum((need) => need.heldBytes) + stepRatio(segment.kind, settings) * largest;
   return {
-    latencyMs: works.reduce((sum, work) => sum + latencyOf(work, cost), 0),
-    workingBytes: Math.round(
-      settings.fixed +
-        mapBytes(graph, segment) +
-        runBytes(graph, segment, { sessions, peaks, ratio: stepRatio(segment.kind, settings) }),
-    ),
+    latencyMs: sum((need) => need.latencyMs),
+    workingBytes: Math.round(settings.fixed + mapBytes(graph, segment) + runBytes),
     weightsBytes: weightsBytes(graph, segment),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
-    bitExact: isExact(graph, segment.kind, { sessions, settings }),
+    bitExact,
   };
 }
 
-function countTileMacs(graph: Graph, range: NodeRange, sessions: readonly SessionRun[]): number {
-  const kinds = sessions.flatMap(({ steps }) => steps);
-  return kinds.reduce((sum, { shapeOf, count }) => sum + count * countRangeMacs(graph, range, [shapeOf]), 0);
+/** Accounts for all sessions of a segment. */
+function accountSegment(
+  graph: Graph,
+  segment: Segment,
+  settings: PredictSettings,
+): { readonly needs: readonly SessionNeed[]; readonly bitExact: boolean } {
+  const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
+  const predictor = predictorOf(graph, settings, cost);
+  const rounding = { threads: settings.threads, blocked: isBlocked(settings.level) };
+  const needs: SessionNeed[] = [];
+  let bitExact = true;
+  for (const { range, session, steps } of sessionsOf(graph, segment, predictor)) {
+    predictor.account.begin(session);
+    for (const step of steps) {
+      predictor.account.add(step);
+      const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
+      bitExact &&= isBitExact(graph, range, { ...rounding, steps: shapes });
+    }
+    needs.push(predictor.account.need);
+  }
+  return { needs, bitExact };
 }
 
-interface Running {
-  readonly sessions: readonly SessionRun[];
-  readonly settings: PredictSettings;
-}
-
-interface Stepping {
-  readonly sessions: readonly SessionRun[];
-  /** Peaks of each session's kinds of steps. */
-  readonly peaks: readonly (readonly RunPeak[])[];
-  /** Factor from live bytes to allocated bytes. */
-  readonly ratio: number;
-}
-
-/** Returns the bytes of all buffers and of the largest step. Links run by turns, so the buffers of all of them count. */
-function runBytes(graph: Graph, segment: Segment, { sessions, peaks, ratio }: Stepping): number {
-  const largest = ratio * Math.max(...peaks.map(stepBytes));
-  const held = sessions.map((session) => heldBytes(graph, segment.kind, session));
-  return ringBytes(graph, segment) + held.reduce((sum, bytes) => sum + bytes, 0) + largest;
-}
-
-function isExact(graph: Graph, kind: Segment['kind'], { sessions, settings }: Running): boolean {
-  const { threads } = settings;
-  const blocked = isBlocked(settings.level);
-  return sessions.every(({ range, ...session }) => {
-    const steps = kind === 'whole' ? 'whole' : session.steps.map(({ shapeOf }) => shapeOf);
-    return isBitExact(graph, range, { steps, threads, blocked });
-  });
+/** Counts the work of a segment, from which a profile makes its latency. With jemalloc there are no faults. */
+export function countSegmentWork(
+  graph: Graph,
+  segment: Segment,
+  { level, threads, allocator }: Omit<RunSettings, 'allocator'> & Partial<RunSettings>,
+): WorkAmounts {
+  const work = emptyWork();
+  for (const kind of WORK_KINDS) {
+    if (allocator === 'jemalloc' && (kind === 'faultedBytes' || kind === 'hugeBytes')) continue;
+    // A nanosecond a unit of this kind alone makes the latency its amount.
+    const predictor = predictorOf(graph, { level, threads }, { ...emptyWork(), [kind]: 1 });
+    for (const session of sessionsOf(graph, segment, predictor))
+      work[kind] += Math.round(predictor.account.of(session).latencyMs * 1e6);
+  }
+  return work;
 }
 
 /** Returns the bytes that any plan takes: the executor's own share, kernels, and weights where they are copied. */
@@ -213,41 +208,6 @@ function mapBytes(graph: Graph, segment: Segment): number {
 /** Returns the bytes of an image, which is kept as decoded: one byte an element. */
 function imageBytes(graph: Graph, index: number): number {
   return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
-}
-
-/** Returns the bytes of the largest step of a session: its run's peak, or its outputs and their copies at its end. */
-export function stepBytes(peaks: readonly RunPeak[]): number {
-  return Math.max(...peaks.map(({ peakBytes, outputBytes }) => Math.max(peakBytes, 2 * outputBytes)));
-}
-
-/** Returns the bytes of the buffers that stand as long as a session's segment runs. */
-export function heldBytes(graph: Graph, kind: Segment['kind'], session: SessionRun): number {
-  switch (kind) {
-    case 'whole':
-      return imageBytesOf(graph, session);
-    case 'tiles':
-      return largestOf(session, session.inputs);
-    case 'stream':
-    case 'streamed-tiles':
-      // A step's outputs are released once they are copied to their place, so they count here as a margin.
-      return largestOf(session, [...session.inputs, ...session.carried, ...session.outputs]);
-  }
-}
-
-/** Returns the bytes of images as floats. A whole segment converts them, and reads other maps where they are. */
-function imageBytesOf(graph: Graph, { inputs, steps, bytesOf }: SessionRun): number {
-  const { shapeOf } = elementAt(steps, 0);
-  return inputs
-    .filter((index) => graph.inputs.includes(index))
-    .reduce((sum, index) => sum + bytesOf(index, shapeOf), 0);
-}
-
-/** Returns the bytes of the buffers of some values, each as large as the largest step asks. */
-function largestOf({ steps, bytesOf }: SessionRun, values: readonly number[]): number {
-  return values.reduce(
-    (sum, value) => sum + Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf))),
-    0,
-  );
 }
 
 /** Returns the bytes of the rows that wait between links. */

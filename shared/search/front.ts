@@ -10,7 +10,7 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../predict/index.js';
-import { BUILT_IN_PROFILE, costsFor, fixedBytes, sessionShare } from '../predict/index.js';
+import { fixedBytes, sessionShare } from '../predict/index.js';
 import { WHOLE } from '../tile/index.js';
 import type { Label } from './front-labels.js';
 import { frontLabels, waysOf } from './front-labels.js';
@@ -88,10 +88,9 @@ function searchVariant(graph: Graph, options: StrategyOptions, work: Work): Fron
     return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
   };
   const whole = pointOf({ modes: [WHOLE], cuts: [] });
-  const context = optionContext(graph, options, costsFor(options.profile ?? BUILT_IN_PROFILE, options));
   const mostBytes = roomOf(graph, whole.plan, options);
   const rule = { sessionBytes: sessionShare(), countsWeights: options.weights === 'resident' };
-  const labels = frontLabels(new RangeTable(context, { mostBytes, work }), rule, work);
+  const labels = frontLabels(new RangeTable(optionContext(graph, options), { mostBytes, work }), rule, work);
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
   return { points: withoutDominated([...points, whole]), complete: !work.isShort };

@@ -5,14 +5,7 @@
 import type { Graph, NodeRange } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { PredictSettings, RunSettings, SegmentPrediction, WorkAmounts } from '../predict/index.js';
-import {
-  countWork,
-  emptyWork,
-  predictSegments,
-  predictStepPeaks,
-  sessionsOf,
-  WORK_KINDS,
-} from '../predict/index.js';
+import { countSegmentWork, emptyWork, predictSegments, WORK_KINDS } from '../predict/index.js';
 import type { Segment } from '../tile/index.js';
 import { linkStreams, modesOf, planRange } from '../tile/index.js';
 import type { PlanNotation } from './notation.js';
@@ -76,12 +69,10 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
 export function countPlanWork(graph: Graph, { segments, settings }: Plan): WorkAmounts {
   const sum = emptyWork();
   for (const { segment } of segments) {
-    for (const session of sessionsOf(graph, segment)) {
-      const work = countWork(graph, session, predictStepPeaks(graph, session, settings));
-      for (const kind of WORK_KINDS) sum[kind] += work[kind];
-    }
+    const work = countSegmentWork(graph, segment, settings);
+    for (const kind of WORK_KINDS) sum[kind] += work[kind];
   }
-  return settings.allocator === 'jemalloc' ? { ...sum, faultedBytes: 0, hugeBytes: 0 } : sum;
+  return sum;
 }
 
 /** Prints the modes that really run as a notation. */

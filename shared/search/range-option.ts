@@ -1,31 +1,21 @@
 /**
  * A range option is a way to run a range of layers, with its needs as the search sees them.
  *
- * Each alternative lists the options of one mode: whole, streams, tiles, streamed tiles.
+ * The modes are whole, streams, tiles and streamed tiles, in several sizes each.
  *
  * Not guaranteed: that the best option is listed. Step sizes, grids and lengths of ranges are limited (knobs.ts). A new
- * mode needs an alternative here, and its case in `Mode`, `Segment`, the predictor and the
+ * mode needs options here, and its case in `Mode`, `Segment`, the predictor and the
  * compiler.
  */
 
-import type { Graph, NodeRange } from '../graph/index.js';
+import type { Graph, Node, NodeRange } from '../graph/index.js';
 import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
-import type { PredictSettings, WorkAmounts } from '../predict/index.js';
-import {
-  countWork,
-  heldBytes,
-  latencyOf,
-  predictStepPeaks,
-  sessionsOf,
-  stepBytes,
-  stepRatio,
-} from '../predict/index.js';
-import type { AxisCut, AxisTile, Flow, Mode, StreamedTilesSegment, TiledSegment } from '../tile/index.js';
+import type { Predictor, PredictSettings, SessionNeed } from '../predict/index.js';
+import { BUILT_IN_PROFILE, costsFor, predictorOf, stepRatio, tiledSession } from '../predict/index.js';
+import type { AxisCut, AxisTile, Flow, Mode, Space } from '../tile/index.js';
 import {
   countUnits,
-  flowOf,
-  modesOf,
-  planRange,
+  flowIn,
   spaceOf,
   streamedTilesOf,
   streamRuleOf,
@@ -33,12 +23,8 @@ import {
   tilesOf,
   WHOLE,
 } from '../tile/index.js';
-import { KernelCosts } from './kernel-costs.js';
 import { KNOBS } from './knobs.js';
 import { RangeMaps } from './range-maps.js';
-import { StepCosts } from './step-costs.js';
-import { StreamNeeds } from './stream-needs.js';
-import { TileNeeds } from './tile-needs.js';
 import { WholeRanges } from './whole-ranges.js';
 import type { Work } from './work.js';
 
@@ -70,138 +56,94 @@ export interface RowFlow {
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
-  /** Costs in nanoseconds a unit of work. */
-  readonly cost: WorkAmounts;
   readonly maps: RangeMaps;
+  readonly predictor: Predictor;
   readonly wholes: WholeRanges;
-  readonly streams: StreamNeeds;
-  readonly tiles: TileNeeds;
-  /** End for each start node: ranges that end here or later can't be streamed, so they are skipped. */
-  readonly streamEnds: Map<number, number>;
-  /** End for each start node: ranges that end here or later can't be tiled, so they are skipped. */
-  readonly tileEnds: Map<number, number>;
+  /** End for each start node. Ranges that end here or later have a barrier, or no room for a stream's first step. */
+  readonly ends: Readonly<Record<'tiles' | 'streams', Map<number, number>>>;
 }
 
-/** Makes the context of a search. @param cost is in nanoseconds a unit of work. */
-export function optionContext(graph: Graph, settings: PredictSettings, cost: WorkAmounts): OptionContext {
-  const costs = new StepCosts(new KernelCosts(graph, { settings, cost }), cost);
+/** Makes the context of a search. */
+export function optionContext(graph: Graph, settings: PredictSettings): OptionContext {
+  const predictor = predictorOf(graph, settings, costsFor(settings.profile ?? BUILT_IN_PROFILE, settings));
   const maps = new RangeMaps(graph);
   return {
     graph,
     settings,
-    cost,
     maps,
-    wholes: new WholeRanges(maps, { graph, settings, cost }),
-    streams: new StreamNeeds(graph, costs),
-    tiles: new TileNeeds(graph, costs),
-    streamEnds: new Map(),
-    tileEnds: new Map(),
+    predictor,
+    wholes: new WholeRanges(maps, { graph, predictor }),
+    ends: { tiles: new Map(), streams: new Map() },
   };
 }
 
-/** A function that lists the options of one range in one mode. */
-type Alternative = (range: NodeRange, context: OptionContext) => readonly RangeOption[];
-
-const whole: Alternative = (range, { wholes }) => {
-  const { latencyMs, heldBytes, stepBytes: bytes } = wholes.of(range);
-  return [
-    {
-      ...range,
-      mode: WHOLE,
-      latencyMs,
-      heldBytes,
-      stepBytes: bytes,
-      givenBytes: 0,
-      parted: false,
-      flow: undefined,
-    },
-  ];
-};
-
-const streams: Alternative = (range, context) => {
-  const { graph, streamEnds } = context;
-  if (range.to >= (streamEnds.get(range.from) ?? Number.POSITIVE_INFINITY)) return [];
-  const flow = flowOf(graph, range);
-  if (flow === undefined) {
-    if (hasStreamBarrier(graph, range)) streamEnds.set(range.from, range.to);
-    return [];
-  }
-  context.streams.begin(flow);
-  const options: RangeOption[] = [];
-  for (const rows of KNOBS.streamRows) {
-    const option = streamOption(flow, rows, context);
-    if (option === undefined) break;
-    options.push(option);
-  }
-  // The first step of a longer range is longer still.
-  if (options.length === 0) streamEnds.set(range.from, range.to);
-  return options;
-};
-
-function hasStreamBarrier(graph: Graph, { from, to }: NodeRange): boolean {
-  return graph.nodes.slice(from, to).some((node) => streamRuleOf(graph, node).kind === 'barrier');
+interface ModeNeed {
+  readonly mode: Mode;
+  readonly need: Omit<SessionNeed, 'macs'>;
 }
 
-function streamOption(
-  flow: Flow,
-  units: number,
-  { graph, settings, streams: needs }: OptionContext,
-): RangeOption | undefined {
-  const need = needs.of(units);
-  if (need === undefined) return undefined;
-  const { boundary, scales } = flow.space;
+function optionOf(
+  { from, to }: NodeRange,
+  { mode, need: { latencyMs, heldBytes, stepBytes } }: ModeNeed,
+  { settings }: OptionContext,
+): RangeOption {
+  return {
+    from,
+    to,
+    mode,
+    latencyMs,
+    heldBytes,
+    stepBytes: stepRatio(mode.kind, settings) * stepBytes,
+    givenBytes: 0,
+    parted: mode.kind !== 'whole',
+    flow: undefined,
+  };
+}
+
+/** Lists the options of streaming a range. */
+function streamOptions(flow: Flow, context: OptionContext): readonly RangeOption[] {
+  const { account, streams } = context.predictor;
+  const options: RangeOption[] = [];
+  streams.begin(flow);
+  for (const rows of KNOBS.streamRows) {
+    const session = streams.lay(rows);
+    // Where a few rows a step are too many, more rows are, too.
+    if (session === undefined) break;
+    const need = account.of(session);
+    const option = optionOf(flow.range, { mode: { kind: 'stream', rows }, need }, context);
+    options.push({ ...option, ...rowsBetween(flow, context) });
+  }
+  return options;
+}
+
+/** Finds the rows that the stream which was laid last takes and gives. */
+function rowsBetween(
+  { space: { boundary, scales } }: Flow,
+  { graph, predictor: { streams: laid } }: OptionContext,
+): Pick<RangeOption, 'givenBytes' | 'flow'> {
   const most = (tensors: readonly number[]) =>
-    new Map(tensors.map((tensor) => [tensor, scales.has(tensor) ? needs.mostRows(tensor) : 0]));
+    new Map(tensors.map((tensor) => [tensor, scales.has(tensor) ? laid.mostRows(tensor) : 0]));
   const gives = most(boundary.outputs);
   let givenBytes = 0;
   for (const [tensor, rows] of gives) givenBytes += rows * rowBytes(graph, tensor);
-  return {
-    from: flow.range.from,
-    to: flow.range.to,
-    mode: { kind: 'stream', rows: units },
-    ...need,
-    stepBytes: stepRatio('stream', settings) * need.stepBytes,
-    givenBytes,
-    parted: true,
-    flow: boundary.inputs.every((tensor) => scales.has(tensor))
-      ? { takes: most(boundary.inputs), gives }
-      : undefined,
-  };
+  const isLinkable = boundary.inputs.every((tensor) => scales.has(tensor));
+  return { givenBytes, flow: isLinkable ? { takes: most(boundary.inputs), gives } : undefined };
 }
 
-const tiles: Alternative = (range, context) => {
-  const { graph, tileEnds } = context;
-  if (range.to >= (tileEnds.get(range.from) ?? range.from + KNOBS.maxTiledNodes + 1)) return [];
-  const result = spaceOf(graph, range);
-  if (result.kind === 'barrier') {
-    const last = elementAt(graph.nodes, range.to - 1);
-    if (localityOf(graph, last).kind === 'barrier') tileEnds.set(range.from, range.to);
-    return [];
-  }
-  const { space } = result;
+/** Lists the options of running a range in tiles, each at once. */
+function tileOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
+  const { graph, predictor } = context;
   const rowCuts = cutsAlong({ graph, space, axis: 'rows' }, KNOBS.gridSides);
   const colCuts = cutsAlong({ graph, space, axis: 'cols' }, KNOBS.gridSides);
-  context.tiles.begin(range, space);
-  const options: RangeOption[] = [];
-  for (const rowTiles of rowCuts) {
-    for (const colTiles of colCuts) {
-      if (rowTiles.length * colTiles.length === 1) continue;
-      const mode = tilesOf(rowTiles.length, colTiles.length);
-      const need = context.tiles.of(rowTiles, colTiles);
-      const bytes = stepRatio('tiles', context.settings) * need.stepBytes;
-      options.push({
-        ...range,
-        mode,
-        ...need,
-        stepBytes: bytes,
-        givenBytes: 0,
-        parted: true,
-        flow: undefined,
-      });
-    }
-  }
-  return options;
-};
+  const grids = rowCuts.flatMap((rowTiles) => colCuts.map((colTiles) => ({ rowTiles, colTiles })));
+  return grids
+    .filter(({ rowTiles, colTiles }) => rowTiles.length * colTiles.length > 1)
+    .map((grid) => {
+      const session = tiledSession(graph, predictor.account.kernels, { range, space, grid });
+      const mode = tilesOf(grid.rowTiles.length, grid.colTiles.length);
+      return optionOf(range, { mode, need: predictor.account.of(session) }, context);
+    });
+}
 
 /** Cuts along an axis into each number of tiles that the map allows. */
 function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly AxisTile[])[] {
@@ -210,54 +152,64 @@ function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly A
   return [...counts].map((count) => tileAxis(cut, count));
 }
 
-const streamedTiles: Alternative = (range, context) => {
-  const { graph } = context;
-  if (range.to - range.from > KNOBS.maxTiledNodes || hasStreamBarrier(graph, range)) return [];
-  return KNOBS.streamedCols.flatMap((cols) => {
-    const options: RangeOption[] = [];
-    for (const rows of KNOBS.streamedTileRows) {
-      const [segment] = planRange(graph, range, streamedTilesOf({ rows: 1, cols }, rows));
-      // Where a few rows a step are too many, more rows are, too.
-      if (segment?.kind !== 'streamed-tiles') break;
-      options.push(...tiledOption(segment, context));
+/** Lists the options of running a range in tiles side by side, each streamed. */
+function streamedTileOptions(flow: Flow, context: OptionContext): readonly RangeOption[] {
+  const { graph, range, space } = flow;
+  const { account, streams } = context.predictor;
+  const rowTiles = tileAxis({ graph, space, axis: 'rows' }, 1);
+  const options: RangeOption[] = [];
+  for (const colTiles of cutsAlong({ graph, space, axis: 'cols' }, KNOBS.streamedCols)) {
+    if (colTiles.length === 1) continue;
+    for (const units of KNOBS.streamedTileRows) {
+      const session = streams.layTiles(flow, { grid: { rowTiles, colTiles }, units });
+      if (session === undefined) break;
+      const mode = streamedTilesOf({ rows: 1, cols: colTiles.length }, units);
+      options.push(optionOf(range, { mode, need: account.of(session) }, context));
     }
-    return options;
-  });
-};
-
-function tiledOption(
-  segment: TiledSegment | StreamedTilesSegment,
-  { graph, settings, cost }: OptionContext,
-): readonly RangeOption[] {
-  const { from, to } = segment;
-  const { mode } = elementAt(modesOf(segment), 0);
-  return sessionsOf(graph, segment).map((session) => {
-    const peaks = predictStepPeaks(graph, session, settings);
-    return {
-      from,
-      to,
-      mode,
-      latencyMs: latencyOf(countWork(graph, session, peaks), cost),
-      heldBytes: heldBytes(graph, segment.kind, session),
-      stepBytes: stepRatio(segment.kind, settings) * stepBytes(peaks),
-      givenBytes: 0,
-      parted: true,
-      flow: undefined,
-    };
-  });
+  }
+  return options;
 }
-
-/** Alternatives to running whole. */
-const ALTERNATIVES: readonly Alternative[] = [streams, tiles, streamedTiles];
 
 /** Nodes that are predicted for a node of a range, roughly, until all its options are listed. */
 const OPTION_WORK = 20;
 
-/** Lists the options of a range. If work is short, it is only run whole. */
+/** Lists the options of a range. If the work is spent, it is only run whole. */
 export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
+  const { graph, ends, wholes } = context;
+  const whole = optionOf(range, { mode: WHOLE, need: wholes.of(range) }, context);
   const nodes = range.to - range.from;
-  if (nodes > KNOBS.maxStreamedNodes || !work.spend(OPTION_WORK * nodes)) return whole(range, context);
-  return [...whole(range, context), ...ALTERNATIVES.flatMap((alternative) => alternative(range, context))];
+  const isBarred = range.to >= (ends.tiles.get(range.from) ?? Number.POSITIVE_INFINITY);
+  if (isBarred || nodes > KNOBS.maxStreamedNodes || !work.spend(OPTION_WORK * nodes)) return [whole];
+  const result = spaceOf(graph, range);
+  if (result.kind === 'barrier') {
+    if (endsInBarrier(graph, range, localityOf)) ends.tiles.set(range.from, range.to);
+    return [whole];
+  }
+  const isLong = nodes > KNOBS.maxTiledNodes;
+  const tiled = isLong ? [] : tileOptions(range, result.space, context);
+  return [whole, ...flowingOptions(range, result.space, context), ...tiled];
+}
+
+/** Lists the options of a range that have streams. */
+function flowingOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
+  const { graph, ends } = context;
+  if (range.to >= (ends.streams.get(range.from) ?? Number.POSITIVE_INFINITY)) return [];
+  const flow = flowIn(graph, range, space);
+  const streamed = flow === undefined ? [] : streamOptions(flow, context);
+  // The first step of a longer range is longer still.
+  const isLast = flow === undefined ? endsInBarrier(graph, range, streamRuleOf) : streamed.length === 0;
+  if (isLast) ends.streams.set(range.from, range.to);
+  const isLong = range.to - range.from > KNOBS.maxTiledNodes;
+  return flow === undefined || isLong ? streamed : [...streamed, ...streamedTileOptions(flow, context)];
+}
+
+/** Whether a range ends in a node that is a barrier, so that all longer ranges hold it. */
+function endsInBarrier(
+  graph: Graph,
+  { to }: NodeRange,
+  ruleOf: (graph: Graph, node: Node) => { readonly kind: string },
+): boolean {
+  return ruleOf(graph, elementAt(graph.nodes, to - 1)).kind === 'barrier';
 }
 
 /** Returns the bytes of one row of a float32 map. */

@@ -2,10 +2,9 @@
  * This file lists the positions of nodes between which the search cuts.
  *
  * 1. A cut may stand where a layer begins, and at both ends of the graph.
- * 2. A cut between a convolution and the activation that is computed with it is left out. It would save nothing and
- *    cost a kernel call.
- * 3. In a graph of many nodes, a cut is left out that more than twice the bytes cross that cross near it on either
- *    side. Such cuts lie in the middle of an inverted residual.
+ * 2. A cut before elementwise operators is left out, if no more bytes cross a cut after them.
+ * 3. A cut is left out that more than twice the bytes cross that cross near it on either side. Such cuts lie in the
+ *    middle of an inverted residual.
  *
  * Not guaranteed: that a cut which is left out wouldn't give a better plan.
  */
@@ -13,9 +12,6 @@ import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import { runsInPlace } from '../predict/index.js';
 import type { MapsFrom, RangeMaps } from './range-maps.js';
-
-/** Nodes from which on the search tries fewer cuts, step sizes and grids. Chosen, not measured. */
-export const MANY_NODES = 80;
 
 /** Cuts on either side that a cut is compared with. Chosen, not measured. */
 const NEAR = 2;
@@ -27,8 +23,7 @@ export function searchCuts(graph: Graph, maps: RangeMaps): readonly number[] {
     at > 0 && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
   );
   const apart = all.filter((at) => !partsElementwise(graph, maps.from(0), at));
-  const chosen = nodes.length < MANY_NODES ? apart : withoutPeaks(apart, maps.from(0).outputBytes);
-  return [0, ...chosen, nodes.length];
+  return [0, ...withoutPeaks(apart, maps.from(0).outputBytes), nodes.length];
 }
 
 /** Whether the same cut after some elementwise operators would be crossed by no more bytes. */

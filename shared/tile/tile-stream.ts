@@ -7,7 +7,8 @@
  */
 import type { Graph, NodeRange } from '../graph/index.js';
 import type { StreamLink } from './stream.js';
-import { flowOf, streamBy } from './stream.js';
+import { streamBy } from './stream.js';
+import { flowOf } from './stream-flow.js';
 import { layoutKey, layoutLink } from './stream-layout.js';
 import type { Grid, Tile } from './tile-axis.js';
 import { tileGraph, tilesByShape } from './tile-shape.js';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BUILT_IN_PROFILE, costsFor } from '../../shared/predict/index.js';
 import { frontLabels } from '../../shared/search/front-labels.js';
 import { optionContext } from '../../shared/search/range-option.js';
 import { RangeTable } from '../../shared/search/range-table.js';
@@ -31,7 +30,7 @@ test('a search never spends more than its work, on random graphs and limits', ()
       const graph = graphOf(notation);
       const limit = part ** 4 * workFor(graph.nodes.length);
       const work = new Work(limit);
-      const context = optionContext(graph, SETTINGS, costsFor(BUILT_IN_PROFILE, SETTINGS));
+      const context = optionContext(graph, SETTINGS);
       const table = new RangeTable(context, { mostBytes: Number.POSITIVE_INFINITY, work });
       frontLabels(table, RULE, work);
       assert.ok(work.spent <= limit);

@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProbes } from '../../../agent/planning/calibrate/probes.js';
-import type { Graph } from '../../../shared/graph/index.js';
-import type { RunSettings, WorkAmounts } from '../../../shared/predict/index.js';
+import type { RunSettings } from '../../../shared/predict/index.js';
 import {
   ALLOCATORS,
   BUILT_IN_PROFILE,
   costsFor,
-  countWork,
   emptyWork,
   LEVELS,
   latencyOf,
-  predictStepPeaks,
-  sessionsOf,
   WORK_KINDS,
 } from '../../../shared/predict/index.js';
-import type { Plan } from '../../../shared/search/index.js';
-import { buildPlan, parsePlan } from '../../../shared/search/index.js';
+import { buildPlan, countPlanWork, parsePlan } from '../../../shared/search/index.js';
 
 const SETTINGS: RunSettings = { level: 'extended', allocator: 'glibc', threads: 1 };
 
@@ -46,7 +41,7 @@ test('makeProbes() lets every kind of work weigh a twentieth of some run at leas
   for (const { graph, plans } of makeProbes()) {
     for (const notation of plans) {
       const plan = buildPlan(graph, parsePlan(notation), SETTINGS);
-      const work = workOf(graph, plan);
+      const work = countPlanWork(graph, plan);
       for (const kind of WORK_KINDS) {
         const part = (work[kind] * costs[kind]) / 1e6 / latencyOf(work, costs);
         most[kind] = Math.max(most[kind], part);
@@ -55,14 +50,3 @@ test('makeProbes() lets every kind of work weigh a twentieth of some run at leas
   }
   for (const kind of WORK_KINDS) assert.ok(most[kind] > 0.05, `${kind}: ${most[kind]}`);
 });
-
-function workOf(graph: Graph, { segments }: Plan): WorkAmounts {
-  const sum = emptyWork();
-  for (const { segment } of segments) {
-    for (const session of sessionsOf(graph, segment)) {
-      const work = countWork(graph, session, predictStepPeaks(graph, session, SETTINGS));
-      for (const kind of WORK_KINDS) sum[kind] += work[kind];
-    }
-  }
-  return sum;
-}

@@ -1,18 +1,18 @@
 /**
- * This file lays the schedule of a row stream like `tile/stream.ts`, but in arrays and for all step sizes of a range.
- * The search asks for thousands of schedules. The oracle is `streamBy` (test/search/stream-needs.test.ts).
+ * This file lays the schedule of a row stream, in arrays and for all step sizes of a range, since the search asks for
+ * thousands of schedules. Steps are laid on the reference map in multiples of the total stride.
  *
  * 1. One pass backwards finds the rows that are there when one total stride of the reference map is done. The map
  *    doesn't bound them. Further strides shift them in proportion, since all moves are multiples of the total stride.
  * 2. The first step is the least multiple of the step at which every operator has a row to give.
  * 3. Middle steps follow until a tensor would leave no row to the last step.
  *
- * Not guaranteed: that the schedule is proved. `streamBy` proves the one of a plan that was chosen.
+ * Not guaranteed: that the schedule is proved. `streamBy` (stream.ts) proves the one of a plan that was chosen.
  */
 import type { AxisRule, Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
-import type { Edge, Flow } from '../tile/index.js';
-import { sizeAlong } from '../tile/index.js';
+import { sizeAlong } from './space.js';
+import type { Edge, Flow } from './stream-flow.js';
 
 /** The schedule that was laid last, of the range that was taken up last. Its arrays are by tensor. */
 export class StreamSchedule {
@@ -27,7 +27,6 @@ export class StreamSchedule {
   middleSteps = 0;
   /** Tensors with space. */
   tensors: readonly number[] = [];
-  readonly #graph: Graph;
   /** Rows of each tensor in a total stride. */
   readonly #stride: Float64Array;
   /** Rows of each tensor that are there when one total stride is done. */
@@ -39,14 +38,13 @@ export class StreamSchedule {
 
   constructor(graph: Graph) {
     const rows = () => new Float64Array(graph.tensors.length);
-    this.#graph = graph;
     [this.first, this.middle, this.last, this.total] = [rows(), rows(), rows(), rows()];
     [this.#stride, this.#atOne] = [rows(), rows()];
   }
 
   /** Takes up a range. */
   begin(flow: Flow): void {
-    const { space } = flow;
+    const { graph, space } = flow;
     const stride = space.totalStride.rows;
     this.tensors = [...space.scales.keys()];
     for (const [tensor, { rows }] of space.scales) {
@@ -57,10 +55,10 @@ export class StreamSchedule {
     for (const output of space.boundary.outputs) {
       if (!space.scales.has(output)) continue;
       this.#atOne[output] = rowsAt(this.#stride, output);
-      this.total[output] = sizeAlong(this.#graph, output, 'rows');
+      this.total[output] = sizeAlong(graph, output, 'rows');
     }
     this.#goBack(flow);
-    this.#strides = sizeAlong(this.#graph, space.reference, 'rows') / stride;
+    this.#strides = sizeAlong(graph, space.reference, 'rows') / stride;
     this.#leastStrides = this.#findLeast();
   }
 
@@ -88,17 +86,17 @@ export class StreamSchedule {
   }
 
   /** Goes backwards through the operators, for one total stride and for the whole map. */
-  #goBack({ edges }: Flow): void {
-    for (let at = edges.length - 1; at >= 0; at -= 1) this.#passBack(elementAt(edges, at));
+  #goBack({ graph, edges }: Flow): void {
+    for (let at = edges.length - 1; at >= 0; at -= 1) this.#passBack(graph, elementAt(edges, at));
   }
 
-  #passBack({ tensor, outputs, rule }: Edge): void {
+  #passBack(graph: Graph, { tensor, outputs, rule }: Edge): void {
     const { total } = this;
     const atOne = this.#atOne;
     const one = raise(atOne, outputs, rule.up);
     atOne[tensor] = Math.max(rowsAt(atOne, tensor), windowEnd(rule, one), nextWindow(rule, one));
     const reach = windowEnd(rule, raise(total, outputs, rule.up));
-    const rows = sizeAlong(this.#graph, tensor, 'rows');
+    const rows = sizeAlong(graph, tensor, 'rows');
     total[tensor] = Math.max(rowsAt(total, tensor), 1, Math.min(rows, reach));
   }
 
@@ -135,4 +133,9 @@ export function windowEnd({ up, stride, pad, extent }: AxisRule, end: number): n
 /** Returns the first input row of the window of the output row at `end`. */
 export function nextWindow({ up, stride, pad }: AxisRule, end: number): number {
   return Math.floor(end / up) * stride - pad;
+}
+
+/** Returns the input rows that a number of output rows use. */
+export function rowsUsed({ up, stride, extent }: AxisRule, rowsOut: number): number {
+  return (Math.ceil(rowsOut / up) - 1) * stride + extent;
 }

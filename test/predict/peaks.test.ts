@@ -3,44 +3,39 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Graph } from '../../shared/graph/index.js';
 import { tensorAt, tensorBytes, tensorsRead } from '../../shared/graph/index.js';
-import { sessionsOf } from '../../shared/predict/index.js';
-import { predictRunPeak } from '../../shared/predict/lifetimes.js';
-import type { SessionRun } from '../../shared/predict/session-run.js';
-import { wholeShapes } from '../../shared/tile/index.js';
+import { emptyWork, predictorOf, wholeSession } from '../../shared/predict/index.js';
 import { graphOf } from '../notation.js';
 import { randomGraph } from '../random-graph.js';
 
-test('predictRunPeak() is input and output of the largest convolution', () => {
+test('Account.peaksOf() ends with input and output of the largest convolution', () => {
   // 8 x 32 x 32 floats are 32 KB; the input is the caller's. Plain 1x1 convolutions need no scratch.
   assert.equal(peakOf('3x32x32: c8k1 c8k1 c8k1'), 64 * 1024);
 });
 
-test('predictRunPeak() lets elementwise operators take over a dying input', () => {
+test('Account.peaksOf() lets elementwise operators take over a dying input', () => {
   assert.equal(peakOf('3x32x32: c8k1 r t'), 32 * 1024);
 });
 
-test('predictRunPeak() keeps a tensor until its last reader has run', () => {
+test('Account.peaksOf() keeps a tensor until its last reader has run', () => {
   assert.equal(peakOf('3x32x32: c8k1 c8k1 c8k1 +1'), 96 * 1024);
 });
 
-test('predictRunPeak() counts a slice of scratch a thread, or the whole im2col matrix of a small map', () => {
+test('Account.peaksOf() counts a slice of scratch a thread, or the whole im2col matrix of a small map', () => {
   assert.equal(peakOf('3x32x32: c8k3p1', 1), (32 + 64) * 1024);
   assert.equal(peakOf('3x32x32: c8k3p1', 2), (32 + 128) * 1024);
   const pixels = 4 * 4;
   assert.equal(peakOf('3x4x4: c64k3p1', 1), pixels * 64 * 4 + pixels * 27 * 4);
 });
 
-test('predictRunPeak() gives the bytes of all outputs', () => {
+test('Account counts all outputs of a step twice, since they are copied at its end', () => {
   const graph = graphOf('3x32x32: c8k1 ! m2s2');
-  const { outputBytes } = predictRunPeak(graph, wholeRun(graph), {
-    shapeOf: wholeShapes(graph),
-    level: 'extended',
-    threads: 1,
-  });
-  assert.equal(outputBytes, (32 + 8) * 1024);
+  const { account } = predictorOf(graph, { level: 'extended', threads: 1 }, emptyWork());
+  const range = { from: 0, to: graph.nodes.length };
+  const { stepBytes } = account.of(wholeSession(graph, account.kernels, range));
+  assert.equal(stepBytes, 2 * (32 + 8) * 1024);
 });
 
-test('predictRunPeak() is never above a naive twin that reuses no buffer, and never below the largest step', () => {
+test('Account.peaksOf() is never above a naive twin that reuses no buffer, and never below the largest step', () => {
   fc.assert(
     fc.property(randomGraph({ maxSize: 40, maxWords: 12 }), ({ notation }) => {
       const graph = graphOf(notation);
@@ -53,16 +48,13 @@ test('predictRunPeak() is never above a naive twin that reuses no buffer, and ne
   );
 });
 
-function wholeRun(graph: Graph): SessionRun {
-  const [session] = sessionsOf(graph, { kind: 'whole', from: 0, to: graph.nodes.length });
-  assert.ok(session !== undefined);
-  return session;
-}
-
 function peakOf(notation: string, threads = 1): number {
   const graph = graphOf(notation);
-  return predictRunPeak(graph, wholeRun(graph), { shapeOf: wholeShapes(graph), level: 'extended', threads })
-    .peakBytes;
+  const { account } = predictorOf(graph, { level: 'extended', threads }, emptyWork());
+  const { session, steps } = wholeSession(graph, account.kernels, { from: 0, to: graph.nodes.length });
+  const [step] = steps;
+  assert.ok(step !== undefined);
+  return account.peaksOf(session, step.sizes).at(-1) ?? assert.fail('there is no call');
 }
 
 /** Asks at every node which tensors are made by then and still needed. */

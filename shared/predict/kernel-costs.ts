@@ -1,28 +1,27 @@
 /**
- * Kernel costs are the costs of one node, by the rows and columns of its output. The predictor is asked once for each
- * size, since the search asks for the same sizes again and again.
+ * Kernel costs are the costs of one node, by the rows and columns of its output. They are kept, since the search asks
+ * for the same sizes again and again.
  */
 
 import type { Graph, Node } from '../graph/index.js';
 import { elementAt, knownShape, tensorAt } from '../graph/index.js';
-import type { KernelSettings, WorkAmounts } from '../predict/index.js';
-import {
-  convScratchBytes,
-  countMacs,
-  countOperationWork,
-  isActivation,
-  latencyOf,
-  runsInPlace,
-} from '../predict/index.js';
 import { wholeShapes } from '../tile/index.js';
+import { convScratchBytes } from './conv-scratch.js';
+import type { WorkAmounts } from './device-profile.js';
+import { nanosecondsOf } from './device-profile.js';
+import { countKernelWork } from './kernel-work.js';
+import { countMacs } from './macs.js';
+import { isActivation, runsInPlace } from './operators.js';
+import type { KernelSettings } from './run-step.js';
 
-/** Costs of one kernel call. */
+/** Costs of one call of a node that multiplies. */
 export interface KernelCost {
-  readonly ms: number;
+  readonly ns: number;
+  readonly macs: number;
   readonly scratchBytes: number;
 }
 
-/** A node as the search sees it. */
+/** A node as the predictor sees it. */
 export interface Kernel {
   readonly node: Node;
   /** Tensor of each input that is computed or given. It is -1 for constants and absent inputs. */
@@ -49,24 +48,21 @@ export class KernelCosts {
 
   constructor(
     graph: Graph,
-    { settings: { level, threads }, cost }: { readonly settings: KernelSettings; readonly cost: WorkAmounts },
+    { settings, cost }: { readonly settings: KernelSettings; readonly cost: WorkAmounts },
   ) {
     this.#graph = graph;
-    this.#settings = { level, threads };
+    this.#settings = settings;
     this.#cost = cost;
     this.#known = graph.nodes.map(() => new Map());
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 
-  /** Returns the costs of a node that multiplies, by rows and columns of its output. Without `cols` it has all. */
-  of(at: number, rows: number, cols = 0): KernelCost {
+  /** Returns the costs of a node that multiplies, by rows and columns of its output. */
+  of(at: number, rows: number, cols: number): KernelCost {
     const ofNode = elementAt(this.#known, at);
     const key = rows * MAX_COLS + cols;
-    let known = ofNode.get(key);
-    if (known === undefined) {
-      known = this.#compute(at, rows, cols);
-      ofNode.set(key, known);
-    }
+    const known = ofNode.get(key) ?? this.#compute(at, rows, cols);
+    ofNode.set(key, known);
     return known;
   }
 
@@ -76,13 +72,12 @@ export class KernelCosts {
     const output = elementAt(node.outputs, 0);
     const shapeOf = (tensor: number) => {
       const shape = knownShape(tensorAt(graph, tensor));
-      if (tensor !== output || shape.length !== 4) return shape;
-      return [...shape.slice(0, 2), rows, cols === 0 ? elementAt(shape, 3) : cols];
+      return tensor === output && shape.length === 4 ? [...shape.slice(0, 2), rows, cols] : shape;
     };
-    const operation = { node, reads: [], writes: node.outputs };
     return {
-      ms: latencyOf(countOperationWork(graph, { operation, before: undefined, shapeOf }), this.#cost),
-      scratchBytes: convScratchBytes(graph, node, { shapeOf, ...this.#settings }),
+      ns: nanosecondsOf(countKernelWork(graph, node, shapeOf), this.#cost),
+      macs: countMacs(graph, node, shapeOf),
+      scratchBytes: convScratchBytes(graph, node, { ...this.#settings, shapeOf }),
     };
   }
 }
@@ -91,7 +86,7 @@ function kernelOf(graph: Graph, node: Node): Kernel {
   const isRead = (index: number) => index >= 0 && tensorAt(graph, index).constant === null;
   return {
     node,
-    reads: node.inputs.map((index) => (isRead(index) ? index : -1)),
+    reads: [...node.inputs, ...node.captures].map((index) => (isRead(index) ? index : -1)),
     writes: node.outputs.filter((index) => index >= 0),
     multiplies: hasShapes(graph, node) && countMacs(graph, node, wholeShapes(graph)) > 0,
     isConv: node.op === 'Conv',

@@ -1,0 +1,209 @@
+/**
+ * This file makes the sessions of streams, without building their graphs, since the search asks for thousands.
+ *
+ * 1. Lay the steps (tile/stream-schedule.ts).
+ * 2. List the kernel calls over numbered values. They are nodes, and the joining and slicing of rows between them. The
+ *    rows that the stream adds are numbered on after the graph's tensors.
+ * 3. Set the sizes of all values in the first step, in a middle one and in the last.
+ *
+ * The oracle is the layout of the graph that is run, `layoutLink` (test/predict/stream-sessions.test.ts).
+ */
+
+import type { Graph, NodeRange } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementAt, elementCount, knownShape, present, tensorAt } from '../graph/index.js';
+import type { Flow, Grid, Phase, StreamOperand, TileKind } from '../tile/index.js';
+import {
+  isChanged,
+  operandOf,
+  PHASES,
+  rowsAt,
+  StreamSchedule,
+  tileGraph,
+  tilesByShape,
+} from '../tile/index.js';
+import type { KernelCosts } from './kernel-costs.js';
+import type { Call, Session, SessionSteps, StepKind, StepSizes } from './session.js';
+import { callOf, emptySizes } from './session.js';
+
+/** Rows of a value by phase. */
+type Rows = Readonly<Record<Phase, number>>;
+
+/** Makes the sessions of one graph's streams, one after the other. */
+export class StreamSessions {
+  readonly schedule: StreamSchedule;
+  readonly #graph: Graph;
+  readonly #kernels: KernelCosts;
+  /** Bytes of one row of each value. A value without space counts as one row. */
+  readonly #rowBytes: number[] = [];
+  readonly #sizes: Readonly<Record<Phase, StepSizes>> = {
+    first: emptySizes(),
+    middle: emptySizes(),
+    last: emptySizes(),
+  };
+  #flow: Flow | undefined;
+  /** Operands that were made, each with the value that nodes read. */
+  #made: (readonly [StreamOperand, number])[] = [];
+  #calls: Call[] = [];
+  #outs: number[] = [];
+  /** Values that stand between steps. */
+  #carried: number[] = [];
+  /** Number of the next value. */
+  #values = 0;
+
+  constructor(graph: Graph, kernels: KernelCosts) {
+    this.schedule = new StreamSchedule(graph);
+    this.#graph = graph;
+    this.#kernels = kernels;
+  }
+
+  /** Takes up a range. The maps of the flow's graph may be those of a tile. */
+  begin(flow: Flow): void {
+    this.#flow = flow;
+    this.schedule.begin(flow);
+    for (let at = flow.range.from; at < flow.range.to; at += 1) {
+      const { reads, writes } = elementAt(this.#kernels.kernels, at);
+      for (const tensor of reads) if (tensor >= 0) this.#measure(tensor, flow);
+      for (const tensor of writes) this.#measure(tensor, flow);
+    }
+  }
+
+  /** Makes the session that moves `units` total strides a step. @returns undefined if there is no such stream. */
+  lay(units: number): SessionSteps | undefined {
+    const flow = this.#flow;
+    if (flow === undefined || !this.schedule.lay(units)) return undefined;
+    for (const phase of PHASES) {
+      const rows = this.schedule[phase];
+      for (const tensor of this.schedule.tensors)
+        this.#setRows(this.#sizes[phase], tensor, rowsAt(rows, tensor));
+    }
+    const session = this.#list(flow);
+    return session === undefined ? undefined : { range: flow.range, session, steps: this.#steps() };
+  }
+
+  /**
+   * Makes the session of tiles that are each streamed. They have the same calls and values, in other sizes. Its steps
+   * may be asked for once. @returns undefined if the first tile can't be streamed so.
+   */
+  layTiles(
+    flow: Flow,
+    { grid, units }: { readonly grid: Grid; readonly units: number },
+  ): SessionSteps | undefined {
+    const shapes = tilesByShape(grid, flow.space.reference);
+    const layOne = ({ example }: TileKind) => {
+      this.begin({ ...flow, graph: tileGraph(flow.graph, example) });
+      return this.lay(units);
+    };
+    const first = layOne(elementAt(shapes, 0));
+    if (first === undefined) return undefined;
+    const steps = function* (): Generator<StepKind> {
+      for (const [at, shape] of shapes.entries()) {
+        const laid = at === 0 ? first : present(layOne(shape), 'schedule of a tile');
+        for (const { sizes, count } of laid.steps) yield { sizes, count: count * shape.tiles.length };
+      }
+    };
+    return { ...first, steps: steps() };
+  }
+
+  /** Returns the most new rows of a tensor in any step of the stream that was laid last. */
+  mostRows(tensor: number): number {
+    return Math.max(...this.#steps().map(({ sizes }) => sizes.rows[tensor] as number));
+  }
+
+  #steps(): readonly StepKind[] {
+    const { first, middle, last } = this.#sizes;
+    const { middleSteps } = this.schedule;
+    const between = middleSteps === 0 ? [] : [{ sizes: middle, count: middleSteps }];
+    return [{ sizes: first, count: 1 }, ...between, { sizes: last, count: 1 }];
+  }
+
+  /** Notes the size of a row of a tensor, and one row of it as its size until steps are laid. */
+  #measure(tensor: number, { graph, space }: Flow): void {
+    const { dtype } = tensorAt(graph, tensor);
+    const shape = knownShape(tensorAt(graph, tensor));
+    const count = elementCount(shape);
+    const rows = space.scales.has(tensor) ? elementAt(shape, 2) : 1;
+    this.#rowBytes[tensor] = (count / rows) * BYTES_PER_ELEMENT[dtype];
+    for (const phase of PHASES) {
+      this.#setRows(this.#sizes[phase], tensor, 1);
+      this.#sizes[phase].cols[tensor] = shape[3] ?? 1;
+    }
+  }
+
+  #setRows({ rows, bytes }: StepSizes, value: number, count: number): void {
+    rows[value] = count;
+    bytes[value] = count * (this.#rowBytes[value] as number);
+  }
+
+  /** Lists the kernel calls of a step. @returns undefined if rows would be kept of an operand that isn't float32. */
+  #list({ range, space, edges }: Flow): Session | undefined {
+    const { inputs, outputs } = space.boundary;
+    [this.#calls, this.#made, this.#carried, this.#outs] = [[], [], [], [...outputs]];
+    this.#values = this.#graph.tensors.length;
+    const operands = edges.map((edge) => operandOf(edge, this.schedule)).filter(isChanged);
+    if (operands.some(({ tensor }) => tensorAt(this.#graph, tensor).dtype !== 'float32')) return undefined;
+    this.#listCalls(range, operands);
+    const held = [...inputs, ...this.#outs, ...this.#carried];
+    return { calls: this.#calls, ins: inputs, outs: this.#outs, held };
+  }
+
+  #listCalls({ from, to }: NodeRange, operands: readonly StreamOperand[]): void {
+    let next = 0;
+    for (let node = from; node < to; node += 1) {
+      let { reads } = elementAt(this.#kernels.kernels, node);
+      for (let operand = operands[next]; operand?.node === node; operand = operands[next]) {
+        next += 1;
+        reads = reads.with(operand.input, this.#valueOf(operand));
+      }
+      this.#calls.push(callOf(this.#kernels, { node, reads, before: this.#calls.at(-1) }));
+    }
+  }
+
+  /** Returns the value that a node reads instead of a tensor. Operands that are made alike share it. */
+  #valueOf(operand: StreamOperand): number {
+    for (const [known, value] of this.#made) if (isAlike(known, operand)) return value;
+    const { tensor, top, kept, bottom, takes } = operand;
+    const { first, middle, last } = this.#sizes;
+    const rowsIn = ({ rows }: StepSizes) => rows[tensor] as number;
+    let value = tensor;
+    if (top > 0 || kept > 0) this.#carried.push(this.#add(tensor, { first: top, middle: kept, last: kept }));
+    if (bottom > 0) this.#carried.push(this.#add(tensor, { first: 0, middle: 0, last: bottom }));
+    if (top > 0 || kept > 0 || bottom > 0) {
+      value = this.#copy(tensor, {
+        first: top + rowsIn(first),
+        middle: kept + rowsIn(middle),
+        last: kept + rowsIn(last) + bottom,
+      });
+    }
+    if (kept > 0) this.#outs.push(this.#copy(value, { first: kept, middle: kept, last: kept }));
+    if (takes !== undefined) value = this.#copy(value, takes);
+    this.#made.push([operand, value]);
+    return value;
+  }
+
+  /** Adds a value of other rows than another, and the call that makes it of that one. */
+  #copy(from: number, rows: Rows): number {
+    const value = this.#add(from, rows);
+    this.#calls.push({ node: -1, reads: [from], writes: [value], fused: false });
+    return value;
+  }
+
+  #add(like: number, rows: Rows): number {
+    const value = this.#values;
+    this.#values += 1;
+    this.#rowBytes[value] = this.#rowBytes[like] as number;
+    for (const phase of PHASES) this.#setRows(this.#sizes[phase], value, rows[phase]);
+    return value;
+  }
+}
+
+/** Whether two operands are made of the same rows. */
+function isAlike(a: StreamOperand, b: StreamOperand): boolean {
+  return (
+    a.tensor === b.tensor &&
+    a.top === b.top &&
+    a.kept === b.kept &&
+    a.bottom === b.bottom &&
+    a.fill === b.fill &&
+    PHASES.every((phase) => a.takes?.[phase] === b.takes?.[phase])
+  );
+}
