@@ -7,7 +7,8 @@
  * 2. Outputs of the session live to its end. Inputs are views of the caller's memory and don't count.
  * 3. An elementwise node takes over the buffer of an input of the same size that dies with it. An activation that
  *    is fused into the convolution before it does the same.
- * 4. A call costs its multiplications and weights, or the bytes that it moves. A fused activation costs nothing.
+ * 4. At the blocked levels the channels of maps fill whole blocks.
+ * 5. A call costs its multiplications and weights, or the bytes that it moves. A fused activation costs nothing.
  *
  * Not modelled: reuse of dead buffers of the same symbolic shape. It can only make the peak smaller.
  * Reads of sizes are casts, since every value of a call has a size, and a check of each would be felt.
@@ -29,6 +30,8 @@ export interface SessionNeed {
   readonly stepBytes: number;
   /** Multiply-accumulates over all steps. */
   readonly macs: number;
+  /** Number of kinds of steps. */
+  readonly kinds: number;
 }
 
 /** Returns the bytes of some values together. Values of -1 have none. */
@@ -50,6 +53,7 @@ export class Account {
   #ns = 0;
   #macs = 0;
   #stepBytes = 0;
+  #kinds = 0;
 
   /** @param cost is in nanoseconds a unit of work. */
   constructor(kernels: KernelCosts, cost: WorkAmounts) {
@@ -67,7 +71,7 @@ export class Account {
   /** Begins the account of a session. */
   begin(session: Session): void {
     this.#session = session;
-    [this.#ns, this.#macs, this.#stepBytes] = [0, 0, 0];
+    [this.#ns, this.#macs, this.#stepBytes, this.#kinds] = [0, 0, 0, 0];
     for (const value of session.held) this.#most[value] = 0;
     this.#noteLastReads(session);
   }
@@ -77,6 +81,7 @@ export class Account {
     const { ins, outs, held } = this.#session;
     const outputBytes = sumBytes(sizes, outs);
     const peakBytes = this.#peak(sizes);
+    this.#kinds += 1;
     this.#ns +=
       count * (this.around({ peakBytes, outputBytes }, sumBytes(sizes, ins)) + this.#run(sizes, count));
     this.#stepBytes = Math.max(this.#stepBytes, peakBytes, 2 * outputBytes);
@@ -88,7 +93,8 @@ export class Account {
   get need(): SessionNeed {
     let heldBytes = 0;
     for (const value of this.#session.held) heldBytes += this.#most[value] as number;
-    return { latencyMs: this.#ns / 1e6, heldBytes, stepBytes: this.#stepBytes, macs: this.#macs };
+    const [latencyMs, stepBytes] = [this.#ns / 1e6, this.#stepBytes];
+    return { latencyMs, heldBytes, stepBytes, macs: this.#macs, kinds: this.#kinds };
   }
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */
@@ -143,19 +149,24 @@ export class Account {
       const { node, reads, writes } = call;
       const kernel = this.kernels.kernels[node];
       const reused = kernel?.runsInPlace === true ? this.#reusedInput(call, at, sizes) : -1;
-      alive += sumBytes(sizes, writes);
-      if (reused >= 0) alive -= bytes[reused] as number;
+      for (const value of writes) alive += this.#padded(value, bytes);
+      if (reused >= 0) alive -= this.#padded(reused, bytes);
       const scratch = kernel?.multiplies === true ? this.#kernelCost(node, sizes).scratchBytes : 0;
       if (alive + scratch > peak) peak = alive + scratch;
       if (peaks !== undefined) peaks[at] = peak;
       for (let place = 0; place < reads.length; place += 1) {
         const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
-        if (dies) alive -= bytes[value] as number;
+        if (dies) alive -= this.#padded(value, bytes);
       }
-      for (const value of writes) if (last[value] === -1) alive -= bytes[value] as number;
+      for (const value of writes) if (last[value] === -1) alive -= this.#padded(value, bytes);
     }
     return peak;
+  }
+
+  /** Returns the bytes of a value while it is computed. Rows that a stream adds aren't padded. */
+  #padded(value: number, bytes: readonly number[]): number {
+    return (bytes[value] as number) * (this.kernels.padding[value] ?? 1);
   }
 
   /** Returns the peak by the end of each call of a session of one step. */

@@ -2,11 +2,18 @@
 
 import type { Graph, Node } from '../graph/index.js';
 import { elementAt, elementCount, intsAttribute, knownShape, tensorAt } from '../graph/index.js';
+import type { Allocator } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
 import type { RunStep } from './run-step.js';
 
 /** Bytes of the sliced GEMM's buffer, per thread. The allocator's log showed 65,536 at 1 thread and 131,072 at 2. */
 const SLICE_BYTES = 64 * 1024;
+
+/**
+ * Ratio of the im2col matrix's memory to its bytes. jemalloc still keeps that of an earlier convolution, in which it
+ * didn't fit. Measured with bench/predictor.
+ */
+const MATRIX_RATIOS: Readonly<Record<Allocator, number>> = { glibc: 1, jemalloc: 1.6 };
 
 /**
  * Returns the bytes of ONNX Runtime's workspace for one float32 Conv. Other operators have none.
@@ -18,7 +25,11 @@ const SLICE_BYTES = 64 * 1024;
  *
  * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare. The allocator's log of release 1.30 confirms it.
  */
-export function convScratchBytes(graph: Graph, node: Node, { shapeOf, level, threads }: RunStep): number {
+export function convScratchBytes(
+  graph: Graph,
+  node: Node,
+  { shapeOf, level, threads, allocator = 'glibc' }: RunStep,
+): number {
   if (node.op !== 'Conv' || isBlocked(level)) return 0;
   const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
   const [filters, channels] = [elementAt(weights, 0), elementAt(weights, 1)];
@@ -31,5 +42,5 @@ export function convScratchBytes(graph: Graph, node: Node, { shapeOf, level, thr
   const groups = elementAt(shapeOf(elementAt(node.inputs, 0)), 1) / channels;
   const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2));
   const matrixBytes = 4 * pixels * channels * elementCount(kernel);
-  return filters / groups > pixels ? matrixBytes : SLICE_BYTES * threads;
+  return filters / groups > pixels ? MATRIX_RATIOS[allocator] * matrixBytes : SLICE_BYTES * threads;
 }

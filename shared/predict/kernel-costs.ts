@@ -12,6 +12,7 @@ import { nanosecondsOf } from './device-profile.js';
 import { countKernelWork } from './kernel-work.js';
 import { countMacs } from './macs.js';
 import { isActivation, runsInPlace } from './operators.js';
+import { paddingRatio } from './padding.js';
 import type { KernelSettings } from './run-step.js';
 
 /** Costs of one call of a node that multiplies. */
@@ -40,6 +41,8 @@ const MAX_COLS = 2 ** 20;
 /** The costs of all nodes of a graph, as far as they were asked for. */
 export class KernelCosts {
   readonly kernels: readonly Kernel[];
+  /** Ratio of each tensor's bytes while it is computed to its own bytes. */
+  readonly padding: readonly number[];
   readonly #graph: Graph;
   readonly #settings: KernelSettings;
   readonly #cost: WorkAmounts;
@@ -54,6 +57,7 @@ export class KernelCosts {
     this.#settings = settings;
     this.#cost = cost;
     this.#known = graph.nodes.map(() => new Map());
+    this.padding = graph.tensors.map((_, tensor) => paddingRatio(graph, tensor, settings.level));
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 

@@ -59,13 +59,16 @@ export interface SegmentPrediction {
 const SESSION_BYTES = 0.3 * 2 ** 20;
 
 /** Bytes of a node's kernel. Measured with bench/predictor, ONNX Runtime 1.30. */
-const NODE_BYTES = 12 * 2 ** 10;
+const NODE_BYTES = 18 * 2 ** 10;
 
-/** Bytes of garbage that the executor has beyond its idle state, for any plan. Measured with bench/predictor. */
-const RUN_BYTES = 2 * 2 ** 20;
+/**
+ * Bytes that the executor has beyond its idle state, for any plan: compiled code, and garbage.
+ * Measured with bench/predictor.
+ */
+const RUN_BYTES = 3 * 2 ** 20;
 
 /** Copies of an image at the network's size, while it is decoded and in messages. Measured with bench/predictor. */
-const IMAGES = 3;
+const IMAGES = 2;
 
 /** Predicts all segments of a plan, in order. */
 export function predictSegments(
@@ -92,10 +95,9 @@ function predictSegment(
   const isTiled = segment.kind === 'tiles' || segment.kind === 'streamed-tiles';
   // A stream of the full map computes nothing twice.
   const macs = isTiled ? sum((need) => need.macs) : wholeMacs;
-  const largest = Math.max(...needs.map(({ stepBytes }) => stepBytes));
+  const steps = needs.map((need) => stepRatio(segment.kind, need, settings) * need.stepBytes);
   // Links run by turns, so the buffers of all of them count.
-  const runBytes =
-    ringBytes(graph, segment) + sum((need) => need.heldBytes) + stepRatio(segment.kind, settings) * largest;
+  const runBytes = ringBytes(graph, segment) + sum((need) => need.heldBytes) + Math.max(...steps);
   return {
     latencyMs: sum((need) => need.latencyMs),
     workingBytes: Math.round(settings.fixed + mapBytes(graph, segment) + runBytes),
@@ -161,19 +163,25 @@ export function fixedBytes(
 /**
  * Factors from the live bytes of a step to its allocated bytes, measured with bench/predictor. With
  * glibc all steps of a session have one block, in which the values of tiles aren't packed without gaps. With jemalloc
- * freed blocks stay for a while.
+ * freed blocks stay for a while; those of tiles of one shape fit the next one, those of several shapes add up.
  */
-const STEP_RATIOS: Readonly<Record<Allocator, Readonly<Record<Segment['kind'], number>>>> = {
-  glibc: { whole: 1, tiles: 1.15, stream: 1, 'streamed-tiles': 1 },
-  jemalloc: { whole: 1.4, tiles: 1.8, stream: 1.2, 'streamed-tiles': 1.2 },
+const STEP_RATIOS: Readonly<Record<Allocator, Readonly<Record<StepRatio, number>>>> = {
+  glibc: { whole: 1, tiles: 1.15, mixedTiles: 1.15, streams: 1 },
+  jemalloc: { whole: 1.4, tiles: 1.4, mixedTiles: 1.9, streams: 1.2 },
 };
+
+type StepRatio = 'whole' | 'tiles' | 'mixedTiles' | 'streams';
 
 /** Returns the factor from live bytes to allocated bytes of a step, by mode and allocator. */
 export function stepRatio(
   kind: Segment['kind'],
+  { kinds }: Pick<SessionNeed, 'kinds'>,
   { allocator = 'glibc' }: Pick<PredictSettings, 'allocator'>,
 ): number {
-  return STEP_RATIOS[allocator][kind];
+  const ratios = STEP_RATIOS[allocator];
+  if (kind === 'whole') return ratios.whole;
+  if (kind !== 'tiles') return ratios.streams;
+  return kinds > 1 ? ratios.mixedTiles : ratios.tiles;
 }
 
 /** Returns the bytes of each session, without its kernels. */

@@ -21,9 +21,13 @@ export interface Predictor {
 const predictors = memoByGraph(() => new Map<string, Predictor>());
 
 /** Returns the predictor of a graph. @param cost is in nanoseconds a unit of work. */
-export function predictorOf(graph: Graph, { level, threads }: KernelSettings, cost: WorkAmounts): Predictor {
-  const key = JSON.stringify([level, threads, cost]);
-  const known = predictors(graph).get(key) ?? makePredictor(graph, { level, threads }, cost);
+export function predictorOf(
+  graph: Graph,
+  { level, threads, allocator = 'glibc' }: KernelSettings,
+  cost: WorkAmounts,
+): Predictor {
+  const key = JSON.stringify([level, threads, allocator, cost]);
+  const known = predictors(graph).get(key) ?? makePredictor(graph, { level, threads, allocator }, cost);
   predictors(graph).set(key, known);
   return known;
 }

@@ -84,16 +84,16 @@ interface ModeNeed {
 
 function optionOf(
   { from, to }: NodeRange,
-  { mode, need: { latencyMs, heldBytes, stepBytes } }: ModeNeed,
+  { mode, need }: ModeNeed,
   { settings }: OptionContext,
 ): RangeOption {
   return {
     from,
     to,
     mode,
-    latencyMs,
-    heldBytes,
-    stepBytes: stepRatio(mode.kind, settings) * stepBytes,
+    latencyMs: need.latencyMs,
+    heldBytes: need.heldBytes,
+    stepBytes: stepRatio(mode.kind, need, settings) * need.stepBytes,
     givenBytes: 0,
     parted: mode.kind !== 'whole',
     flow: undefined,

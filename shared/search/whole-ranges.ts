@@ -44,6 +44,7 @@ export class WholeRanges {
       latencyMs: (around + elementAt(this.#sums, to) - elementAt(this.#sums, from)) / 1e6,
       heldBytes: elementAt(imageBytes, to),
       stepBytes: Math.max(peakBytes, 2 * written),
+      kinds: 1,
     };
   }
 

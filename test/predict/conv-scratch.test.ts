@@ -47,7 +47,9 @@ test('convScratchBytes() goes by the shapes of the step', () => {
     const shape = whole(tensor);
     return tensor === node.outputs[0] ? [...shape.slice(0, 2), 2, 8] : shape;
   };
-  assert.equal(convScratchBytes(graph, node, { shapeOf, level: 'extended', threads: 1 }), 16 * 27 * 4);
+  const step = { shapeOf, level: 'extended', threads: 1 } as const;
+  assert.equal(convScratchBytes(graph, node, step), 16 * 27 * 4);
+  assert.equal(convScratchBytes(graph, node, { ...step, allocator: 'jemalloc' }), 1.6 * 16 * 27 * 4);
 });
 
 function scratchOf(notation: string, { level = 'extended', threads = 1 }: Row[2] = {}): number {

@@ -27,6 +27,7 @@ import {
 import { countFaults, countKernelWork } from '../../shared/predict/kernel-work.js';
 import { countMacs } from '../../shared/predict/macs.js';
 import { isActivation } from '../../shared/predict/operators.js';
+import { paddingRatio } from '../../shared/predict/padding.js';
 import type { Phase, Segment, ShapeOf, StreamLink } from '../../shared/tile/index.js';
 import { layoutLink, PHASES, tileShapes, tilesByShape, wholeShapes } from '../../shared/tile/index.js';
 
@@ -69,6 +70,7 @@ export function oracleNeeds(
       heldBytes: sum(held.map(most)),
       stepBytes: Math.max(...peaks, ...outputs.map((bytes) => 2 * bytes)),
       macs: sum(steps.map(({ shapeOf, count }) => count * countRangeMacs(graph, range, [shapeOf]))),
+      kinds: steps.length,
     };
   });
 }
@@ -83,7 +85,9 @@ function peakOf(
   { operations, outputs, bytesOf }: Session,
   step: PredictSettings & { readonly shapeOf: ShapeOf },
 ): number {
-  const bytes = (value: number) => bytesOf(value, step.shapeOf);
+  const isTensor = (value: number) => value < graph.tensors.length;
+  const bytes = (value: number) =>
+    bytesOf(value, step.shapeOf) * (isTensor(value) ? paddingRatio(graph, value, step.level) : 1);
   const lastRead = (value: number) =>
     outputs.includes(value)
       ? operations.length

@@ -6,7 +6,8 @@
  *    that ONNX Runtime reordered it as expected (restore-weights.ts).
  *    - If the channels are whole blocks, the convolution gets as many groups as they can be divided into. ONNX Runtime
  *      treats groups of whole blocks like a convolution without groups.
- *    - Else the convolution reads one block of its map's channels, by a Slice before it.
+ *    - Else the convolution reads one block of its map's channels, by a Slice before it. ONNX Runtime doesn't see then
+ *      that maps before and after it are of one size, so this is for the ends of a network, where no maps are joined.
  * 2. Weights of matrix products and transposed convolutions become inputs, since ONNX Runtime leaves them as they are.
  *
  * Source: onnxruntime/core/optimizer/nchwc_transformer.cc, NchwcTransformerImpl::TransformConv.
@@ -52,6 +53,9 @@ export interface StandInOptions {
 
 /** Size of the smallest weights that are left out. */
 const LEAST_BYTES = 32 * 2 ** 10;
+
+/** Size of the smallest weights that a Slice is made for. */
+const LEAST_SLICED_BYTES = 256 * 2 ** 10;
 
 /** First version of ONNX in which Slice reads its range from inputs. */
 const SLICE_OPSET = 10;
@@ -128,13 +132,26 @@ class Omission {
       this.#addStandIn(node, leftOut, inputs / groups);
       return [withGroups(node, groups)];
     }
+    if (inputs === block || leftOut.constant.length < LEAST_SLICED_BYTES || !this.#isEnd(node)) return [node];
     const map = elementAt(node.inputs, 0);
-    // ONNX Runtime reorders a map once for all its readers, which slices would part.
-    const isSliceable = this.#reads[map] === 1 && (this.#graph.opsets[''] ?? 0) >= SLICE_OPSET;
-    if (inputs === block || !isSliceable) return [node];
     this.#addStandIn(node, leftOut, block);
     const slice = this.#sliceOf(node, map);
     return [slice, { ...node, inputs: [elementAt(slice.outputs, 0), ...node.inputs.slice(1)] }];
+  }
+
+  /** Whether a node alone reads its map, and no later node joins maps that depend on it. */
+  #isEnd(node: Node): boolean {
+    const { nodes, opsets } = this.#graph;
+    // ONNX Runtime reorders a map once for all its readers, which slices would part.
+    if (this.#reads[elementAt(node.inputs, 0)] !== 1 || (opsets[''] ?? 0) < SLICE_OPSET) return false;
+    const after = new Set(node.outputs);
+    for (const { inputs, outputs } of nodes.slice(nodes.indexOf(node) + 1)) {
+      if (!inputs.some((input) => after.has(input))) continue;
+      if (inputs.filter((input) => input >= 0 && tensorAt(this.#graph, input).constant === null).length > 1)
+        return false;
+      for (const output of outputs) after.add(output);
+    }
+    return true;
   }
 
   /** Replaces the weights of a convolution by noise for so many input channels. */
