@@ -2,6 +2,7 @@
 
 import type { Graph, Node } from '../graph/index.js';
 import { elementAt, elementCount, intsAttribute, knownShape, tensorAt } from '../graph/index.js';
+import type { ShapeOf } from '../tile/index.js';
 import type { Allocator } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
 import type { RunStep } from './run-step.js';
@@ -16,20 +17,23 @@ const SLICE_BYTES = 64 * 1024;
 const MATRIX_RATIOS: Readonly<Record<Allocator, number>> = { glibc: 1, jemalloc: 1.6 };
 
 /**
- * Returns the bytes of ONNX Runtime's workspace for one float32 Conv. Other operators have none.
+ * Returns the bytes of ONNX Runtime's workspace for one float32 convolution. Other operators have none.
  *
- * 1. In blocked order there is none.
- * 2. In NCHW order a plain 1x1 has none.
- * 3. With fewer output pixels than filters of a group, the full im2col matrix is made.
- * 4. Else each thread has one slice.
+ * 1. A ConvTranspose makes the full matrix that col2im adds up, at any level.
+ * 2. In blocked order a Conv has none.
+ * 3. In NCHW order a plain 1x1 has none.
+ * 4. With fewer output pixels than filters of a group, the full im2col matrix is made.
+ * 5. Else each thread has one slice.
  *
- * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare. The allocator's log of release 1.30 confirms it.
+ * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare; core/providers/cpu/nn/conv_transpose.cc. The
+ * allocator's log of release 1.30 confirms the former.
  */
 export function convScratchBytes(
   graph: Graph,
   node: Node,
   { shapeOf, level, threads, allocator = 'glibc' }: RunStep,
 ): number {
+  if (node.op === 'ConvTranspose') return MATRIX_RATIOS[allocator] * columnBytes(graph, node, shapeOf);
   if (node.op !== 'Conv' || isBlocked(level)) return 0;
   const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
   const [filters, channels] = [elementAt(weights, 0), elementAt(weights, 1)];
@@ -43,4 +47,12 @@ export function convScratchBytes(
   const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2));
   const matrixBytes = 4 * pixels * channels * elementCount(kernel);
   return filters / groups > pixels ? MATRIX_RATIOS[allocator] * matrixBytes : SLICE_BYTES * threads;
+}
+
+/** Returns the bytes of a ConvTranspose's matrix: of each pixel of its input, the products of one group. */
+function columnBytes(graph: Graph, node: Node, shapeOf: ShapeOf): number {
+  const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
+  const strides = intsAttribute(node, 'strides') ?? [];
+  const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2)) / elementCount(strides);
+  return 4 * pixels * elementCount(weights.slice(1));
 }

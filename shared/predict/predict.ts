@@ -56,10 +56,10 @@ export interface SegmentPrediction {
 }
 
 /** Bytes of a session's graph and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
-const SESSION_BYTES = 0.3 * 2 ** 20;
+const SESSION_BYTES = 0.5 * 2 ** 20;
 
 /** Bytes of a node's kernel. Measured with bench/predictor, ONNX Runtime 1.30. */
-const NODE_BYTES = 18 * 2 ** 10;
+const NODE_BYTES = 20 * 2 ** 10;
 
 /**
  * Bytes that the executor has beyond its idle state, for any plan: compiled code, and garbage.
@@ -167,7 +167,7 @@ export function fixedBytes(
  */
 const STEP_RATIOS: Readonly<Record<Allocator, Readonly<Record<StepRatio, number>>>> = {
   glibc: { whole: 1, tiles: 1.15, mixedTiles: 1.15, streams: 1 },
-  jemalloc: { whole: 1.4, tiles: 1.4, mixedTiles: 1.9, streams: 1.2 },
+  jemalloc: { whole: 1.4, tiles: 1.6, mixedTiles: 2.1, streams: 1.2 },
 };
 
 type StepRatio = 'whole' | 'tiles' | 'mixedTiles' | 'streams';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { elementAt } from '../../shared/graph/index.js';
+import { elementAt, GraphBuilder } from '../../shared/graph/index.js';
 import type { Level } from '../../shared/predict/index.js';
 import { convScratchBytes } from '../../shared/predict/index.js';
 import { wholeShapes } from '../../shared/tile/index.js';
@@ -50,6 +50,18 @@ test('convScratchBytes() goes by the shapes of the step', () => {
   const step = { shapeOf, level: 'extended', threads: 1 } as const;
   assert.equal(convScratchBytes(graph, node, step), 16 * 27 * 4);
   assert.equal(convScratchBytes(graph, node, { ...step, allocator: 'jemalloc' }), 1.6 * 16 * 27 * 4);
+});
+
+test('convScratchBytes() of a ConvTranspose is the matrix of all its products', () => {
+  const builder = new GraphBuilder();
+  const map = builder.addInput('map', [1, 8, 8, 8]);
+  const weights = builder.addConstant('weights', new Float32Array(8 * 4 * 2 * 2), [8, 4, 2, 2]);
+  const attributes = { strides: [2, 2], kernel_shape: [2, 2] };
+  const spec = { op: 'ConvTranspose', inputs: [map, weights], attributes };
+  const output = builder.addNode(0, spec, { dtype: 'float32', shape: [1, 4, 16, 16] });
+  const graph = builder.build('transpose', [output]);
+  const step = { shapeOf: wholeShapes(graph), level: 'all', threads: 1 } as const;
+  assert.equal(convScratchBytes(graph, elementAt(graph.nodes, 0), step), 4 * 64 * (4 * 2 * 2));
 });
 
 function scratchOf(notation: string, { level = 'extended', threads = 1 }: Row[2] = {}): number {
