@@ -78,7 +78,7 @@ export class Account {
     const outputBytes = sumBytes(sizes, outs);
     const peakBytes = this.#peak(sizes);
     this.#ns +=
-      count * (this.around({ peakBytes, outputBytes }, sumBytes(sizes, ins)) + this.#run(sizes, count));
+      count * (this.#around({ peakBytes, outputBytes }, sumBytes(sizes, ins)) + this.#run(sizes, count));
     this.#stepBytes = Math.max(this.#stepBytes, peakBytes, 2 * outputBytes);
     for (const value of held)
       this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
@@ -92,7 +92,7 @@ export class Account {
   }
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */
-  around(run: RunPeak, inputBytes: number): number {
+  #around(run: RunPeak, inputBytes: number): number {
     const { steps, copiedBytes, ...cost } = this.#cost;
     const { faultedBytes, hugeBytes } = countFaults(run);
     const copied = copiedBytes * (inputBytes + run.outputBytes);
@@ -100,7 +100,7 @@ export class Account {
   }
 
   /** Returns the nanoseconds of one call. */
-  callNs(call: Call, sizes: StepSizes): number {
+  #callNs(call: Call, sizes: StepSizes): number {
     const { node, reads, writes, fused } = call;
     if (fused) return 0;
     if (this.#multiplies(call)) return this.#kernelCost(node, sizes).ns;
@@ -111,7 +111,7 @@ export class Account {
   #run(sizes: StepSizes, count: number): number {
     let ns = 0;
     for (const call of this.#session.calls) {
-      ns += this.callNs(call, sizes);
+      ns += this.#callNs(call, sizes);
       if (this.#multiplies(call)) this.#macs += count * this.#kernelCost(call.node, sizes).macs;
     }
     return ns;
@@ -132,8 +132,8 @@ export class Account {
     for (const value of outs) last[value] = Number.POSITIVE_INFINITY;
   }
 
-  /** Returns the most bytes that are alive at once. @param peaks takes the peak by the end of each call. */
-  #peak(sizes: StepSizes, peaks?: Float64Array): number {
+  /** Returns the most bytes that are alive at once. */
+  #peak(sizes: StepSizes): number {
     const last = this.#lastRead;
     const { bytes } = sizes;
     const { calls } = this.#session;
@@ -147,7 +147,6 @@ export class Account {
       if (reused >= 0) alive -= bytes[reused] as number;
       const scratch = kernel?.multiplies === true ? this.#kernelCost(node, sizes).scratchBytes : 0;
       if (alive + scratch > peak) peak = alive + scratch;
-      if (peaks !== undefined) peaks[at] = peak;
       for (let place = 0; place < reads.length; place += 1) {
         const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
@@ -156,14 +155,6 @@ export class Account {
       for (const value of writes) if (last[value] === -1) alive -= bytes[value] as number;
     }
     return peak;
-  }
-
-  /** Returns the peak by the end of each call of a session of one step. */
-  peaksOf(session: Session, sizes: StepSizes): Float64Array {
-    this.begin(session);
-    const peaks = new Float64Array(session.calls.length);
-    this.#peak(sizes, peaks);
-    return peaks;
   }
 
   /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */

@@ -18,6 +18,8 @@ export { median } from './median.js';
 export { runsInPlace } from './operators.js';
 export type { PredictSettings, SegmentPrediction } from './predict.js';
 export { countSegmentWork, fixedBytes, predictSegments, sessionShare, stepRatio } from './predict.js';
+export type { RangeMaps } from './range-maps.js';
+export { rangeMapsOf } from './range-maps.js';
 export type { Allocator, Level, RunSettings } from './run-settings.js';
 export { ALLOCATORS, isBlocked, LEVELS } from './run-settings.js';
 export { tiledSession, wholeSession } from './session.js';

@@ -78,11 +78,7 @@ export function callOf(
 }
 
 /** Makes the session of a range that runs whole. Images are converted for it, and other maps are read as they are. */
-export function wholeSession(
-  graph: Graph,
-  kernels: KernelCosts,
-  range: NodeRange,
-): SessionSteps & { readonly steps: readonly StepKind[] } {
+export function wholeSession(graph: Graph, kernels: KernelCosts, range: NodeRange): SessionSteps {
   const { inputs, outputs } = boundaryOf(graph, range);
   const calls = callsOf(kernels, range);
   const sizes = sizesOf(graph, calls, wholeShapes(graph));

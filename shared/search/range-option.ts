@@ -11,7 +11,14 @@
 import type { Graph, Node, NodeRange } from '../graph/index.js';
 import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
 import type { Predictor, PredictSettings, SessionNeed } from '../predict/index.js';
-import { BUILT_IN_PROFILE, costsFor, predictorOf, stepRatio, tiledSession } from '../predict/index.js';
+import {
+  BUILT_IN_PROFILE,
+  costsFor,
+  predictorOf,
+  stepRatio,
+  tiledSession,
+  wholeSession,
+} from '../predict/index.js';
 import type { AxisCut, AxisTile, Flow, Mode, Space } from '../tile/index.js';
 import {
   countUnits,
@@ -24,8 +31,6 @@ import {
   WHOLE,
 } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
-import { RangeMaps } from './range-maps.js';
-import { WholeRanges } from './whole-ranges.js';
 import type { Work } from './work.js';
 
 /** A range of nodes and a mode, with its needs. */
@@ -56,9 +61,7 @@ export interface RowFlow {
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
-  readonly maps: RangeMaps;
   readonly predictor: Predictor;
-  readonly wholes: WholeRanges;
   /** End for each start node. Ranges that end here or later have a barrier, or no room for a stream's first step. */
   readonly ends: Readonly<Record<'tiles' | 'streams', Map<number, number>>>;
 }
@@ -66,20 +69,12 @@ export interface OptionContext {
 /** Makes the context of a search. */
 export function optionContext(graph: Graph, settings: PredictSettings): OptionContext {
   const predictor = predictorOf(graph, settings, costsFor(settings.profile ?? BUILT_IN_PROFILE, settings));
-  const maps = new RangeMaps(graph);
-  return {
-    graph,
-    settings,
-    maps,
-    predictor,
-    wholes: new WholeRanges(maps, { graph, predictor }),
-    ends: { tiles: new Map(), streams: new Map() },
-  };
+  return { graph, settings, predictor, ends: { tiles: new Map(), streams: new Map() } };
 }
 
 interface ModeNeed {
   readonly mode: Mode;
-  readonly need: Omit<SessionNeed, 'macs'>;
+  readonly need: SessionNeed;
 }
 
 function optionOf(
@@ -175,8 +170,10 @@ const OPTION_WORK = 20;
 
 /** Lists the options of a range. If the work is spent, it is only run whole. */
 export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
-  const { graph, ends, wholes } = context;
-  const whole = optionOf(range, { mode: WHOLE, need: wholes.of(range) }, context);
+  const { graph, ends, predictor } = context;
+  const { account } = predictor;
+  const need = account.of(wholeSession(graph, account.kernels, range));
+  const whole = optionOf(range, { mode: WHOLE, need }, context);
   const nodes = range.to - range.from;
   const isBarred = range.to >= (ends.tiles.get(range.from) ?? Number.POSITIVE_INFINITY);
   if (isBarred || nodes > KNOBS.maxStreamedNodes || !work.spend(OPTION_WORK * nodes)) return [whole];

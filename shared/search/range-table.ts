@@ -4,9 +4,10 @@
  */
 
 import type { Graph } from '../graph/index.js';
-import { elementAt, elementCount, knownShape, tensorAt } from '../graph/index.js';
+import { elementAt } from '../graph/index.js';
+import type { RangeMaps } from '../predict/index.js';
+import { rangeMapsOf } from '../predict/index.js';
 import { sizeAlong } from '../tile/index.js';
-import type { MapsFrom } from './range-maps.js';
 import type { OptionContext, RangeOption } from './range-option.js';
 import { rangeOptions, rowBytes } from './range-option.js';
 import { searchCuts } from './search-cuts.js';
@@ -49,7 +50,7 @@ export class RangeTable {
   readonly mostBytes: number;
   readonly #context: OptionContext;
   readonly #moves: readonly (readonly Move[])[];
-  readonly #imageBytes: number;
+  readonly #maps: RangeMaps;
 
   /** Lists all moves. If the work is spent, further ranges are only run whole. */
   constructor(
@@ -58,13 +59,10 @@ export class RangeTable {
   ) {
     const { graph } = context;
     this.graph = graph;
-    this.cuts = searchCuts(graph, context.maps);
+    this.cuts = searchCuts(graph);
     this.mostBytes = mostBytes;
     this.#context = context;
-    this.#imageBytes = graph.inputs
-      .map((index) => tensorAt(graph, index))
-      .filter(({ constant }) => constant === null)
-      .reduce((sum, tensor) => sum + elementCount(knownShape(tensor)), 0);
+    this.#maps = rangeMapsOf(graph);
     this.#moves = this.cuts.map((_, start) => {
       work.begin('options', (start + 1) / this.cuts.length);
       return this.#listMoves(start, work);
@@ -78,22 +76,21 @@ export class RangeTable {
 
   /** Returns the bytes of the weights that the range between two cuts reads. */
   weightsOf(start: number, end: number): number {
-    return this.#mapsFrom(start).weightsBytes[this.cuts[end] as number] as number;
+    return this.#maps.weights(this.#cutAt(start), this.#cutAt(end));
   }
 
   /** Returns the bytes of the maps that stand at a cut: the image, and earlier maps that are needed from here on. */
   baseBytes(start: number): number {
-    return this.#imageBytes + this.leftBytes(0, start);
+    return this.#maps.standing(this.#cutAt(start));
   }
 
   /** Returns the bytes of the full maps that the range between two cuts leaves to later nodes. */
   leftBytes(start: number, end: number): number {
-    return this.#mapsFrom(start).outputBytes[this.cuts[end] as number] as number;
+    return this.#maps.left(this.#cutAt(start), this.#cutAt(end));
   }
 
-  /** Returns the bytes around all ranges from a cut. The search asks at each label, so these reads are casts. */
-  #mapsFrom(start: number): MapsFrom {
-    return this.#context.maps.from(this.cuts[start] as number);
+  #cutAt(place: number): number {
+    return this.cuts[place] as number;
   }
 
   #listMoves(start: number, work: Work): readonly Move[] {
@@ -114,7 +111,7 @@ export class RangeTable {
   #feedsOf({ flow }: RangeOption): readonly Feed[] | undefined {
     if (flow === undefined) return undefined;
     const { graph } = this;
-    const { maker, lastRead } = this.#context.maps;
+    const { maker, lastRead } = this.#maps;
     return [...flow.takes].map(([tensor, takes]) => ({
       tensor,
       takes,

@@ -10,33 +10,36 @@
  */
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
-import { runsInPlace } from '../predict/index.js';
-import type { MapsFrom, RangeMaps } from './range-maps.js';
+import { rangeMapsOf, runsInPlace } from '../predict/index.js';
 
 /** Cuts on either side that a cut is compared with. Chosen, not measured. */
 const NEAR = 2;
 
 /** Returns the cuts of a graph, both ends included. */
-export function searchCuts(graph: Graph, maps: RangeMaps): readonly number[] {
+export function searchCuts(graph: Graph): readonly number[] {
   const { nodes } = graph;
+  const maps = rangeMapsOf(graph);
+  const bytesAt = (cut: number) => maps.left(0, cut);
   const all = nodes.flatMap((node, at) =>
     at > 0 && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
   );
-  const apart = all.filter((at) => !partsElementwise(graph, maps.from(0), at));
-  return [0, ...withoutPeaks(apart, maps.from(0).outputBytes), nodes.length];
+  const apart = all.filter((at) => !partsElementwise(graph, at, bytesAt));
+  return [0, ...withoutPeaks(apart, bytesAt), nodes.length];
 }
 
+/** Gives the bytes of the maps that cross a cut. */
+type BytesAt = (cut: number) => number;
+
 /** Whether the same cut after some elementwise operators would be crossed by no more bytes. */
-function partsElementwise({ nodes }: Graph, { outputBytes }: MapsFrom, at: number): boolean {
+function partsElementwise({ nodes }: Graph, at: number, bytesAt: BytesAt): boolean {
   for (let end = at + 1; end < nodes.length && runsInPlace(elementAt(nodes, end - 1)); end += 1) {
-    if (elementAt(outputBytes, end) <= elementAt(outputBytes, at)) return true;
+    if (bytesAt(end) <= bytesAt(at)) return true;
   }
   return false;
 }
 
 /** Leaves out the cuts that far more bytes cross than cross near them. */
-function withoutPeaks(cuts: readonly number[], crossing: Float64Array): readonly number[] {
-  const bytesAt = (cut: number) => elementAt(crossing, cut);
+function withoutPeaks(cuts: readonly number[], bytesAt: BytesAt): readonly number[] {
   return cuts.filter((cut, at) => {
     const least = (near: readonly number[]) => Math.min(...near.map(bytesAt));
     const before = least(cuts.slice(Math.max(0, at - NEAR), at));
