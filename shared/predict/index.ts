@@ -22,6 +22,7 @@ export type { RangeMaps } from './range-maps.js';
 export { rangeMapsOf } from './range-maps.js';
 export type { Allocator, Level, RunSettings } from './run-settings.js';
 export { ALLOCATORS, isBlocked, LEVELS } from './run-settings.js';
+export type { SessionSteps } from './session.js';
 export { tiledSession, wholeSession } from './session.js';
 export type { Predictor } from './sessions.js';
 export { predictorOf } from './sessions.js';

@@ -2,14 +2,13 @@
  * This file finds chains of linked streams from one cut. Rows go from link to link, and no full map stands between.
  *
  * 1. Each stream from the cut begins a chain.
- * 2. At each later cut, each stream from there continues each chain, unless the full map at that cut is small anyway.
+ * 2. At each later cut, each stream from there continues each chain.
  * 3. At each cut the bytes are parted into buckets of equal ratio, and each bucket keeps its fastest chain.
  *
  * Not guaranteed: that the best chain is kept. The rows between two links are counted as if both were at their worst.
  */
 
 import { elementAt } from '../graph/index.js';
-import { KNOBS } from './knobs.js';
 import type { Move, RangeTable } from './range-table.js';
 import type { Work } from './work.js';
 
@@ -34,7 +33,7 @@ export function chainsFrom(table: RangeTable, start: number, work: Work): readon
   for (const move of linkable(table, start)) {
     const { latencyMs, stepBytes } = move;
     const heldBytes = table.baseBytes(start) + move.heldBytes;
-    put(buckets, { latencyMs, links: 1, heldBytes, stepBytes, move, before: undefined });
+    put(table, buckets, { latencyMs, links: 1, heldBytes, stepBytes, move, before: undefined });
   }
   for (let at = start + 1; at < buckets.length - 1; at += 1) continueAt(table, { start, at, buckets, work });
   return buckets.map((chains) => [...chains.values()]);
@@ -49,22 +48,19 @@ interface Place {
 
 /** Continues the chains that end at a cut. */
 function continueAt(table: RangeTable, { start, at, buckets, work }: Place): void {
-  const fullBytes = table.leftBytes(start, at);
-  const open = [...elementAt(buckets, at).values()].filter(
-    ({ heldBytes, stepBytes }) => fullBytes >= KNOBS.linkFrom * (heldBytes + stepBytes),
-  );
+  const open = [...elementAt(buckets, at).values()];
   if (open.length === 0) return;
   for (const move of linkable(table, at)) {
     if (!work.spend(open.length)) return;
     for (const chain of open) {
       const next = link(table, start, { before: chain, move });
-      if (next.heldBytes + next.stepBytes <= table.mostBytes) put(buckets, next);
+      if (next.heldBytes + next.stepBytes <= table.mostBytes) put(table, buckets, next);
     }
   }
 }
 
 function linkable(table: RangeTable, at: number): readonly Move[] {
-  return table.movesFrom(at).filter(({ feeds }) => feeds !== undefined);
+  return table.movesFrom(at).filter(({ flow }) => flow !== undefined);
 }
 
 interface Link {
@@ -91,18 +87,18 @@ function betweenBytes(table: RangeTable, start: number, { before, move }: Link):
   const from = elementAt(table.cuts, start);
   const to = elementAt(table.cuts, move.end);
   let bytes = 0;
-  for (const { tensor, takes, rows, rowBytes, maker, lastRead } of move.feeds ?? []) {
+  for (const { tensor, takes, rows, rowBytes, maker, lastRead } of move.flow?.takes ?? []) {
     if (maker < from || lastRead >= to) continue;
-    const gives = before.move.option.flow?.gives.get(tensor);
+    const gives = before.move.flow?.gives.get(tensor);
     bytes += rowBytes * (gives === undefined ? rows : Math.min(rows, gives + takes - 1));
   }
   return bytes;
 }
 
 /** Keeps a chain if it is the fastest in its bucket. */
-function put(buckets: readonly Buckets[], chain: Chain): void {
+function put({ knobs }: RangeTable, buckets: readonly Buckets[], chain: Chain): void {
   const chains = elementAt(buckets, chain.move.end);
-  const bucket = bucketOf(chain.heldBytes + chain.stepBytes, KNOBS.chainRatio);
+  const bucket = bucketOf(chain.heldBytes + chain.stepBytes, knobs.chainRatio);
   const known = chains.get(bucket);
   if (known === undefined || chain.latencyMs < known.latencyMs) chains.set(bucket, chain);
 }

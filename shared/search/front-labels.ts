@@ -13,7 +13,6 @@
 
 import { elementAt } from '../graph/index.js';
 import { bucketOf } from './chains.js';
-import { KNOBS } from './knobs.js';
 import type { RangeTable } from './range-table.js';
 import type { Way } from './ways.js';
 import { waysFrom } from './ways.js';
@@ -49,7 +48,7 @@ export function frontLabels(table: RangeTable, rule: NeedRule, work: Work): read
     work.begin('ways', (at + 1) / (last + 1));
     return at === last ? [] : waysFrom(table, at, work);
   });
-  const labels = new Labels(ways, rule);
+  const labels = new Labels(ways, { ...rule, ratio: table.knobs.labelRatio });
   for (let at = 0; at < last; at += 1) {
     work.begin('labels', (at + 1) / last);
     labels.extend(at, work);
@@ -60,7 +59,7 @@ export function frontLabels(table: RangeTable, rule: NeedRule, work: Work): read
 /** The labels of all cuts. */
 class Labels {
   readonly #ways: readonly (readonly Way[])[];
-  readonly #rule: NeedRule;
+  readonly #rule: NeedRule & { readonly ratio: number };
   /** Least peak of any plan from each cut on. */
   readonly #peakBytes: Float64Array;
   /** Least weights of any plan from each cut on. */
@@ -70,7 +69,7 @@ class Labels {
   /** Label of least need by cut. */
   readonly #smallest: (Label | undefined)[];
 
-  constructor(ways: readonly (readonly Way[])[], rule: NeedRule) {
+  constructor(ways: readonly (readonly Way[])[], rule: NeedRule & { readonly ratio: number }) {
     this.#ways = ways;
     this.#rule = rule;
     this.#peakBytes = boundAll(ways, ({ needBytes }) => needBytes);
@@ -122,7 +121,7 @@ class Labels {
 
   #put(at: number, label: Label): void {
     const buckets = elementAt(this.#buckets, at);
-    const bucket = bucketOf(label.needBytes, KNOBS.labelRatio);
+    const bucket = bucketOf(label.needBytes, this.#rule.ratio);
     if (isBetter(label, buckets.get(bucket), 'latencyMs', 'needBytes')) buckets.set(bucket, label);
     if (isBetter(label, this.#smallest[at], 'needBytes', 'latencyMs')) this.#smallest[at] = label;
   }

@@ -14,6 +14,8 @@ import { fixedBytes, sessionShare } from '../predict/index.js';
 import { WHOLE } from '../tile/index.js';
 import type { Label } from './front-labels.js';
 import { frontLabels, waysOf } from './front-labels.js';
+import type { Knobs } from './knobs.js';
+import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import { parsePlan } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
@@ -32,8 +34,8 @@ export interface FrontOptions {
   readonly profile?: DeviceProfile;
   /** Called as the search goes on. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Most work for each of the variants. It grows with the number of nodes if absent. */
-  readonly work?: number;
+  /** Knobs of the search, for ablations. */
+  readonly knobs?: Knobs;
 }
 
 /** One plan of a front. */
@@ -53,11 +55,11 @@ export interface Front {
 /** Searches plans from the smallest, of all modes and variants, to the fastest. */
 export function searchFront(
   graph: Graph,
-  { variants, onProgress, work = workFor(graph.nodes.length), ...known }: FrontOptions,
+  { variants, onProgress, knobs = KNOBS, ...known }: FrontOptions,
 ): Front {
   const fronts = variants.map((settings, at) => {
     const report = (part: number) => onProgress?.(Math.round(100 * (at + part)), 100 * variants.length);
-    return searchVariant(graph, { ...known, ...settings }, new Work(work, report));
+    return searchVariant(graph, { ...known, ...settings }, { knobs, report });
   });
   return {
     points: withoutDominated(fronts.flatMap(({ points }) => points)),
@@ -72,7 +74,7 @@ export function pickFromFront(points: readonly FrontPoint[], budgetBytes: number
 
 /** Searches the front for one of the settings. */
 export function planFront(graph: Graph, options: StrategyOptions): readonly FrontPoint[] {
-  return searchVariant(graph, options, new Work(workFor(graph.nodes.length))).points;
+  return searchVariant(graph, options, { knobs: KNOBS }).points;
 }
 
 /** The strategy of this project: the plans of the front, the fastest first. */
@@ -82,7 +84,13 @@ export function optimalCandidates(graph: Graph, options: StrategyOptions): Itera
     .reverse();
 }
 
-function searchVariant(graph: Graph, options: StrategyOptions, work: Work): Front {
+interface Conduct {
+  readonly knobs: Knobs;
+  readonly report?: (part: number) => void;
+}
+
+function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }: Conduct): Front {
+  const work = new Work(workFor(graph.nodes.length, knobs), report);
   const pointOf = (notation: PlanNotation): FrontPoint => {
     const plan = buildPlan(graph, notation, options);
     return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
@@ -90,7 +98,11 @@ function searchVariant(graph: Graph, options: StrategyOptions, work: Work): Fron
   const whole = pointOf({ modes: [WHOLE], cuts: [] });
   const mostBytes = roomOf(graph, whole.plan, options);
   const rule = { sessionBytes: sessionShare(), countsWeights: options.weights === 'resident' };
-  const labels = frontLabels(new RangeTable(optionContext(graph, options), { mostBytes, work }), rule, work);
+  const labels = frontLabels(
+    new RangeTable(optionContext(graph, options, knobs), { mostBytes, work }),
+    rule,
+    work,
+  );
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
   return { points: withoutDominated([...points, whole]), complete: !work.isShort };

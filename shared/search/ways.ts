@@ -32,9 +32,9 @@ export function waysFrom(table: RangeTable, start: number, work: Work): readonly
 }
 
 function singleWay(table: RangeTable, start: number, move: Move): Way {
-  const { option, end, latencyMs, heldBytes, stepBytes, leftBytes } = move;
+  const { end, latencyMs, heldBytes, stepBytes, leftBytes } = move;
   const needBytes = table.baseBytes(start) + heldBytes + stepBytes + leftBytes;
-  return { end, latencyMs, needBytes, weightsBytes: table.weightsOf(start, end), options: [option] };
+  return { end, latencyMs, needBytes, weightsBytes: table.weightsOf(start, end), options: [move] };
 }
 
 function chainedWay(table: RangeTable, start: number, chain: Chain): Way {
@@ -45,7 +45,7 @@ function chainedWay(table: RangeTable, start: number, chain: Chain): Way {
 }
 
 function optionsOf({ move, before }: Chain): readonly RangeOption[] {
-  return before === undefined ? [move.option] : [...optionsOf(before), move.option];
+  return before === undefined ? [move] : [...optionsOf(before), move];
 }
 
 /** Drops ways to one cut that another one beats in need and latency. */
