@@ -15,7 +15,7 @@
  */
 
 import type { WorkAmounts } from './device-profile.js';
-import type { Kernel, KernelCost, KernelCosts } from './kernel-costs.js';
+import type { KernelCost, KernelCosts } from './kernel-costs.js';
 import type { RunPeak } from './kernel-work.js';
 import { countFaults } from './kernel-work.js';
 import type { Call, Session, SessionSteps, StepKind, StepSizes } from './session.js';
@@ -37,6 +37,8 @@ function sumBytes({ bytes }: StepSizes, values: readonly number[]): number {
   for (const value of values) if (value >= 0) sum += bytes[value] as number;
   return sum;
 }
+
+const NO_COST: KernelCost = { ns: 0, macs: 0, scratchBytes: 0 };
 
 /** The account of one session after the other. */
 export class Account {
@@ -76,9 +78,9 @@ export class Account {
   add({ sizes, count }: StepKind): void {
     const { ins, outs, held } = this.#session;
     const outputBytes = sumBytes(sizes, outs);
-    const peakBytes = this.#peak(sizes);
-    this.#ns +=
-      count * (this.#around({ peakBytes, outputBytes }, sumBytes(sizes, ins)) + this.#run(sizes, count));
+    const { ns, macs, peakBytes } = this.#run(sizes);
+    this.#ns += count * (ns + this.#around({ peakBytes, outputBytes }, sumBytes(sizes, ins)));
+    this.#macs += count * macs;
     this.#stepBytes = Math.max(this.#stepBytes, peakBytes, 2 * outputBytes);
     for (const value of held)
       this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
@@ -99,28 +101,6 @@ export class Account {
     return steps + copied + cost.faultedBytes * faultedBytes + cost.hugeBytes * hugeBytes;
   }
 
-  /** Returns the nanoseconds of one call. */
-  #callNs(call: Call, sizes: StepSizes): number {
-    const { node, reads, writes, fused } = call;
-    if (fused) return 0;
-    if (this.#multiplies(call)) return this.#kernelCost(node, sizes).ns;
-    return this.#cost.calls + this.#cost.movedBytes * (sumBytes(sizes, reads) + sumBytes(sizes, writes));
-  }
-
-  /** Runs all kernels of a step. @returns their nanoseconds. */
-  #run(sizes: StepSizes, count: number): number {
-    let ns = 0;
-    for (const call of this.#session.calls) {
-      ns += this.#callNs(call, sizes);
-      if (this.#multiplies(call)) this.#macs += count * this.#kernelCost(call.node, sizes).macs;
-    }
-    return ns;
-  }
-
-  #multiplies({ node }: Call): boolean {
-    return this.kernels.kernels[node]?.multiplies === true;
-  }
-
   #noteLastReads({ calls, ins, outs }: Session): void {
     const last = this.#lastRead;
     for (const { writes } of calls) for (const value of writes) last[value] = -1;
@@ -132,21 +112,22 @@ export class Account {
     for (const value of outs) last[value] = Number.POSITIVE_INFINITY;
   }
 
-  /** Returns the most bytes that are alive at once. */
-  #peak(sizes: StepSizes): number {
+  /** Runs all calls of a step. */
+  #run(sizes: StepSizes): { readonly ns: number; readonly macs: number; readonly peakBytes: number } {
     const last = this.#lastRead;
     const { bytes } = sizes;
     const { calls } = this.#session;
-    let [alive, peak] = [0, 0];
+    let [ns, macs, alive, peakBytes] = [0, 0, 0, 0];
     for (let at = 0; at < calls.length; at += 1) {
       const call = calls[at] as Call;
-      const { node, reads, writes } = call;
-      const kernel = this.kernels.kernels[node];
-      const reused = kernel?.runsInPlace === true ? this.#reusedInput(call, at, sizes) : -1;
+      const { reads, writes } = call;
+      const reused = this.#reusedInput(call, at, sizes);
+      const cost = this.#costOf(call, sizes);
+      ns += cost.ns;
+      macs += cost.macs;
       alive += sumBytes(sizes, writes);
       if (reused >= 0) alive -= bytes[reused] as number;
-      const scratch = kernel?.multiplies === true ? this.#kernelCost(node, sizes).scratchBytes : 0;
-      if (alive + scratch > peak) peak = alive + scratch;
+      peakBytes = Math.max(peakBytes, alive + cost.scratchBytes);
       for (let place = 0; place < reads.length; place += 1) {
         const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
@@ -154,22 +135,29 @@ export class Account {
       }
       for (const value of writes) if (last[value] === -1) alive -= bytes[value] as number;
     }
-    return peak;
+    return { ns, macs, peakBytes };
+  }
+
+  /** Returns what one call costs. */
+  #costOf({ node, reads, writes, fused }: Call, sizes: StepSizes): KernelCost {
+    if (fused) return NO_COST;
+    const kernel = this.kernels.kernels[node];
+    if (kernel?.multiplies === true) {
+      const output = kernel.writes[0] as number;
+      return this.kernels.of(node, sizes.rows[output] as number, sizes.cols[output] as number);
+    }
+    const moved = sumBytes(sizes, reads) + sumBytes(sizes, writes);
+    return { ...NO_COST, ns: this.#cost.calls + this.#cost.movedBytes * moved };
   }
 
   /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */
-  #reusedInput({ reads, writes }: Call, at: number, { bytes }: StepSizes): number {
+  #reusedInput({ node, reads, writes }: Call, at: number, { bytes }: StepSizes): number {
+    if (this.kernels.kernels[node]?.runsInPlace !== true) return -1;
     const size = bytes[writes[0] as number];
     for (let place = 0; place < 2 && place < reads.length; place += 1) {
       const value = reads[place] as number;
       if (value >= 0 && this.#lastRead[value] === at && bytes[value] === size) return value;
     }
     return -1;
-  }
-
-  #kernelCost(node: number, { rows, cols }: StepSizes): KernelCost {
-    const { writes } = this.kernels.kernels[node] as Kernel;
-    const output = writes[0] as number;
-    return this.kernels.of(node, rows[output] as number, cols[output] as number);
   }
 }

@@ -26,3 +26,4 @@ export type { SessionSteps } from './session.js';
 export { tiledSession, wholeSession } from './session.js';
 export type { Predictor } from './sessions.js';
 export { predictorOf } from './sessions.js';
+export { tileFlows } from './stream-sessions.js';

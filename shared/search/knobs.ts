@@ -11,6 +11,8 @@ export interface Knobs {
   readonly gridSides: readonly number[];
   /** Most nodes of a range that is streamed or tiled. */
   readonly maxNodes: number;
+  /** Ratio of the bytes that cross a cut to those near it, above which it is left out (search-cuts.ts). */
+  readonly peakRatio: number;
   /** Ratio of the bytes of neighbouring buckets of chains. */
   readonly chainRatio: number;
   /** Ratio of the needs of neighbouring buckets of plans. */
@@ -23,7 +25,8 @@ export const KNOBS: Knobs = {
   streamRows: [1, 2, 4, 8, 16, 32],
   gridSides: [1, 2, 3, 5],
   maxNodes: 40,
+  peakRatio: 2,
   chainRatio: 1.06,
-  labelRatio: 1.001,
+  labelRatio: 1.0003,
   workPerNode: 50_000,
 };

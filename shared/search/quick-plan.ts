@@ -14,6 +14,7 @@ import type { PredictSettings, RangeMaps } from '../predict/index.js';
 import { rangeMapsOf } from '../predict/index.js';
 import type { Mode } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
+import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
@@ -49,7 +50,7 @@ function leastBy(plans: readonly Plan[], measure: (plan: Plan) => number): Plan 
 /** Lists the plans that are built. */
 export function quickNotations(graph: Graph): readonly PlanNotation[] {
   const maps = rangeMapsOf(graph);
-  const all = searchCuts(graph);
+  const all = searchCuts(graph, KNOBS);
   const cuts = shrinkingCuts(maps, all);
   const heads = cuts.map((_, at) => cuts.slice(0, at + 1));
   const streamed = STREAM_ROWS.flatMap((rows) => {

@@ -17,6 +17,7 @@ import {
   rangeMapsOf,
   stepRatio,
   tiledSession,
+  tileFlows,
   wholeSession,
 } from '../predict/index.js';
 import type { AxisTile, Flow, Mode, Space } from '../tile/index.js';
@@ -111,10 +112,27 @@ function optionOf(
   };
 }
 
+/** A range without barriers, and the ways to cut its columns. */
+interface LocalRange {
+  readonly range: NodeRange;
+  readonly space: Space;
+  readonly colCuts: AxisCuts;
+}
+
+/** Ways to cut an axis into tiles. */
+type AxisCuts = readonly (readonly AxisTile[])[];
+
+/** Cuts an axis into each number of tiles that is tried and that the map allows. */
+function cutsAlong(axis: 'rows' | 'cols', space: Space, { graph, knobs }: OptionContext): AxisCuts {
+  const cut = { graph, space, axis };
+  const units = countUnits(cut);
+  const counts = new Set(knobs.gridSides.map((count) => Math.min(count, units)));
+  return [...counts].map((count) => tileAxis(cut, count));
+}
+
 /** Lists the options of running a range in tiles, each at once. */
-function tileOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
+function tileOptions({ range, space, colCuts }: LocalRange, context: OptionContext): readonly RangeOption[] {
   const { graph, predictor } = context;
-  const colCuts = cutsAlong('cols', space, context);
   return cutsAlong('rows', space, context).flatMap((rowTiles) =>
     colCuts.flatMap((colTiles) => {
       const mode = tilesOf(rowTiles.length, colTiles.length);
@@ -127,30 +145,18 @@ function tileOptions(range: NodeRange, space: Space, context: OptionContext): re
   );
 }
 
-/** Cuts an axis into each number of tiles that is tried and that the map allows. */
-function cutsAlong(
-  axis: 'rows' | 'cols',
-  space: Space,
-  { graph, knobs }: OptionContext,
-): readonly (readonly AxisTile[])[] {
-  const cut = { graph, space, axis };
-  const units = countUnits(cut);
-  const counts = new Set(knobs.gridSides.map((count) => Math.min(count, units)));
-  return [...counts].map((count) => tileAxis(cut, count));
-}
-
 /** Lists the options of streaming a range, over all columns or in tiles side by side. */
-function streamOptions(flow: Flow, context: OptionContext): readonly RangeOption[] {
+function streamOptions(flow: Flow, colCuts: AxisCuts, context: OptionContext): readonly RangeOption[] {
   const { graph, space } = flow;
-  const { streams } = context.predictor;
   const rowTiles = tileAxis({ graph, space, axis: 'rows' }, 1);
-  return cutsAlong('cols', space, context).flatMap((colTiles) => {
+  return colCuts.flatMap((colTiles) => {
+    const shapes = tileFlows(flow, { rowTiles, colTiles });
     const options: RangeOption[] = [];
-    for (const units of context.knobs.streamRows) {
-      const session = streams.layTiles(flow, { grid: { rowTiles, colTiles }, units });
+    for (const rows of context.knobs.streamRows) {
+      const session = context.predictor.streams.lay(shapes, rows);
       // Where a few rows a step are too many, more rows are, too.
       if (session === undefined) break;
-      const option = optionOf(session, streamedTilesOf({ rows: 1, cols: colTiles.length }, units), context);
+      const option = optionOf(session, streamedTilesOf({ rows: 1, cols: colTiles.length }, rows), context);
       options.push(colTiles.length > 1 ? option : { ...option, flow: rowFlow(flow, context) });
     }
     return options;
@@ -203,15 +209,19 @@ export function rangeOptions(range: NodeRange, context: OptionContext, work: Wor
     return [whole];
   }
   const { space } = result;
-  return [whole, ...flowingOptions(range, space, context), ...tileOptions(range, space, context)];
+  const local = { range, space, colCuts: cutsAlong('cols', space, context) };
+  return [whole, ...flowingOptions(local, context), ...tileOptions(local, context)];
 }
 
 /** Lists the options of a range that have streams. */
-function flowingOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
+function flowingOptions(
+  { range, space, colCuts }: LocalRange,
+  context: OptionContext,
+): readonly RangeOption[] {
   const { graph, ends } = context;
   if (isAtEnd(ends.streams, range)) return [];
   const flow = flowIn(graph, range, space);
-  const options = flow === undefined ? [] : streamOptions(flow, context);
+  const options = flow === undefined ? [] : streamOptions(flow, colCuts, context);
   // The first step of a longer range is longer still.
   const isLast = flow === undefined ? endsInBarrier(graph, range, streamRuleOf) : options.length === 0;
   if (isLast) ends.streams.set(range.from, range.to);

@@ -31,7 +31,7 @@ export class RangeTable {
     { mostBytes, work }: { readonly mostBytes: number; readonly work: Work },
   ) {
     this.knobs = context.knobs;
-    this.cuts = searchCuts(context.graph);
+    this.cuts = searchCuts(context.graph, context.knobs);
     this.mostBytes = mostBytes;
     this.#context = context;
     this.#moves = this.cuts.map((_, start) => {
