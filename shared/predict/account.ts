@@ -18,7 +18,7 @@ import type { WorkAmounts } from './device-profile.js';
 import type { KernelCost, KernelCosts } from './kernel-costs.js';
 import type { RunPeak } from './kernel-work.js';
 import { countFaults } from './kernel-work.js';
-import type { Call, Session, SessionSteps, StepKind, StepSizes } from './session.js';
+import type { Call, Session, SessionSteps, StepSizes } from './session.js';
 
 /** What a session takes. */
 export interface SessionNeed {
@@ -44,14 +44,10 @@ const NO_COST: KernelCost = { ns: 0, macs: 0, scratchBytes: 0 };
 export class Account {
   readonly kernels: KernelCosts;
   readonly #cost: WorkAmounts;
-  #session: Session = { calls: [], ins: [], outs: [], held: [] };
   /** Last call that reads each value. It is -1 if none does, and infinite for values that the session doesn't free. */
   readonly #lastRead: number[] = [];
   /** Most bytes of each held value in any step. */
   readonly #most: number[] = [];
-  #ns = 0;
-  #macs = 0;
-  #stepBytes = 0;
 
   /** @param cost is in nanoseconds a unit of work. */
   constructor(kernels: KernelCosts, cost: WorkAmounts) {
@@ -61,36 +57,21 @@ export class Account {
 
   /** Returns what a session takes. */
   of({ session, steps }: SessionSteps): SessionNeed {
-    this.begin(session);
-    for (const step of steps) this.add(step);
-    return this.need;
-  }
-
-  /** Begins the account of a session. */
-  begin(session: Session): void {
-    this.#session = session;
-    [this.#ns, this.#macs, this.#stepBytes] = [0, 0, 0];
-    for (const value of session.held) this.#most[value] = 0;
+    const { ins, outs, held } = session;
     this.#noteLastReads(session);
-  }
-
-  /** Adds steps of one kind. */
-  add({ sizes, count }: StepKind): void {
-    const { ins, outs, held } = this.#session;
-    const outputBytes = sumBytes(sizes, outs);
-    const { ns, macs, peakBytes } = this.#run(sizes);
-    this.#ns += count * (ns + this.#around({ peakBytes, outputBytes }, sumBytes(sizes, ins)));
-    this.#macs += count * macs;
-    this.#stepBytes = Math.max(this.#stepBytes, peakBytes, 2 * outputBytes);
-    for (const value of held)
-      this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
-  }
-
-  /** What was added up since the session began. */
-  get need(): SessionNeed {
-    let heldBytes = 0;
-    for (const value of this.#session.held) heldBytes += this.#most[value] as number;
-    return { latencyMs: this.#ns / 1e6, heldBytes, stepBytes: this.#stepBytes, macs: this.#macs };
+    for (const value of held) this.#most[value] = 0;
+    let [ns, macs, stepBytes, heldBytes] = [0, 0, 0, 0];
+    for (const { sizes, count } of steps) {
+      const run = this.#run(session, sizes);
+      const outputBytes = sumBytes(sizes, outs);
+      ns += count * (run.ns + this.#around({ ...run, outputBytes }, sumBytes(sizes, ins)));
+      macs += count * run.macs;
+      stepBytes = Math.max(stepBytes, run.peakBytes, 2 * outputBytes);
+      for (const value of held)
+        this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
+    }
+    for (const value of held) heldBytes += this.#most[value] as number;
+    return { latencyMs: ns / 1e6, heldBytes, stepBytes, macs };
   }
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */
@@ -113,10 +94,12 @@ export class Account {
   }
 
   /** Runs all calls of a step. */
-  #run(sizes: StepSizes): { readonly ns: number; readonly macs: number; readonly peakBytes: number } {
+  #run(
+    { calls }: Session,
+    sizes: StepSizes,
+  ): { readonly ns: number; readonly macs: number; readonly peakBytes: number } {
     const last = this.#lastRead;
     const { bytes } = sizes;
-    const { calls } = this.#session;
     let [ns, macs, alive, peakBytes] = [0, 0, 0, 0];
     for (let at = 0; at < calls.length; at += 1) {
       const call = calls[at] as Call;

@@ -2,8 +2,9 @@
 
 import type { Graph, Node } from '../graph/index.js';
 import { elementAt, elementCount, intsAttribute, knownShape, tensorAt } from '../graph/index.js';
+import type { ShapeOf } from '../tile/index.js';
+import type { KernelSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
-import type { RunStep } from './run-step.js';
 
 /** Bytes of the sliced GEMM's buffer, per thread. The allocator's log showed 65,536 at 1 thread and 131,072 at 2. */
 const SLICE_BYTES = 64 * 1024;
@@ -18,7 +19,11 @@ const SLICE_BYTES = 64 * 1024;
  *
  * Source: onnxruntime/core/mlas/lib/convolve.cpp, MlasConvPrepare. The allocator's log of release 1.30 confirms it.
  */
-export function convScratchBytes(graph: Graph, node: Node, { shapeOf, level, threads }: RunStep): number {
+export function convScratchBytes(
+  graph: Graph,
+  node: Node,
+  { shapeOf, level, threads }: KernelSettings & { readonly shapeOf: ShapeOf },
+): number {
   if (node.op !== 'Conv' || isBlocked(level)) return 0;
   const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
   const [filters, channels] = [elementAt(weights, 0), elementAt(weights, 1)];

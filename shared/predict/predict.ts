@@ -29,6 +29,7 @@ import type { RangeMaps } from './range-maps.js';
 import { rangeMapsOf } from './range-maps.js';
 import type { Allocator, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
+import type { StepKind } from './session.js';
 import { shapesIn } from './session.js';
 import { predictorOf, sessionsOf } from './sessions.js';
 
@@ -120,14 +121,16 @@ function accountSegment(
   const rounding = { threads: settings.threads, blocked: isBlocked(settings.level) };
   const needs: SessionNeed[] = [];
   let bitExact = true;
-  for (const { range, session, steps } of sessionsOf(graph, segment, predictor)) {
-    predictor.account.begin(session);
-    for (const step of steps) {
-      predictor.account.add(step);
-      const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
-      bitExact &&= isBitExact(graph, range, { ...rounding, steps: shapes });
-    }
-    needs.push(predictor.account.need);
+  for (const session of sessionsOf(graph, segment, predictor)) {
+    // The sizes of a step are valid until the next is asked for, so each is judged as it passes.
+    const steps = function* (): Generator<StepKind> {
+      for (const step of session.steps) {
+        const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
+        bitExact &&= isBitExact(graph, session.range, { ...rounding, steps: shapes });
+        yield step;
+      }
+    };
+    needs.push(predictor.account.of({ ...session, steps: steps() }));
   }
   return { needs, bitExact };
 }

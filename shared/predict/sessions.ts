@@ -7,7 +7,7 @@ import { flowOf } from '../tile/index.js';
 import { Account } from './account.js';
 import type { WorkAmounts } from './device-profile.js';
 import { KernelCosts } from './kernel-costs.js';
-import type { KernelSettings } from './run-step.js';
+import type { KernelSettings } from './run-settings.js';
 import type { SessionSteps } from './session.js';
 import { tiledSession, wholeSession } from './session.js';
 import { StreamSessions, tileFlows } from './stream-sessions.js';

@@ -12,14 +12,14 @@ import { elementAt } from '../graph/index.js';
 import type { Move, RangeTable } from './range-table.js';
 import type { Work } from './work.js';
 
-/** A chain of linked streams up to a cut. */
+/** A chain of linked streams up to a cut. One option of any mode is a chain, too. */
 export interface Chain {
   readonly latencyMs: number;
-  readonly links: number;
   /** Bytes of the maps before the chain, and of all buffers of its links. */
   readonly heldBytes: number;
   /** Bytes of the largest step. */
   readonly stepBytes: number;
+  /** Last link. */
   readonly move: Move;
   readonly before: Chain | undefined;
 }
@@ -27,16 +27,24 @@ export interface Chain {
 /** Chains that end at one cut, by bucket of their bytes. */
 type Buckets = Map<number, Chain>;
 
-/** Finds the chains that start at a cut, by the cut at which they end. */
-export function chainsFrom(table: RangeTable, start: number, work: Work): readonly (readonly Chain[])[] {
+/** Makes a chain of one link. */
+export function chainOf(table: RangeTable, start: number, move: Move): Chain {
+  const { latencyMs, stepBytes } = move;
+  return {
+    latencyMs,
+    heldBytes: table.baseBytes(start) + move.heldBytes,
+    stepBytes,
+    move,
+    before: undefined,
+  };
+}
+
+/** Finds the chains of streams that start at a cut. */
+export function chainsFrom(table: RangeTable, start: number, work: Work): readonly Chain[] {
   const buckets: Buckets[] = table.cuts.map(() => new Map());
-  for (const move of linkable(table, start)) {
-    const { latencyMs, stepBytes } = move;
-    const heldBytes = table.baseBytes(start) + move.heldBytes;
-    put(table, buckets, { latencyMs, links: 1, heldBytes, stepBytes, move, before: undefined });
-  }
+  for (const move of linkable(table, start)) put(table, buckets, chainOf(table, start, move));
   for (let at = start + 1; at < buckets.length - 1; at += 1) continueAt(table, { start, at, buckets, work });
-  return buckets.map((chains) => [...chains.values()]);
+  return buckets.flatMap((chains) => [...chains.values()]);
 }
 
 interface Place {
@@ -71,7 +79,6 @@ interface Link {
 function link(table: RangeTable, start: number, { before, move }: Link): Chain {
   return {
     latencyMs: before.latencyMs + move.latencyMs,
-    links: before.links + 1,
     heldBytes: before.heldBytes + betweenBytes(table, start, { before, move }) + move.heldBytes,
     stepBytes: Math.max(before.stepBytes, move.stepBytes),
     move,

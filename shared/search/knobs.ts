@@ -25,7 +25,7 @@ export const KNOBS: Knobs = {
   streamRows: [1, 2, 4, 8, 16, 32],
   gridSides: [1, 2, 3, 5],
   maxNodes: 40,
-  peakRatio: 2,
+  peakRatio: 4,
   chainRatio: 1.06,
   labelRatio: 1.0003,
   workPerNode: 50_000,

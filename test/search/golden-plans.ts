@@ -4,7 +4,7 @@
 export const FRONT_PLANS = [
   ['yolov2', 608, 300, 'whole', '451.2 ms'],
   ['yolov2', 608, 180, 'whole | 24 | whole', '458.8 ms'],
-  ['yolov2', 608, 120, 'whole | 20 | whole | 23 | whole | 24 | whole | 26 | whole', '468.2 ms'],
+  ['yolov2', 608, 120, 'whole | 20 | whole | 23 | whole | 24 | whole | 29 | whole', '468.5 ms'],
   ['yolov2', 608, 80, 'stream16 | 8 | whole | 20 | whole | 23 | whole | 24 | whole | 29 | whole', '480.4 ms'],
   [
     'yolov2',
@@ -17,8 +17,8 @@ export const FRONT_PLANS = [
     'yolov2',
     608,
     62,
-    'stream1 | 12 | whole | 17 | stream4 | 22 | stream2 | 23 | 1x2:stream1 | 24 | 1x2:stream1 | 26 | whole | 28 | 1x2:stream4 | 30 | whole',
-    '740.6 ms',
+    'stream1 | 12 | whole | 17 | stream4 | 22 | stream2 | 23 | 1x3:stream2 | 24 | 1x3:stream2 | 26 | whole | 28 | 1x2:stream4 | 30 | whole',
+    '708.6 ms',
   ],
   ['yolov2-tiny', 416, 64, 'whole', '46.1 ms'],
   ['yolov2-tiny', 416, 48, 'whole | 13 | whole', '48.1 ms'],
@@ -28,8 +28,8 @@ export const FRONT_PLANS = [
     'yolov2-tiny',
     416,
     26,
-    '1x2:stream4 | 8 | stream2 | 11 | 1x2:stream1 | 13 | 1x2:stream1 | 14 | whole',
-    '122.5 ms',
+    '1x2:stream4 | 8 | stream2 | 11 | 1x2:stream2 | 13 | 1x3:stream2 | 14 | whole',
+    '104.1 ms',
   ],
 ] as const;
 
@@ -51,4 +51,5 @@ export const MAFAT_PLANS = [
  */
 export const DIGESTS: Readonly<Record<string, string>> = {
   '7': '851a837938307b37c80ed1367741c4a55575ce9377a5644aae399f1819b8a3d8',
+  '8': '1555d464c2189b68eb3aa94b89658922afddb298c50bd9c433da3bfcc784cbe2',
 };
