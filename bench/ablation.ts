@@ -11,21 +11,15 @@
  *
  * Networks are searched with blocked kernels and resident weights, and with plain kernels and evictable weights.
  */
-import { basename, join } from 'node:path';
-import { withContext } from '../agent/cli/context.js';
 import { formatTable, printLine } from '../agent/cli/print.js';
-import { importOnnx } from '../agent/models/import-onnx.js';
-import { ModelStore } from '../agent/models/model-store.js';
-import { openModel } from '../agent/planning/open-model.js';
 import type { Graph } from '../shared/graph/index.js';
-import { externalizeConstants } from '../shared/graph/index.js';
 import type { FrontOptions, FrontPoint } from '../shared/search/index.js';
 import { KNOBS, pickFromFront, searchFront } from '../shared/search/index.js';
 import type { OutputFlags } from './bench-options.js';
-import { benchCommand, jsonOption, listOf } from './bench-options.js';
-import { NETWORKS, SEED } from './networks.js';
-import { yoloV8 } from './networks-yolov8.js';
-import { runBench, withBenchFolder, writeResults } from './run-bench.js';
+import { benchCommand, jsonOption, onnxOption } from './bench-options.js';
+import { withOnnxGraphs } from './onnx-graphs.js';
+import { runBench, writeResults } from './run-bench.js';
+import { SEARCHED } from './searched-graphs.js';
 
 /** Turns of a knob, each with what it does. */
 const TURNS = {
@@ -86,12 +80,7 @@ interface AtBudget {
 function readFlags(): Flags {
   return benchCommand('ablation', 'Says what each knob of the search is worth.')
     .option('--network <text>', 'networks whose name contains this text (default: all)')
-    .option(
-      '--onnx <files>',
-      'ONNX files of further networks, separated by commas',
-      listOf((file) => file),
-      [],
-    )
+    .addOption(onnxOption())
     .addOption(jsonOption())
     .parse()
     .opts<Flags>();
@@ -133,7 +122,7 @@ function leastOf(points: readonly FrontPoint[]): number {
 /** Finds the budget at which a front is slowest against another, among those that both meet. */
 function worstAgainst(points: readonly FrontPoint[], others: readonly FrontPoint[]): AtBudget {
   const latencyAt = (front: readonly FrontPoint[], budgetBytes: number) =>
-    pickFromFront(front, budgetBytes)?.plan.predicted.latencyMs ?? Number.NaN;
+    pickFromFront(front, budgetBytes)?.latencyMs ?? Number.NaN;
   return [...points, ...others]
     .map(({ needBytes: budgetBytes }) => ({
       ratio: latencyAt(points, budgetBytes) / latencyAt(others, budgetBytes) - 1,
@@ -158,27 +147,9 @@ function rowOf(turn: string, changes: readonly Change[]): readonly string[] {
 
 async function main(): Promise<void> {
   const { network = '', onnx, ...output } = readFlags();
-  const chosen = NETWORKS.filter(({ name }) => name.includes(network));
   const changes: Change[] = [];
-  await withBenchFolder((folder) =>
-    withContext('ablation', async ({ executor, progress, signal }) => {
-      const store = new ModelStore(join(folder, 'models'));
-      const add = async (name: string, save: (typeof NETWORKS)[number]['save']) => {
-        signal.throwIfAborted();
-        progress.show(name);
-        await save({ store, executor, name, force: true });
-        const { graph } = await openModel(store, name, { executor });
-        await store.remove(name);
-        changes.push(...ablate(name, graph));
-      };
-      for (const { name, save } of chosen) await add(name, save);
-      for (const file of onnx) await add(basename(file, '.onnx'), (options) => importOnnx(file, options));
-    }),
-  );
-  if ('yolov8'.includes(network))
-    changes.push(
-      ...ablate('yolov8n-640', externalizeConstants(yoloV8({ size: 640, seed: SEED }), 'w').graph),
-    );
+  for (const { name, build } of SEARCHED) if (name.includes(network)) changes.push(...ablate(name, build()));
+  await withOnnxGraphs(onnx, (name, graph) => changes.push(...ablate(name, graph)));
   const rows = Object.keys(TURNS).map((turn) =>
     rowOf(
       turn,

@@ -59,7 +59,7 @@ export interface SegmentPrediction {
 }
 
 /** Bytes of a session's graph and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
-const SESSION_BYTES = 0.3 * 2 ** 20;
+export const SESSION_BYTES = 0.3 * 2 ** 20;
 
 /** Bytes of a node's kernel. Measured with bench/predictor, ONNX Runtime 1.30. */
 const NODE_BYTES = 12 * 2 ** 10;
@@ -80,7 +80,7 @@ export function predictSegments(
     (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
     0,
   );
-  const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
+  const fixed = fixedBytes(graph, settings) + sessions * SESSION_BYTES;
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -178,11 +178,6 @@ export function stepRatio(
   { allocator = 'glibc' }: Pick<PredictSettings, 'allocator'>,
 ): number {
   return STEP_RATIOS[allocator][kind];
-}
-
-/** Returns the bytes of each session, without its kernels. */
-export function sessionShare(): number {
-  return SESSION_BYTES;
 }
 
 /**

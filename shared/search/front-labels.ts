@@ -14,13 +14,14 @@
 import { elementAt } from '../graph/index.js';
 import { bucketOf } from './chains.js';
 import type { RangeTable } from './range-table.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import type { Way } from './ways.js';
 import { waysFrom } from './ways.js';
 import type { Work } from './work.js';
 
 /** A plan up to a cut. */
-export interface Label {
-  readonly latencyMs: number;
+export interface Label extends TradeOff {
   readonly sessions: number;
   /** Bytes of its largest segment, without sessions and weights. */
   readonly peakBytes: number;
@@ -91,12 +92,8 @@ class Labels {
   /** Returns the labels of a cut of which none is both larger and slower than another, the smallest first. */
   frontAt(at: number): readonly Label[] {
     const smallest = this.#smallest[at];
-    if (smallest === undefined) return [];
-    const others = [...elementAt(this.#buckets, at).values()].sort((a, b) => a.needBytes - b.needBytes);
-    const front = [smallest];
-    for (const label of others)
-      if (label.latencyMs < elementAt(front, front.length - 1).latencyMs) front.push(label);
-    return front;
+    const fastest = elementAt(this.#buckets, at).values();
+    return smallest === undefined ? [] : withoutBeaten([smallest, ...fastest]);
   }
 
   #extended(before: Label, way: Way): Label {
@@ -127,10 +124,13 @@ class Labels {
   }
 }
 
-type Measure = 'latencyMs' | 'needBytes';
-
 /** Whether a label is less than another in the first measure, or as much and less in the second. */
-function isBetter(label: Label, known: Label | undefined, first: Measure, second: Measure): boolean {
+function isBetter(
+  label: Label,
+  known: Label | undefined,
+  first: keyof TradeOff,
+  second: keyof TradeOff,
+): boolean {
   if (known === undefined || label[first] < known[first]) return true;
   return label[first] === known[first] && label[second] < known[second];
 }

@@ -10,7 +10,7 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../predict/index.js';
-import { fixedBytes, sessionShare } from '../predict/index.js';
+import { fixedBytes, SESSION_BYTES } from '../predict/index.js';
 import { WHOLE } from '../tile/index.js';
 import type { Label } from './front-labels.js';
 import { frontLabels, waysOf } from './front-labels.js';
@@ -24,6 +24,8 @@ import { quickNotations } from './quick-plan.js';
 import { optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { StrategyOptions } from './strategy.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import { Work, workFor } from './work.js';
 
 /** The settings among which a front is searched. */
@@ -39,7 +41,7 @@ export interface FrontOptions {
 }
 
 /** One plan of a front. */
-export interface FrontPoint {
+export interface FrontPoint extends TradeOff {
   readonly plan: Plan;
   /** Least budget that the plan meets. */
   readonly needBytes: number;
@@ -62,7 +64,10 @@ export function searchFront(
     return searchVariant(graph, { ...known, ...settings }, { knobs, report });
   });
   return {
-    points: withoutDominated(fronts.flatMap(({ points }) => points)),
+    points: withoutBeaten(
+      fronts.flatMap(({ points }) => points),
+      WORTH,
+    ),
     complete: fronts.every(({ complete }) => complete),
   };
 }
@@ -93,25 +98,23 @@ function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }
   const work = new Work(workFor(graph.nodes.length, knobs), report);
   const pointOf = (notation: PlanNotation): FrontPoint => {
     const plan = buildPlan(graph, notation, options);
-    return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
+    const { predicted } = plan;
+    return { plan, needBytes: budgetedBytes(predicted, options.weights), latencyMs: predicted.latencyMs };
   };
   const whole = pointOf({ modes: [WHOLE], cuts: [] });
   const mostBytes = roomOf(graph, whole.plan, options);
-  const rule = { sessionBytes: sessionShare(), countsWeights: options.weights === 'resident' };
-  const labels = frontLabels(
-    new RangeTable(optionContext(graph, options, knobs), { mostBytes, work }),
-    rule,
-    work,
-  );
+  const rule = { sessionBytes: SESSION_BYTES, countsWeights: options.weights === 'resident' };
+  const table = new RangeTable(optionContext(graph, options, knobs), { mostBytes, work });
+  const labels = frontLabels(table, rule, work);
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
-  return { points: withoutDominated([...points, whole]), complete: !work.isShort };
+  return { points: withoutBeaten([...points, whole], WORTH), complete: !work.isShort };
 }
 
 /** Returns the bytes that the largest segment of a plan takes, without what any plan takes. */
 function roomOf(graph: Graph, { predicted }: Plan, settings: PredictSettings): number {
   // A byte is for rounding, since predictions are rounded to bytes.
-  return predicted.workingBytes - fixedBytes(graph, settings) - sessionShare() + 1;
+  return predicted.workingBytes - fixedBytes(graph, settings) - SESSION_BYTES + 1;
 }
 
 /** Returns the notation of the plan that a label stands for. */
@@ -133,14 +136,3 @@ function notationOf(graph: Graph, label: Label): PlanNotation {
 
 /** Part by which a point must be faster than the one before it. The predictor can't tell less apart. */
 const WORTH = 1e-3;
-
-/** Sorts points by memory, and drops those that aren't faster than a smaller one. */
-function withoutDominated(points: readonly FrontPoint[]): readonly FrontPoint[] {
-  const latencyOf = ({ plan }: FrontPoint) => plan.predicted.latencyMs;
-  const front: FrontPoint[] = [];
-  for (const point of points.toSorted((a, b) => a.needBytes - b.needBytes || latencyOf(a) - latencyOf(b))) {
-    const before = front.at(-1);
-    if (before === undefined || latencyOf(point) < latencyOf(before) * (1 - WORTH)) front.push(point);
-  }
-  return front;
-}

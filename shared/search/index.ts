@@ -9,4 +9,4 @@ export type { Plan, PlannedSegment, PlanPrediction, WeightsPolicy } from './plan
 export { budgetedBytes, buildPlan, countPlanWork, describeSegments, PLANNER_VERSION } from './plan.js';
 export { quickPlan, quickPlans } from './quick-plan.js';
 export type { SearchOptions, Strategy, StrategyOptions } from './strategy.js';
-export { BudgetError, isBetter, searchPlan, searchVariants } from './strategy.js';
+export { BudgetError, searchPlan, searchVariants } from './strategy.js';

@@ -4,13 +4,14 @@ import type { Chain } from './chains.js';
 import { chainOf, chainsFrom } from './chains.js';
 import type { RangeOption } from './range-option.js';
 import type { RangeTable } from './range-table.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import type { Work } from './work.js';
 
 /** One segment: an option of the range between two cuts, or a chain of linked streams. */
-export interface Way {
+export interface Way extends TradeOff {
   /** Place of the later cut. */
   readonly end: number;
-  readonly latencyMs: number;
   /** Bytes while it runs, with all maps around it, but without sessions and weights. */
   readonly needBytes: number;
   readonly weightsBytes: number;
@@ -38,16 +39,4 @@ function wayOf(table: RangeTable, start: number, chain: Chain): Way {
 
 function optionsOf({ move, before }: Chain): readonly RangeOption[] {
   return before === undefined ? [move] : [...optionsOf(before), move];
-}
-
-/** Drops ways to one cut that another one beats in need and latency. */
-function withoutBeaten(ways: readonly Way[]): readonly Way[] {
-  let leastMs = Number.POSITIVE_INFINITY;
-  return ways
-    .toSorted((a, b) => a.needBytes - b.needBytes || a.latencyMs - b.latencyMs)
-    .filter(({ latencyMs }) => {
-      const isFaster = latencyMs < leastMs;
-      leastMs = Math.min(leastMs, latencyMs);
-      return isFaster;
-    });
 }
