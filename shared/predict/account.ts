@@ -38,8 +38,6 @@ function sumBytes({ bytes }: StepSizes, values: readonly number[]): number {
   return sum;
 }
 
-const NO_COST: KernelCost = { ns: 0, macs: 0, scratchBytes: 0 };
-
 /** The account of one session after the other. */
 export class Account {
   readonly kernels: KernelCosts;
@@ -64,7 +62,7 @@ export class Account {
     for (const { sizes, count } of steps) {
       const run = this.#run(session, sizes);
       const outputBytes = sumBytes(sizes, outs);
-      ns += count * (run.ns + this.#around({ ...run, outputBytes }, sumBytes(sizes, ins)));
+      ns += count * (run.ns + this.#around({ peakBytes: run.peakBytes, outputBytes }, sumBytes(sizes, ins)));
       macs += count * run.macs;
       stepBytes = Math.max(stepBytes, run.peakBytes, 2 * outputBytes);
       for (const value of held)
@@ -76,10 +74,10 @@ export class Account {
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */
   #around(run: RunPeak, inputBytes: number): number {
-    const { steps, copiedBytes, ...cost } = this.#cost;
+    const cost = this.#cost;
     const { faultedBytes, hugeBytes } = countFaults(run);
-    const copied = copiedBytes * (inputBytes + run.outputBytes);
-    return steps + copied + cost.faultedBytes * faultedBytes + cost.hugeBytes * hugeBytes;
+    const copied = cost.copiedBytes * (inputBytes + run.outputBytes);
+    return cost.steps + copied + cost.faultedBytes * faultedBytes + cost.hugeBytes * hugeBytes;
   }
 
   #noteLastReads({ calls, ins, outs }: Session): void {
@@ -105,12 +103,14 @@ export class Account {
       const call = calls[at] as Call;
       const { reads, writes } = call;
       const reused = this.#reusedInput(call, at, sizes);
-      const cost = this.#costOf(call, sizes);
-      ns += cost.ns;
-      macs += cost.macs;
-      alive += sumBytes(sizes, writes);
-      if (reused >= 0) alive -= bytes[reused] as number;
-      peakBytes = Math.max(peakBytes, alive + cost.scratchBytes);
+      const cost = this.#kernelCost(call, sizes);
+      const madeBytes = sumBytes(sizes, writes);
+      alive += reused >= 0 ? madeBytes - (bytes[reused] as number) : madeBytes;
+      peakBytes = Math.max(peakBytes, alive + (cost?.scratchBytes ?? 0));
+      macs += cost?.macs ?? 0;
+      if (cost !== undefined) ns += cost.ns;
+      else if (!call.fused)
+        ns += this.#cost.calls + this.#cost.movedBytes * (sumBytes(sizes, reads) + madeBytes);
       for (let place = 0; place < reads.length; place += 1) {
         const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
@@ -121,16 +121,12 @@ export class Account {
     return { ns, macs, peakBytes };
   }
 
-  /** Returns what one call costs. */
-  #costOf({ node, reads, writes, fused }: Call, sizes: StepSizes): KernelCost {
-    if (fused) return NO_COST;
+  /** Returns the costs of a call that multiplies. */
+  #kernelCost({ node }: Call, { rows, cols }: StepSizes): KernelCost | undefined {
     const kernel = this.kernels.kernels[node];
-    if (kernel?.multiplies === true) {
-      const output = kernel.writes[0] as number;
-      return this.kernels.of(node, sizes.rows[output] as number, sizes.cols[output] as number);
-    }
-    const moved = sumBytes(sizes, reads) + sumBytes(sizes, writes);
-    return { ...NO_COST, ns: this.#cost.calls + this.#cost.movedBytes * moved };
+    if (kernel?.multiplies !== true) return undefined;
+    const output = kernel.writes[0] as number;
+    return this.kernels.of(node, rows[output] as number, cols[output] as number);
   }
 
   /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */
