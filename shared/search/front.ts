@@ -105,7 +105,7 @@ function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }
   const mostBytes = roomOf(graph, whole.plan, options);
   const rule = { sessionBytes: SESSION_BYTES, countsWeights: options.weights === 'resident' };
   const table = new RangeTable(optionContext(graph, options, knobs), { mostBytes, work });
-  const labels = frontLabels(table, rule, work);
+  const labels = withoutBeaten(frontLabels(table, rule, work), WORTH);
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
   return { points: withoutBeaten([...points, whole], WORTH), complete: !work.isShort };
