@@ -51,6 +51,13 @@ export function jsonOption(): Option {
   return new Option('--json <file>', 'write all figures to this file as JSON');
 }
 
+export function onnxOption(): Option {
+  return optionOf('--onnx <files>', 'ONNX files of further networks, separated by commas', {
+    parse: (text: string) => text.split(',').filter((file) => file !== ''),
+    fallback: '',
+  });
+}
+
 export function svgOption(): Option {
   return new Option('--svg <file>', 'write a plot to this file');
 }

@@ -21,7 +21,7 @@ interface WindowSpec {
 }
 
 /** Adds layers, which are numbered in order. An activation belongs to the layer before it. */
-class LayerBuilder {
+export class LayerBuilder {
   readonly #builder = new GraphBuilder();
   readonly #random: () => number;
   #layer = -1;
@@ -61,9 +61,45 @@ class LayerBuilder {
     return this.#map('Clip', { inputs: [input.tensor, bound(0), bound(6)] }, input);
   }
 
+  /** x * sigmoid(x) */
+  silu(input: Feature): Feature {
+    const gate = this.#map('Sigmoid', { inputs: [input.tensor] }, input);
+    return this.#map('Mul', { inputs: [input.tensor, gate.tensor] }, input);
+  }
+
   add(left: Feature, right: Feature): Feature {
     this.#layer += 1;
     return this.#map('Add', { inputs: [left.tensor, right.tensor] }, left);
+  }
+
+  /** Joins the channels of maps of one size. */
+  concat(maps: readonly Feature[]): Feature {
+    this.#layer += 1;
+    const channels = maps.reduce((sum, map) => sum + map.channels, 0);
+    const inputs = maps.map(({ tensor }) => tensor);
+    return this.#map('Concat', { inputs, attributes: { axis: 1 } }, { ...elementAt(maps, 0), channels });
+  }
+
+  /** Repeats each pixel twice along both axes. */
+  upsample(input: Feature): Feature {
+    this.#layer += 1;
+    const scales = this.#builder.addConstant('scales', Float32Array.of(1, 1, 2, 2), [4]);
+    const attributes = {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    };
+    const { rows, cols } = input;
+    const doubled = { ...input, rows: 2 * rows, cols: 2 * cols };
+    return this.#map('Resize', { inputs: [input.tensor, -1, scales], attributes }, doubled);
+  }
+
+  /** @returns the whole graph. */
+  build(outputs: readonly Feature[]): Graph {
+    return this.#builder.build(
+      'synthetic',
+      outputs.map(({ tensor }) => tensor),
+    );
   }
 
   /** Adds a global average and a linear layer. @returns the whole graph. */
@@ -116,7 +152,7 @@ const MOBILE_STAGES = [
   [6, 320, 1, 1],
 ] as const;
 
-interface NetworkOptions {
+export interface NetworkOptions {
   /** Side of the square image in pixels. */
   readonly size: number;
   readonly seed: number;

@@ -1,136 +1,88 @@
 /**
- * Measures how long the search for a plan takes. A cold search knows nothing of the graph; a warm one has its ranges.
+ * Measures how long the search for a front takes, over the levels that a machine with blocked kernels leaves open. The
+ * plan for any budget is picked from the front, so no budget takes longer.
  *
- *     node dist/bench/search-time.js [--runs 5] [--network yolov2-608] [--first]
+ *     node dist/bench/search-time.js [--runs 5] [--network yolov2-608] [--onnx a.onnx,b.onnx]
  *
- * Budgets lie between the least memory of any plan and the memory of the untiled run. `none` is a budget that no plan
- * meets, so the search ends with the smallest plan. The times are medians of wall clock, with processor time in
- * brackets. `--first` measures the first search of the process alone, before JavaScript's compiler has run.
+ * `first` is the first search for a network. It is cold if the network is the only one, so that JavaScript's compiler
+ * hasn't run. `later` is the median of the other runs, each with a fresh graph. Processor time stands in brackets.
  */
 
 import { parseCount } from '../agent/cli/parse-options.js';
 import { formatTable, printLine } from '../agent/cli/print.js';
-import { DEFINITIONS } from '../agent/models/definitions.js';
-import { buildDarknet, parseDarknetConfig, SyntheticWeights } from '../shared/darknet/index.js';
 import type { Graph } from '../shared/graph/index.js';
-import { externalizeConstants, valueFor } from '../shared/graph/index.js';
+import { elementAt } from '../shared/graph/index.js';
 import { median } from '../shared/predict/index.js';
-import type { SearchOptions } from '../shared/search/index.js';
-import { BudgetError, buildPlan, optimalCandidates, searchPlan } from '../shared/search/index.js';
-import { benchCommand, optionOf } from './bench-options.js';
-import { mobileNetV2, resNet18 } from './networks-graphs.js';
-import { YOLO_FASTEST } from './networks-yolo-fastest.js';
+import { KNOBS, searchFront } from '../shared/search/index.js';
+import { searchCuts } from '../shared/search/search-cuts.js';
+import { benchCommand, onnxOption, optionOf } from './bench-options.js';
+import { withOnnxGraphs } from './onnx-graphs.js';
+import { runBench } from './run-bench.js';
+import { SEARCHED } from './searched-graphs.js';
 
-const SETTINGS = { threads: 2, level: 'extended', weights: 'resident' } as const;
-
-/** Budgets as parts of the way from the least memory of any plan to that of the untiled run. */
-const PARTS = [0.02, 0.1, 0.3, 0.6, 1];
-
-const NETWORKS: ReadonlyMap<string, () => Graph> = new Map([
-  ['yolov2-608', () => darknet(valueFor(DEFINITIONS, 'yolov2'), 608)],
-  ['yolov2-tiny-416', () => darknet(valueFor(DEFINITIONS, 'yolov2-tiny'), 416)],
-  ['yolo-fastest-320', () => darknet(YOLO_FASTEST, 320)],
-  ['resnet18-224', () => resNet18({ size: 224, seed: 1 })],
-  ['mobilenetv2-224', () => mobileNetV2(1, { size: 224, seed: 1 })],
-  // Plans may cut between all nodes, as in a network from an ONNX file.
-  ['mobilenetv2x2-224', () => layerEach(mobileNetV2(1, { size: 224, seed: 1, depth: 2 }))],
-]);
+const VARIANTS = (['all', 'extended'] as const).map(
+  (level) => ({ level, allocator: 'jemalloc', threads: 2 }) as const,
+);
 
 interface Flags {
   readonly runs: number;
   readonly network?: string;
-  readonly first?: true;
+  readonly onnx: readonly string[];
 }
 
-function main(): void {
-  const { network = '', ...flags } = benchCommand(
-    'search-time',
-    'Measures how long the search for a plan takes.',
-  )
-    .addOption(optionOf('--runs <number>', 'searches at each budget', { parse: parseCount, fallback: '5' }))
+function readFlags(): Flags {
+  return benchCommand('search-time', 'Measures how long the search for a front takes.')
+    .addOption(optionOf('--runs <number>', 'searches of each network', { parse: parseCount, fallback: '5' }))
     .option('--network <text>', 'networks whose name contains this text (default: all)')
-    .option('--first', 'measure the first search of the process alone (default: all searches)')
+    .addOption(onnxOption())
     .parse()
     .opts<Flags>();
-  const chosen = [...NETWORKS].filter(([name]) => name.includes(network));
-  const runs = flags.first ? 1 : flags.runs;
-  const rows = chosen.flatMap(([name, build]) =>
-    timeNetwork(name, externalizeConstants(build(), 'w').graph, runs),
+}
+
+async function main(): Promise<void> {
+  const { runs, network = '', onnx } = readFlags();
+  const rows: (readonly string[])[] = [];
+  for (const { name, build } of SEARCHED)
+    if (name.includes(network)) rows.push(timeNetwork(name, build(), runs));
+  await withOnnxGraphs(onnx, (name, graph) => rows.push(timeNetwork(name, graph, runs)));
+  printLine(
+    formatTable(['network', 'nodes', 'cuts', 'plans', 'complete', 'first ms', 'later ms', 'heap MB'], rows),
   );
-  printLine(formatTable(['network', 'nodes', 'budget MB', 'ms', 'plan', 'cold ms', 'warm ms'], rows));
 }
 
-function timeNetwork(name: string, graph: Graph, runs: number): readonly (readonly string[])[] {
-  if (runs === 1) return [timeBudget(name, graph, { budgetBytes: 64 * 2 ** 20, runs })];
-  const whole = buildPlan(graph, { modes: [{ kind: 'whole' }], cuts: [] }, SETTINGS).predicted.peakBytes;
-  const least = leastBytes(graph);
-  const budgets = [1, ...PARTS.map((part) => least + part * (whole - least)), Number.POSITIVE_INFINITY];
-  return budgets.map((budgetBytes) => timeBudget(name, graph, { budgetBytes, runs }));
-}
-
-function timeBudget(
-  name: string,
-  graph: Graph,
-  { budgetBytes, runs }: { readonly budgetBytes: number; readonly runs: number },
-): readonly string[] {
-  const options = { ...SETTINGS, budgetBytes };
-  const times = Array.from({ length: runs }, () => {
-    const fresh = { ...graph, nodes: graph.nodes.map((node) => ({ ...node })) };
-    return [timeSearch(fresh, options), timeSearch(fresh, options)] as const;
-  });
-  const { notation, latencyMs } = describe(graph, options);
+function timeNetwork(name: string, graph: Graph, runs: number): readonly string[] {
+  const searches = Array.from({ length: runs }, () => timeSearch(graph));
+  const [first, ...later] = searches.map(({ times }) => times);
+  const { front, heapBytes } = elementAt(searches, 0);
   return [
     name,
     String(graph.nodes.length),
-    budgetBytes === 1 ? 'none' : (budgetBytes / 2 ** 20).toFixed(1),
-    latencyMs.toFixed(2),
-    notation.length > 60 ? `${notation.slice(0, 57)}...` : notation,
-    formatTimes(times.map(([cold]) => cold)),
-    formatTimes(times.map(([, warm]) => warm)),
+    String(searchCuts(graph, KNOBS).length),
+    String(front.points.length),
+    front.complete ? 'yes' : 'no',
+    first === undefined ? '-' : formatTimes([first]),
+    later.length === 0 ? '-' : formatTimes(later),
+    (heapBytes / 2 ** 20).toFixed(0),
   ];
 }
 
-function formatTimes(times: readonly (readonly [number, number])[]): string {
+/** Milliseconds of wall clock and of processor time, which differ if the machine is busy. */
+type Times = readonly [number, number];
+
+function formatTimes(times: readonly Times[]): string {
   const [wall, cpu] = [median(times.map(([ms]) => ms)), median(times.map(([, ms]) => ms))];
   return `${wall.toFixed(0)} (${cpu.toFixed(0)})`;
 }
 
-/** Milliseconds of wall clock and of processor time, which differ if the machine is busy. */
-function timeSearch(graph: Graph, options: SearchOptions): readonly [number, number] {
+function timeSearch(graph: Graph) {
+  // Facts are kept by graph, so each search has a fresh one.
+  const fresh = { ...graph, nodes: graph.nodes.map((node) => ({ ...node })) };
   const start = performance.now();
   const used = process.cpuUsage();
-  describe(graph, options);
+  const front = searchFront(fresh, { variants: VARIANTS, weights: 'resident' });
   const { user, system } = process.cpuUsage(used);
-  return [performance.now() - start, (user + system) / 1000];
+  const times: Times = [performance.now() - start, (user + system) / 1000];
+  return { front, times, heapBytes: process.memoryUsage().heapTotal };
 }
 
-function describe(graph: Graph, options: SearchOptions): { notation: string; latencyMs: number } {
-  try {
-    const { notation, predicted } = searchPlan(graph, optimalCandidates, options);
-    return { notation, latencyMs: predicted.latencyMs };
-  } catch (error) {
-    if (!(error instanceof BudgetError)) throw error;
-    const { notation, predicted } = error.smallest;
-    return { notation: `(${notation})`, latencyMs: predicted.latencyMs };
-  }
-}
-
-function leastBytes(graph: Graph): number {
-  try {
-    return searchPlan(graph, optimalCandidates, { ...SETTINGS, budgetBytes: 1 }).predicted.peakBytes;
-  } catch (error) {
-    if (error instanceof BudgetError) return error.smallestBytes;
-    throw error;
-  }
-}
-
-function darknet(text: string, size: number): Graph {
-  const weights = new SyntheticWeights(1);
-  return buildDarknet(parseDarknetConfig(text), { weights, size: { width: size, height: size } }).graph;
-}
-
-function layerEach(graph: Graph): Graph {
-  return { ...graph, nodes: graph.nodes.map((node, layer) => ({ ...node, layer })) };
-}
-
-main();
+await runBench(main);

@@ -1,9 +1,8 @@
 /** Plans a network: by a notation given by hand, or by a search over all settings that the request leaves open. */
 import { availableParallelism } from 'node:os';
-import type { Graph } from '../../shared/graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../../shared/predict/index.js';
 import type { Plan, WeightsPolicy } from '../../shared/search/index.js';
-import { buildPlan, isBetter, parsePlan, searchVariants } from '../../shared/search/index.js';
+import { parsePlan, searchVariants } from '../../shared/search/index.js';
 import { readMachine } from '../board/machine.js';
 import { findAllocator } from '../engine/allocator.js';
 import type { Network } from './open-model.js';
@@ -40,10 +39,13 @@ export interface PlanRequest extends SettingsChoice {
  * @throws {BudgetError} if no plan fits; {SyntaxError | RangeError} for a notation that can't be used.
  */
 export function planNetwork({ graph, mapsWeights }: Network, request: PlanRequest): Plan {
-  const { notation, strategy, budgetBytes, weights } = request;
-  const known = { ...copying(mapsWeights), ...profileOf(request), variants: variantsOf(request) };
-  if (notation !== undefined) return planByHand(graph, { notation, ...known });
-  return searchVariants(graph, strategyNamed(strategy), { budgetBytes, weights, ...known });
+  const { notation, strategy, weights } = request;
+  const known = { ...copying(mapsWeights), ...profileOf(request), variants: variantsOf(request), weights };
+  if (notation === undefined)
+    return searchVariants(graph, strategyNamed(strategy), { budgetBytes: request.budgetBytes, ...known });
+  // A plan given by hand is the only candidate, whatever it needs.
+  const byHand = parsePlan(notation);
+  return searchVariants(graph, () => [byHand], { budgetBytes: Number.POSITIVE_INFINITY, ...known });
 }
 
 /** Plans as `planNetwork`, and searches in another process. @throws as `planNetwork`; the signal's reason. */
@@ -83,18 +85,6 @@ export interface FrontRequest {
 export function mostThreads(variants: readonly RunSettings[]): readonly RunSettings[] {
   const most = Math.max(...variants.map(({ threads }) => threads));
   return variants.filter(({ threads }) => threads === most);
-}
-
-type PlanByHand = Omit<PredictSettings, keyof RunSettings> & {
-  readonly notation: string;
-  readonly variants: readonly RunSettings[];
-};
-
-/** Takes the segments as given, and of the open settings those that are fastest. */
-function planByHand(graph: Graph, { notation, variants, ...known }: PlanByHand): Plan {
-  const parsed = parsePlan(notation);
-  const plans = variants.map((settings) => buildPlan(graph, parsed, { ...known, ...settings }));
-  return plans.reduce((best, plan) => (isBetter(plan, best) ? plan : best));
 }
 
 /** Tells the predictor about copies of weights. Where weights can't be mapped, the level decides about copies. */

@@ -29,4 +29,4 @@ export { elementAt, present, valueFor } from './lookup.js';
 export { memoByGraph, memoByNode } from './memo.js';
 export { dropCeilModes, foldPads, makeGeometryExplicit, removeIdentities } from './normalize.js';
 export type { Boundary, NodeRange } from './segment-graph.js';
-export { boundaryOf, extractSegment } from './segment-graph.js';
+export { boundaryOf, extractSegment, lastReadsOf } from './segment-graph.js';

@@ -32,7 +32,7 @@ export function boundaryOf(graph: Graph, { from, to }: NodeRange): Boundary {
 }
 
 /** Position of the last node that reads each tensor: infinity for the graph's outputs, -1 if no node reads it. */
-const lastReadsOf = memoByGraph((graph) => {
+export const lastReadsOf = memoByGraph((graph) => {
   const last = new Float64Array(graph.tensors.length).fill(-1);
   for (const [at, node] of graph.nodes.entries()) {
     for (const index of tensorsRead(node)) last[index] = at;

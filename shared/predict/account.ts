@@ -16,10 +16,10 @@
  */
 
 import type { WorkAmounts } from './device-profile.js';
-import type { Kernel, KernelCost, KernelCosts } from './kernel-costs.js';
+import type { KernelCost, KernelCosts } from './kernel-costs.js';
 import type { RunPeak } from './kernel-work.js';
 import { countFaults } from './kernel-work.js';
-import type { Call, Session, SessionSteps, StepKind, StepSizes } from './session.js';
+import type { Call, Session, SessionSteps, StepSizes } from './session.js';
 
 /** What a session takes. */
 export interface SessionNeed {
@@ -45,15 +45,10 @@ function sumBytes({ bytes }: StepSizes, values: readonly number[]): number {
 export class Account {
   readonly kernels: KernelCosts;
   readonly #cost: WorkAmounts;
-  #session: Session = { calls: [], ins: [], outs: [], held: [] };
   /** Last call that reads each value. It is -1 if none does, and infinite for values that the session doesn't free. */
   readonly #lastRead: number[] = [];
   /** Most bytes of each held value in any step. */
   readonly #most: number[] = [];
-  #ns = 0;
-  #macs = 0;
-  #stepBytes = 0;
-  #kinds = 0;
 
   /** @param cost is in nanoseconds a unit of work. */
   constructor(kernels: KernelCosts, cost: WorkAmounts) {
@@ -63,68 +58,30 @@ export class Account {
 
   /** Returns what a session takes. */
   of({ session, steps }: SessionSteps): SessionNeed {
-    this.begin(session);
-    for (const step of steps) this.add(step);
-    return this.need;
-  }
-
-  /** Begins the account of a session. */
-  begin(session: Session): void {
-    this.#session = session;
-    [this.#ns, this.#macs, this.#stepBytes, this.#kinds] = [0, 0, 0, 0];
-    for (const value of session.held) this.#most[value] = 0;
+    const { ins, outs, held } = session;
     this.#noteLastReads(session);
-  }
-
-  /** Adds steps of one kind. */
-  add({ sizes, count }: StepKind): void {
-    const { ins, outs, held } = this.#session;
-    const outputBytes = sumBytes(sizes, outs);
-    const peakBytes = this.#peak(sizes);
-    this.#kinds += 1;
-    this.#ns +=
-      count * (this.around({ peakBytes, outputBytes }, sumBytes(sizes, ins)) + this.#run(sizes, count));
-    this.#stepBytes = Math.max(this.#stepBytes, peakBytes, 2 * outputBytes);
-    for (const value of held)
-      this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
-  }
-
-  /** What was added up since the session began. */
-  get need(): SessionNeed {
-    let heldBytes = 0;
-    for (const value of this.#session.held) heldBytes += this.#most[value] as number;
-    const [latencyMs, stepBytes] = [this.#ns / 1e6, this.#stepBytes];
-    return { latencyMs, heldBytes, stepBytes, macs: this.#macs, kinds: this.#kinds };
+    for (const value of held) this.#most[value] = 0;
+    let [ns, macs, stepBytes, heldBytes, kinds] = [0, 0, 0, 0, 0];
+    for (const { sizes, count } of steps) {
+      const run = this.#run(session, sizes);
+      const outputBytes = sumBytes(sizes, outs);
+      ns += count * (run.ns + this.#around({ peakBytes: run.peakBytes, outputBytes }, sumBytes(sizes, ins)));
+      macs += count * run.macs;
+      kinds += 1;
+      stepBytes = Math.max(stepBytes, run.peakBytes, 2 * outputBytes);
+      for (const value of held)
+        this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
+    }
+    for (const value of held) heldBytes += this.#most[value] as number;
+    return { latencyMs: ns / 1e6, heldBytes, stepBytes, macs, kinds };
   }
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */
-  around(run: RunPeak, inputBytes: number): number {
-    const { steps, copiedBytes, ...cost } = this.#cost;
+  #around(run: RunPeak, inputBytes: number): number {
+    const cost = this.#cost;
     const { faultedBytes, hugeBytes } = countFaults(run);
-    const copied = copiedBytes * (inputBytes + run.outputBytes);
-    return steps + copied + cost.faultedBytes * faultedBytes + cost.hugeBytes * hugeBytes;
-  }
-
-  /** Returns the nanoseconds of one call. */
-  callNs(call: Call, sizes: StepSizes): number {
-    const { node, reads, writes, fused } = call;
-    if (fused) return 0;
-    if (this.#multiplies(call)) return this.#kernelCost(node, sizes).ns;
-    return this.#cost.calls + this.#cost.movedBytes * (sumBytes(sizes, reads) + sumBytes(sizes, writes));
-  }
-
-  /** Runs all kernels of a step. @returns their nanoseconds. */
-  #run(sizes: StepSizes, count: number): number {
-    let ns = 0;
-    for (const call of this.#session.calls) {
-      ns += this.callNs(call, sizes);
-      if (this.#multiplies(call)) this.#macs += count * this.#kernelCost(call.node, sizes).macs;
-    }
-    return ns;
-  }
-
-  #multiplies({ node }: Call): boolean {
-    return this.kernels.kernels[node]?.multiplies === true;
+    const copied = cost.copiedBytes * (inputBytes + run.outputBytes);
+    return cost.steps + copied + cost.faultedBytes * faultedBytes + cost.hugeBytes * hugeBytes;
   }
 
   #noteLastReads({ calls, ins, outs }: Session): void {
@@ -138,22 +95,27 @@ export class Account {
     for (const value of outs) last[value] = Number.POSITIVE_INFINITY;
   }
 
-  /** Returns the most bytes that are alive at once. @param peaks takes the peak by the end of each call. */
-  #peak(sizes: StepSizes, peaks?: Float64Array): number {
+  /** Runs all calls of a step. */
+  #run(
+    { calls }: Session,
+    sizes: StepSizes,
+  ): { readonly ns: number; readonly macs: number; readonly peakBytes: number } {
     const last = this.#lastRead;
     const { bytes } = sizes;
-    const { calls } = this.#session;
-    let [alive, peak] = [0, 0];
+    let [ns, macs, alive, peakBytes] = [0, 0, 0, 0];
     for (let at = 0; at < calls.length; at += 1) {
       const call = calls[at] as Call;
-      const { node, reads, writes } = call;
-      const kernel = this.kernels.kernels[node];
-      const reused = kernel?.runsInPlace === true ? this.#reusedInput(call, at, sizes) : -1;
+      const { reads, writes } = call;
+      const reused = this.#reusedInput(call, at, sizes);
+      const cost = this.#kernelCost(call, sizes);
+      const madeBytes = sumBytes(sizes, writes);
       for (const value of writes) alive += this.#padded(value, bytes);
       if (reused >= 0) alive -= this.#padded(reused, bytes);
-      const scratch = kernel?.multiplies === true ? this.#kernelCost(node, sizes).scratchBytes : 0;
-      if (alive + scratch > peak) peak = alive + scratch;
-      if (peaks !== undefined) peaks[at] = peak;
+      peakBytes = Math.max(peakBytes, alive + (cost?.scratchBytes ?? 0));
+      macs += cost?.macs ?? 0;
+      if (cost !== undefined) ns += cost.ns;
+      else if (!call.fused)
+        ns += this.#cost.calls + this.#cost.movedBytes * (sumBytes(sizes, reads) + madeBytes);
       for (let place = 0; place < reads.length; place += 1) {
         const value = reads[place] as number;
         const dies = value >= 0 && value !== reused && last[value] === at && reads.indexOf(value) === place;
@@ -161,7 +123,7 @@ export class Account {
       }
       for (const value of writes) if (last[value] === -1) alive -= this.#padded(value, bytes);
     }
-    return peak;
+    return { ns, macs, peakBytes };
   }
 
   /** Returns the bytes of a value while it is computed. Rows that a stream adds aren't padded. */
@@ -169,27 +131,22 @@ export class Account {
     return (bytes[value] as number) * (this.kernels.padding[value] ?? 1);
   }
 
-  /** Returns the peak by the end of each call of a session of one step. */
-  peaksOf(session: Session, sizes: StepSizes): Float64Array {
-    this.begin(session);
-    const peaks = new Float64Array(session.calls.length);
-    this.#peak(sizes, peaks);
-    return peaks;
+  /** Returns the costs of a call that multiplies. */
+  #kernelCost({ node }: Call, { rows, cols }: StepSizes): KernelCost | undefined {
+    const kernel = this.kernels.kernels[node];
+    if (kernel?.multiplies !== true) return undefined;
+    const output = kernel.writes[0] as number;
+    return this.kernels.of(node, rows[output] as number, cols[output] as number);
   }
 
   /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */
-  #reusedInput({ reads, writes }: Call, at: number, { bytes }: StepSizes): number {
+  #reusedInput({ node, reads, writes }: Call, at: number, { bytes }: StepSizes): number {
+    if (this.kernels.kernels[node]?.runsInPlace !== true) return -1;
     const size = bytes[writes[0] as number];
     for (let place = 0; place < 2 && place < reads.length; place += 1) {
       const value = reads[place] as number;
       if (value >= 0 && this.#lastRead[value] === at && bytes[value] === size) return value;
     }
     return -1;
-  }
-
-  #kernelCost(node: number, { rows, cols }: StepSizes): KernelCost {
-    const { writes } = this.kernels.kernels[node] as Kernel;
-    const output = writes[0] as number;
-    return this.kernels.of(node, rows[output] as number, cols[output] as number);
   }
 }

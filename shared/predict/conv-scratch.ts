@@ -3,9 +3,8 @@
 import type { Graph, Node } from '../graph/index.js';
 import { elementAt, elementCount, intsAttribute, knownShape, tensorAt } from '../graph/index.js';
 import type { ShapeOf } from '../tile/index.js';
-import type { Allocator } from './run-settings.js';
+import type { Allocator, KernelSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
-import type { RunStep } from './run-step.js';
 
 /** Bytes of the sliced GEMM's buffer, per thread. The allocator's log showed 65,536 at 1 thread and 131,072 at 2. */
 const SLICE_BYTES = 64 * 1024;
@@ -31,7 +30,7 @@ const MATRIX_RATIOS: Readonly<Record<Allocator, number>> = { glibc: 1, jemalloc:
 export function convScratchBytes(
   graph: Graph,
   node: Node,
-  { shapeOf, level, threads, allocator = 'glibc' }: RunStep,
+  { shapeOf, level, threads, allocator = 'glibc' }: KernelSettings & { readonly shapeOf: ShapeOf },
 ): number {
   if (node.op === 'ConvTranspose') return MATRIX_RATIOS[allocator] * columnBytes(graph, node, shapeOf);
   if (node.op !== 'Conv' || isBlocked(level)) return 0;

@@ -61,12 +61,11 @@ export function kernelsOf(level: Level): Kernels {
   return isBlocked(level) ? 'blocked' : 'plain';
 }
 
+const EMPTY = Object.fromEntries(WORK_KINDS.map((kind) => [kind, 0])) as WorkAmounts;
+
 /** Makes amounts of zero, for a sum. */
 export function emptyWork(): Record<(typeof WORK_KINDS)[number], number> {
-  return Object.fromEntries(WORK_KINDS.map((kind) => [kind, 0])) as Record<
-    (typeof WORK_KINDS)[number],
-    number
-  >;
+  return { ...EMPTY };
 }
 
 /**

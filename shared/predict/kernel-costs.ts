@@ -13,7 +13,7 @@ import { countKernelWork } from './kernel-work.js';
 import { countMacs } from './macs.js';
 import { isActivation, runsInPlace } from './operators.js';
 import { paddingRatio } from './padding.js';
-import type { KernelSettings } from './run-step.js';
+import type { KernelSettings } from './run-settings.js';
 
 /** Costs of one call of a node that multiplies. */
 export interface KernelCost {

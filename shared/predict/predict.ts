@@ -15,8 +15,8 @@
  * Not guaranteed: that a run takes no more. docs/benchmarks.md, "The predictor", lists the plans that did.
  */
 
-import type { Graph, NodeRange } from '../graph/index.js';
-import { BYTES_PER_ELEMENT, boundaryOf, tensorAt, tensorBytes, tensorsRead } from '../graph/index.js';
+import type { Graph } from '../graph/index.js';
+import { tensorAt, tensorBytes } from '../graph/index.js';
 import type { Segment } from '../tile/index.js';
 import { sizeAlong, wholeShapes } from '../tile/index.js';
 import type { SessionNeed } from './account.js';
@@ -25,8 +25,11 @@ import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile, WorkAmounts } from './device-profile.js';
 import { costsFor, emptyWork, WORK_KINDS } from './device-profile.js';
 import { countRangeMacs } from './macs.js';
+import type { RangeMaps } from './range-maps.js';
+import { rangeMapsOf } from './range-maps.js';
 import type { Allocator, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
+import type { StepKind } from './session.js';
 import { shapesIn } from './session.js';
 import { predictorOf, sessionsOf } from './sessions.js';
 
@@ -56,7 +59,7 @@ export interface SegmentPrediction {
 }
 
 /** Bytes of a session's graph and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
-const SESSION_BYTES = 0.5 * 2 ** 20;
+export const SESSION_BYTES = 0.5 * 2 ** 20;
 
 /** Bytes of a node's kernel. Measured with bench/predictor, ONNX Runtime 1.30. */
 const NODE_BYTES = 20 * 2 ** 10;
@@ -80,7 +83,7 @@ export function predictSegments(
     (sum, segment) => sum + (segment.kind === 'stream' ? segment.links.length : 1),
     0,
   );
-  const fixed = fixedBytes(graph, settings) + sessions * sessionShare();
+  const fixed = fixedBytes(graph, settings) + sessions * SESSION_BYTES;
   return segments.map((segment) => predictSegment(graph, segment, { ...settings, fixed }));
 }
 
@@ -89,6 +92,7 @@ function predictSegment(
   segment: Segment,
   settings: PredictSettings & { readonly fixed: number },
 ): SegmentPrediction {
+  const maps = rangeMapsOf(graph);
   const { needs, bitExact } = accountSegment(graph, segment, settings);
   const sum = (part: (need: SessionNeed) => number) => needs.reduce((total, need) => total + part(need), 0);
   const wholeMacs = countRangeMacs(graph, segment, [wholeShapes(graph)]);
@@ -100,8 +104,8 @@ function predictSegment(
   const runBytes = ringBytes(graph, segment) + sum((need) => need.heldBytes) + Math.max(...steps);
   return {
     latencyMs: sum((need) => need.latencyMs),
-    workingBytes: Math.round(settings.fixed + mapBytes(graph, segment) + runBytes),
-    weightsBytes: weightsBytes(graph, segment),
+    workingBytes: Math.round(settings.fixed + mapBytes(maps, segment) + runBytes),
+    weightsBytes: maps.weights(segment.from, segment.to),
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
     bitExact,
@@ -119,14 +123,16 @@ function accountSegment(
   const rounding = { threads: settings.threads, blocked: isBlocked(settings.level) };
   const needs: SessionNeed[] = [];
   let bitExact = true;
-  for (const { range, session, steps } of sessionsOf(graph, segment, predictor)) {
-    predictor.account.begin(session);
-    for (const step of steps) {
-      predictor.account.add(step);
-      const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
-      bitExact &&= isBitExact(graph, range, { ...rounding, steps: shapes });
-    }
-    needs.push(predictor.account.need);
+  for (const session of sessionsOf(graph, segment, predictor)) {
+    // The sizes of a step are valid until the next is asked for, so each is judged as it passes.
+    const steps = function* (): Generator<StepKind> {
+      for (const step of session.steps) {
+        const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
+        bitExact &&= isBitExact(graph, session.range, { ...rounding, steps: shapes });
+        yield step;
+      }
+    };
+    needs.push(predictor.account.of({ ...session, steps: steps() }));
   }
   return { needs, bitExact };
 }
@@ -153,11 +159,9 @@ export function fixedBytes(
   graph: Graph,
   { level, copiesWeights = isBlocked(level) }: PredictSettings,
 ): number {
-  const copied = copiesWeights ? weightsBytes(graph, { from: 0, to: graph.nodes.length }) : 0;
-  const images = graph.inputs
-    .filter((index) => tensorAt(graph, index).constant === null)
-    .reduce((sum, index) => sum + imageBytes(graph, index), 0);
-  return RUN_BYTES + IMAGES * images + graph.nodes.length * NODE_BYTES + copied;
+  const maps = rangeMapsOf(graph);
+  const copied = copiesWeights ? maps.weights(0, graph.nodes.length) : 0;
+  return RUN_BYTES + IMAGES * maps.imageBytes + graph.nodes.length * NODE_BYTES + copied;
 }
 
 /**
@@ -184,38 +188,12 @@ export function stepRatio(
   return kinds > 1 ? ratios.mixedTiles : ratios.tiles;
 }
 
-/** Returns the bytes of each session, without its kernels. */
-export function sessionShare(): number {
-  return SESSION_BYTES;
-}
-
-/** Returns the bytes of the mapped constants that a range of nodes reads. */
-export function weightsBytes(graph: Graph, { from, to }: NodeRange): number {
-  const read = new Set(graph.nodes.slice(from, to).flatMap(tensorsRead));
-  return [...read]
-    .map((index) => tensorAt(graph, index))
-    .filter(({ constant }) => constant?.kind === 'external')
-    .reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
-}
-
 /**
  * Returns the bytes of the full maps that live while a segment runs. These are the image, all maps that were made
  * before and are needed now or later, and, unless the segment runs whole, its outputs.
  */
-function mapBytes(graph: Graph, segment: Segment): number {
-  const before = boundaryOf(graph, { from: 0, to: segment.from });
-  const image = graph.inputs.filter((index) => tensorAt(graph, index).constant === null);
-  const outputs = segment.kind !== 'whole' ? boundaryOf(graph, segment).outputs : [];
-  const maps = [...before.outputs, ...outputs].reduce(
-    (sum, index) => sum + tensorBytes(tensorAt(graph, index)),
-    0,
-  );
-  return maps + image.reduce((sum, index) => sum + imageBytes(graph, index), 0);
-}
-
-/** Returns the bytes of an image, which is kept as decoded: one byte an element. */
-function imageBytes(graph: Graph, index: number): number {
-  return tensorBytes(tensorAt(graph, index)) / BYTES_PER_ELEMENT[tensorAt(graph, index).dtype];
+function mapBytes(maps: RangeMaps, { kind, from, to }: Segment): number {
+  return maps.standing(from) + (kind === 'whole' ? 0 : maps.left(from, to));
 }
 
 /** Returns the bytes of the rows that wait between links. */

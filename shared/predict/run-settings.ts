@@ -16,6 +16,9 @@ export function isBlocked(level: Level): boolean {
 export const ALLOCATORS = ['jemalloc', 'glibc'] as const;
 export type Allocator = (typeof ALLOCATORS)[number];
 
+/** Settings that decide how a kernel runs, and what its workspace takes. The allocator is `glibc` if absent. */
+export type KernelSettings = Pick<RunSettings, 'level' | 'threads'> & Partial<RunSettings>;
+
 /** Settings that hold for all segments of a plan. */
 export interface RunSettings {
   readonly level: Level;

@@ -78,11 +78,7 @@ export function callOf(
 }
 
 /** Makes the session of a range that runs whole. Images are converted for it, and other maps are read as they are. */
-export function wholeSession(
-  graph: Graph,
-  kernels: KernelCosts,
-  range: NodeRange,
-): SessionSteps & { readonly steps: readonly StepKind[] } {
+export function wholeSession(graph: Graph, kernels: KernelCosts, range: NodeRange): SessionSteps {
   const { inputs, outputs } = boundaryOf(graph, range);
   const calls = callsOf(kernels, range);
   const sizes = sizesOf(graph, calls, wholeShapes(graph));
@@ -117,22 +113,18 @@ function callsOf(kernels: KernelCosts, { from, to }: NodeRange): readonly Call[]
 /** Returns the sizes of the tensors of some calls. */
 function sizesOf(graph: Graph, calls: readonly Call[], shapeOf: ShapeOf): StepSizes {
   const sizes = emptySizes();
+  const add = (tensor: number) => {
+    if (tensor < 0 || sizes.bytes[tensor] !== undefined) return;
+    const shape = shapeOf(tensor);
+    sizes.bytes[tensor] = elementCount(shape) * BYTES_PER_ELEMENT[tensorAt(graph, tensor).dtype];
+    sizes.rows[tensor] = shape[2] ?? 1;
+    sizes.cols[tensor] = shape[3] ?? 1;
+  };
   for (const { reads, writes } of calls) {
-    for (const tensor of reads) if (tensor >= 0) setSize(sizes, graph, { tensor, shape: shapeOf(tensor) });
-    for (const tensor of writes) setSize(sizes, graph, { tensor, shape: shapeOf(tensor) });
+    for (const tensor of reads) add(tensor);
+    for (const tensor of writes) add(tensor);
   }
   return sizes;
-}
-
-function setSize(
-  { bytes, rows, cols }: StepSizes,
-  graph: Graph,
-  { tensor, shape }: { readonly tensor: number; readonly shape: readonly number[] },
-): void {
-  if (bytes[tensor] !== undefined) return;
-  bytes[tensor] = elementCount(shape) * BYTES_PER_ELEMENT[tensorAt(graph, tensor).dtype];
-  rows[tensor] = shape[2] ?? 1;
-  cols[tensor] = shape[3] ?? 1;
 }
 
 /** Gives the shapes of the tensors of a step. */

@@ -7,10 +7,10 @@ import { flowOf } from '../tile/index.js';
 import { Account } from './account.js';
 import type { WorkAmounts } from './device-profile.js';
 import { KernelCosts } from './kernel-costs.js';
-import type { KernelSettings } from './run-step.js';
+import type { KernelSettings } from './run-settings.js';
 import type { SessionSteps } from './session.js';
 import { tiledSession, wholeSession } from './session.js';
-import { StreamSessions } from './stream-sessions.js';
+import { StreamSessions, tileFlows } from './stream-sessions.js';
 
 /** The account of a graph's sessions, and what makes its streams. */
 export interface Predictor {
@@ -52,13 +52,13 @@ export function* sessionsOf(
       break;
     case 'stream':
       for (const link of segment.links) {
-        streams.begin(present(flowOf(graph, link), 'flow of a stream'));
-        yield present(streams.lay(link.units), 'schedule of a stream');
+        const flow = present(flowOf(graph, link), 'flow of a stream');
+        yield present(streams.lay([{ flow, tiles: 1 }], link.units), 'schedule of a stream');
       }
       break;
     case 'streamed-tiles': {
       const flow = present(flowOf(graph, segment), 'flow of streamed tiles');
-      yield present(streams.layTiles(flow, { grid: segment, units: segment.units }), 'streamed tiles');
+      yield present(streams.lay(tileFlows(flow, segment), segment.units), 'schedule of streamed tiles');
     }
   }
 }

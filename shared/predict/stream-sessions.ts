@@ -11,7 +11,7 @@
 
 import type { Graph, NodeRange } from '../graph/index.js';
 import { BYTES_PER_ELEMENT, elementAt, elementCount, knownShape, present, tensorAt } from '../graph/index.js';
-import type { Flow, Grid, Phase, StreamOperand, TileKind } from '../tile/index.js';
+import type { Flow, Grid, Phase, StreamOperand } from '../tile/index.js';
 import {
   isChanged,
   operandOf,
@@ -28,9 +28,26 @@ import { callOf, emptySizes } from './session.js';
 /** Rows of a value by phase. */
 type Rows = Readonly<Record<Phase, number>>;
 
+/** Tiles of one shape that are streamed. */
+export interface TileFlow {
+  /** Flow whose graph has maps as small as in the tiles. */
+  readonly flow: Flow;
+  /** Number of the tiles. */
+  readonly tiles: number;
+}
+
+/** Lists the flows of a grid's tiles, by shape. A single tile is the map itself. */
+export function tileFlows(flow: Flow, grid: Grid): readonly TileFlow[] {
+  const shapes = tilesByShape(grid, flow.space.reference);
+  return shapes.map(({ example, tiles: { length: tiles } }) => ({
+    flow: shapes.length * tiles === 1 ? flow : { ...flow, graph: tileGraph(flow.graph, example) },
+    tiles,
+  }));
+}
+
 /** Makes the sessions of one graph's streams, one after the other. */
 export class StreamSessions {
-  readonly schedule: StreamSchedule;
+  readonly #schedule: StreamSchedule;
   readonly #graph: Graph;
   readonly #kernels: KernelCosts;
   /** Bytes of one row of each value. A value without space counts as one row. */
@@ -51,57 +68,29 @@ export class StreamSessions {
   #values = 0;
 
   constructor(graph: Graph, kernels: KernelCosts) {
-    this.schedule = new StreamSchedule(graph);
+    this.#schedule = new StreamSchedule(graph);
     this.#graph = graph;
     this.#kernels = kernels;
   }
 
-  /** Takes up a range. The maps of the flow's graph may be those of a tile. */
-  begin(flow: Flow): void {
-    this.#flow = flow;
-    this.schedule.begin(flow);
-    for (let at = flow.range.from; at < flow.range.to; at += 1) {
-      const { reads, writes } = elementAt(this.#kernels.kernels, at);
-      for (const tensor of reads) if (tensor >= 0) this.#measure(tensor, flow);
-      for (const tensor of writes) this.#measure(tensor, flow);
-    }
-  }
-
-  /** Makes the session that moves `units` total strides a step. @returns undefined if there is no such stream. */
-  lay(units: number): SessionSteps | undefined {
-    const flow = this.#flow;
-    if (flow === undefined || !this.schedule.lay(units)) return undefined;
-    for (const phase of PHASES) {
-      const rows = this.schedule[phase];
-      for (const tensor of this.schedule.tensors)
-        this.#setRows(this.#sizes[phase], tensor, rowsAt(rows, tensor));
-    }
-    const session = this.#list(flow);
-    return session === undefined ? undefined : { range: flow.range, session, steps: this.#steps() };
-  }
-
   /**
-   * Makes the session of tiles that are each streamed. They have the same calls and values, in other sizes. Its steps
-   * may be asked for once. @returns undefined if the first tile can't be streamed so.
+   * Makes the session that moves `units` total strides a step, for tiles of these shapes, one shape after the other.
+   * All have the same calls and values, in other sizes. Its steps may be asked for once.
+   *
+   * @returns undefined if tiles of the first shape can't be streamed so.
    */
-  layTiles(
-    flow: Flow,
-    { grid, units }: { readonly grid: Grid; readonly units: number },
-  ): SessionSteps | undefined {
-    const shapes = tilesByShape(grid, flow.space.reference);
-    const layOne = ({ example }: TileKind) => {
-      this.begin({ ...flow, graph: tileGraph(flow.graph, example) });
-      return this.lay(units);
+  lay(shapes: readonly TileFlow[], units: number): SessionSteps | undefined {
+    const { range } = elementAt(shapes, 0).flow;
+    const session = this.#layOne(elementAt(shapes, 0).flow, units);
+    if (session === undefined) return undefined;
+    const stepsOf = ({ flow, tiles }: TileFlow, at: number): readonly StepKind[] => {
+      if (at > 0) present(this.#layOne(flow, units), 'schedule of a tile');
+      return this.#steps().map(({ sizes, count }) => ({ sizes, count: count * tiles }));
     };
-    const first = layOne(elementAt(shapes, 0));
-    if (first === undefined) return undefined;
     const steps = function* (): Generator<StepKind> {
-      for (const [at, shape] of shapes.entries()) {
-        const laid = at === 0 ? first : present(layOne(shape), 'schedule of a tile');
-        for (const { sizes, count } of laid.steps) yield { sizes, count: count * shape.tiles.length };
-      }
+      for (const [at, shape] of shapes.entries()) yield* stepsOf(shape, at);
     };
-    return { ...first, steps: steps() };
+    return { range, session, steps: steps() };
   }
 
   /** Returns the most new rows of a tensor in any step of the stream that was laid last. */
@@ -109,9 +98,32 @@ export class StreamSessions {
     return Math.max(...this.#steps().map(({ sizes }) => sizes.rows[tensor] as number));
   }
 
+  #layOne(flow: Flow, units: number): Session | undefined {
+    this.#begin(flow);
+    const schedule = this.#schedule;
+    if (!schedule.lay(units)) return undefined;
+    for (const phase of PHASES) {
+      for (const tensor of schedule.tensors)
+        this.#setRows(this.#sizes[phase], tensor, rowsAt(schedule[phase], tensor));
+    }
+    return this.#list(flow);
+  }
+
+  /** Takes up a range. */
+  #begin(flow: Flow): void {
+    if (flow === this.#flow) return;
+    this.#flow = flow;
+    this.#schedule.begin(flow);
+    for (let at = flow.range.from; at < flow.range.to; at += 1) {
+      const { reads, writes } = elementAt(this.#kernels.kernels, at);
+      for (const tensor of reads) if (tensor >= 0) this.#measure(tensor, flow);
+      for (const tensor of writes) this.#measure(tensor, flow);
+    }
+  }
+
   #steps(): readonly StepKind[] {
     const { first, middle, last } = this.#sizes;
-    const { middleSteps } = this.schedule;
+    const { middleSteps } = this.#schedule;
     const between = middleSteps === 0 ? [] : [{ sizes: middle, count: middleSteps }];
     return [{ sizes: first, count: 1 }, ...between, { sizes: last, count: 1 }];
   }
@@ -139,7 +151,7 @@ export class StreamSessions {
     const { inputs, outputs } = space.boundary;
     [this.#calls, this.#made, this.#carried, this.#outs] = [[], [], [], [...outputs]];
     this.#values = this.#graph.tensors.length;
-    const operands = edges.map((edge) => operandOf(edge, this.schedule)).filter(isChanged);
+    const operands = edges.map((edge) => operandOf(edge, this.#schedule)).filter(isChanged);
     if (operands.some(({ tensor }) => tensorAt(this.#graph, tensor).dtype !== 'float32')) return undefined;
     this.#listCalls(range, operands);
     const held = [...inputs, ...this.#outs, ...this.#carried];

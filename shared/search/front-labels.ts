@@ -13,15 +13,15 @@
 
 import { elementAt } from '../graph/index.js';
 import { bucketOf } from './chains.js';
-import { KNOBS } from './knobs.js';
 import type { RangeTable } from './range-table.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import type { Way } from './ways.js';
 import { waysFrom } from './ways.js';
 import type { Work } from './work.js';
 
 /** A plan up to a cut. */
-export interface Label {
-  readonly latencyMs: number;
+export interface Label extends TradeOff {
   readonly sessions: number;
   /** Bytes of its largest segment, without sessions and weights. */
   readonly peakBytes: number;
@@ -49,7 +49,7 @@ export function frontLabels(table: RangeTable, rule: NeedRule, work: Work): read
     work.begin('ways', (at + 1) / (last + 1));
     return at === last ? [] : waysFrom(table, at, work);
   });
-  const labels = new Labels(ways, rule);
+  const labels = new Labels(ways, { ...rule, ratio: table.knobs.labelRatio });
   for (let at = 0; at < last; at += 1) {
     work.begin('labels', (at + 1) / last);
     labels.extend(at, work);
@@ -60,7 +60,7 @@ export function frontLabels(table: RangeTable, rule: NeedRule, work: Work): read
 /** The labels of all cuts. */
 class Labels {
   readonly #ways: readonly (readonly Way[])[];
-  readonly #rule: NeedRule;
+  readonly #rule: NeedRule & { readonly ratio: number };
   /** Least peak of any plan from each cut on. */
   readonly #peakBytes: Float64Array;
   /** Least weights of any plan from each cut on. */
@@ -70,7 +70,7 @@ class Labels {
   /** Label of least need by cut. */
   readonly #smallest: (Label | undefined)[];
 
-  constructor(ways: readonly (readonly Way[])[], rule: NeedRule) {
+  constructor(ways: readonly (readonly Way[])[], rule: NeedRule & { readonly ratio: number }) {
     this.#ways = ways;
     this.#rule = rule;
     this.#peakBytes = boundAll(ways, ({ needBytes }) => needBytes);
@@ -92,12 +92,8 @@ class Labels {
   /** Returns the labels of a cut of which none is both larger and slower than another, the smallest first. */
   frontAt(at: number): readonly Label[] {
     const smallest = this.#smallest[at];
-    if (smallest === undefined) return [];
-    const others = [...elementAt(this.#buckets, at).values()].sort((a, b) => a.needBytes - b.needBytes);
-    const front = [smallest];
-    for (const label of others)
-      if (label.latencyMs < elementAt(front, front.length - 1).latencyMs) front.push(label);
-    return front;
+    const fastest = elementAt(this.#buckets, at).values();
+    return smallest === undefined ? [] : withoutBeaten([smallest, ...fastest]);
   }
 
   #extended(before: Label, way: Way): Label {
@@ -122,16 +118,19 @@ class Labels {
 
   #put(at: number, label: Label): void {
     const buckets = elementAt(this.#buckets, at);
-    const bucket = bucketOf(label.needBytes, KNOBS.labelRatio);
+    const bucket = bucketOf(label.needBytes, this.#rule.ratio);
     if (isBetter(label, buckets.get(bucket), 'latencyMs', 'needBytes')) buckets.set(bucket, label);
     if (isBetter(label, this.#smallest[at], 'needBytes', 'latencyMs')) this.#smallest[at] = label;
   }
 }
 
-type Measure = 'latencyMs' | 'needBytes';
-
 /** Whether a label is less than another in the first measure, or as much and less in the second. */
-function isBetter(label: Label, known: Label | undefined, first: Measure, second: Measure): boolean {
+function isBetter(
+  label: Label,
+  known: Label | undefined,
+  first: keyof TradeOff,
+  second: keyof TradeOff,
+): boolean {
   if (known === undefined || label[first] < known[first]) return true;
   return label[first] === known[first] && label[second] < known[second];
 }

@@ -10,10 +10,12 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { DeviceProfile, PredictSettings, RunSettings } from '../predict/index.js';
-import { fixedBytes, sessionShare } from '../predict/index.js';
+import { fixedBytes, SESSION_BYTES } from '../predict/index.js';
 import { WHOLE } from '../tile/index.js';
 import type { Label } from './front-labels.js';
 import { frontLabels, waysOf } from './front-labels.js';
+import type { Knobs } from './knobs.js';
+import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import { parsePlan } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
@@ -22,6 +24,8 @@ import { quickNotations } from './quick-plan.js';
 import { optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
 import type { StrategyOptions } from './strategy.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import { Work, workFor } from './work.js';
 
 /** The settings among which a front is searched. */
@@ -32,12 +36,12 @@ export interface FrontOptions {
   readonly profile?: DeviceProfile;
   /** Called as the search goes on. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Most work for each of the variants. It grows with the number of nodes if absent. */
-  readonly work?: number;
+  /** Knobs of the search, for ablations. */
+  readonly knobs?: Knobs;
 }
 
 /** One plan of a front. */
-export interface FrontPoint {
+export interface FrontPoint extends TradeOff {
   readonly plan: Plan;
   /** Least budget that the plan meets. */
   readonly needBytes: number;
@@ -53,14 +57,17 @@ export interface Front {
 /** Searches plans from the smallest, of all modes and variants, to the fastest. */
 export function searchFront(
   graph: Graph,
-  { variants, onProgress, work = workFor(graph.nodes.length), ...known }: FrontOptions,
+  { variants, onProgress, knobs = KNOBS, ...known }: FrontOptions,
 ): Front {
   const fronts = variants.map((settings, at) => {
     const report = (part: number) => onProgress?.(Math.round(100 * (at + part)), 100 * variants.length);
-    return searchVariant(graph, { ...known, ...settings }, new Work(work, report));
+    return searchVariant(graph, { ...known, ...settings }, { knobs, report });
   });
   return {
-    points: withoutDominated(fronts.flatMap(({ points }) => points)),
+    points: withoutBeaten(
+      fronts.flatMap(({ points }) => points),
+      WORTH,
+    ),
     complete: fronts.every(({ complete }) => complete),
   };
 }
@@ -72,7 +79,7 @@ export function pickFromFront(points: readonly FrontPoint[], budgetBytes: number
 
 /** Searches the front for one of the settings. */
 export function planFront(graph: Graph, options: StrategyOptions): readonly FrontPoint[] {
-  return searchVariant(graph, options, new Work(workFor(graph.nodes.length))).points;
+  return searchVariant(graph, options, { knobs: KNOBS }).points;
 }
 
 /** The strategy of this project: the plans of the front, the fastest first. */
@@ -82,24 +89,32 @@ export function optimalCandidates(graph: Graph, options: StrategyOptions): Itera
     .reverse();
 }
 
-function searchVariant(graph: Graph, options: StrategyOptions, work: Work): Front {
+interface Conduct {
+  readonly knobs: Knobs;
+  readonly report?: (part: number) => void;
+}
+
+function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }: Conduct): Front {
+  const work = new Work(workFor(graph.nodes.length, knobs), report);
   const pointOf = (notation: PlanNotation): FrontPoint => {
     const plan = buildPlan(graph, notation, options);
-    return { plan, needBytes: budgetedBytes(plan.predicted, options.weights) };
+    const { predicted } = plan;
+    return { plan, needBytes: budgetedBytes(predicted, options.weights), latencyMs: predicted.latencyMs };
   };
   const whole = pointOf({ modes: [WHOLE], cuts: [] });
   const mostBytes = roomOf(graph, whole.plan, options);
-  const rule = { sessionBytes: sessionShare(), countsWeights: options.weights === 'resident' };
-  const labels = frontLabels(new RangeTable(optionContext(graph, options), { mostBytes, work }), rule, work);
+  const rule = { sessionBytes: SESSION_BYTES, countsWeights: options.weights === 'resident' };
+  const table = new RangeTable(optionContext(graph, options, knobs), { mostBytes, work });
+  const labels = withoutBeaten(frontLabels(table, rule, work), WORTH);
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
-  return { points: withoutDominated([...points, whole]), complete: !work.isShort };
+  return { points: withoutBeaten([...points, whole], WORTH), complete: !work.isShort };
 }
 
 /** Returns the bytes that the largest segment of a plan takes, without what any plan takes. */
 function roomOf(graph: Graph, { predicted }: Plan, settings: PredictSettings): number {
   // A byte is for rounding, since predictions are rounded to bytes.
-  return predicted.workingBytes - fixedBytes(graph, settings) - sessionShare() + 1;
+  return predicted.workingBytes - fixedBytes(graph, settings) - SESSION_BYTES + 1;
 }
 
 /** Returns the notation of the plan that a label stands for. */
@@ -121,14 +136,3 @@ function notationOf(graph: Graph, label: Label): PlanNotation {
 
 /** Part by which a point must be faster than the one before it. The predictor can't tell less apart. */
 const WORTH = 1e-3;
-
-/** Sorts points by memory, and drops those that aren't faster than a smaller one. */
-function withoutDominated(points: readonly FrontPoint[]): readonly FrontPoint[] {
-  const latencyOf = ({ plan }: FrontPoint) => plan.predicted.latencyMs;
-  const front: FrontPoint[] = [];
-  for (const point of points.toSorted((a, b) => a.needBytes - b.needBytes || latencyOf(a) - latencyOf(b))) {
-    const before = front.at(-1);
-    if (before === undefined || latencyOf(point) < latencyOf(before) * (1 - WORTH)) front.push(point);
-  }
-  return front;
-}

@@ -1,23 +1,32 @@
-/** The knobs of the search, in one record. docs/benchmarks.md, "The search", says what each is worth. */
-export const KNOBS = {
+/**
+ * The knobs of the search, in one record. Each says what it is worth, by bench/ablation: the largest loss of latency at
+ * one budget, or growth of the smallest plan, if it is off. docs/benchmarks.md, "The search", has the whole table.
+ */
+
+/** What bounds a search. */
+export interface Knobs {
   /** Steps of streams that are tried, in total strides. */
-  streamRows: [1, 2, 4, 8, 16, 32],
-  /** Most nodes of one stream. Longer ranges carry rows of more operators; links do better. */
-  maxStreamedNodes: 40,
-  /** Rows and columns of grids that are tried. */
-  gridSides: [1, 2, 3, 5],
-  /** Most nodes of a tiled range. Longer ranges are mostly halo. */
-  maxTiledNodes: 24,
-  /** Columns of streamed tiles that are tried. More rows of tiles would be halo without a gain. */
-  streamedCols: [2, 3],
-  /** Steps of streamed tiles that are tried, in total strides. */
-  streamedTileRows: [1, 4, 16],
-  /** Part of a chain's bytes that the full map at a cut must have for a link there to be tried. */
-  linkFrom: 0.03,
+  readonly streamRows: readonly number[];
+  /** Rows and columns of grids that are tried. Streamed tiles have columns alone, since more rows would be halo. */
+  readonly gridSides: readonly number[];
+  /** Most nodes of a range that is streamed or tiled. */
+  readonly maxNodes: number;
+  /** Ratio of the bytes that cross a cut to those near it, above which it is left out (search-cuts.ts). */
+  readonly peakRatio: number;
   /** Ratio of the bytes of neighbouring buckets of chains. */
-  chainRatio: 1.06,
+  readonly chainRatio: number;
   /** Ratio of the needs of neighbouring buckets of plans. */
-  labelRatio: 1.003,
+  readonly labelRatio: number;
   /** Most work of a search for each node of the graph (work.ts). */
+  readonly workPerNode: number;
+}
+
+export const KNOBS: Knobs = {
+  streamRows: [1, 2, 4, 8, 16, 32],
+  gridSides: [1, 2, 3, 5],
+  maxNodes: 40,
+  peakRatio: 4,
+  chainRatio: 1.06,
+  labelRatio: 1.0003,
   workPerNode: 50_000,
-} as const;
+};

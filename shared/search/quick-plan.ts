@@ -10,13 +10,14 @@
 
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
-import type { PredictSettings } from '../predict/index.js';
+import type { PredictSettings, RangeMaps } from '../predict/index.js';
+import { rangeMapsOf } from '../predict/index.js';
 import type { Mode } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
+import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
 import { budgetedBytes, buildPlan } from './plan.js';
-import { RangeMaps } from './range-maps.js';
 import { searchCuts } from './search-cuts.js';
 import type { SearchOptions } from './strategy.js';
 
@@ -48,8 +49,8 @@ function leastBy(plans: readonly Plan[], measure: (plan: Plan) => number): Plan 
 
 /** Lists the plans that are built. */
 export function quickNotations(graph: Graph): readonly PlanNotation[] {
-  const maps = new RangeMaps(graph);
-  const all = searchCuts(graph, maps);
+  const maps = rangeMapsOf(graph);
+  const all = searchCuts(graph, KNOBS);
   const cuts = shrinkingCuts(maps, all);
   const heads = cuts.map((_, at) => cuts.slice(0, at + 1));
   const streamed = STREAM_ROWS.flatMap((rows) => {
@@ -86,7 +87,7 @@ function linkedPlan(graph: Graph, { mode, links, tail }: LinkedPlan): PlanNotati
 
 /** Returns the first cuts after the largest maps that are crossed by no more than each part of them. */
 function shrinkingCuts(maps: RangeMaps, all: readonly number[]): readonly number[] {
-  const bytesAt = (cut: number) => elementAt(maps.from(0).outputBytes, cut);
+  const bytesAt = (cut: number) => maps.left(0, cut);
   const inner = all.slice(1, -1);
   const largest = inner.reduce((bytes, cut) => Math.max(bytes, bytesAt(cut)), 0);
   const after = inner.slice(inner.findLastIndex((cut) => bytesAt(cut) === largest));
@@ -96,12 +97,13 @@ function shrinkingCuts(maps: RangeMaps, all: readonly number[]): readonly number
 
 /** Cuts the rest of a graph so that no range reads more weights than the largest range between two cuts must. */
 function partedTail(maps: RangeMaps, all: readonly number[], start: number): readonly number[] {
-  const weightsOf = (from: number, to: number) => elementAt(maps.from(from).weightsBytes, to);
-  const most = all.slice(1).reduce((bytes, to, at) => Math.max(bytes, weightsOf(elementAt(all, at), to)), 0);
+  const most = all
+    .slice(1)
+    .reduce((bytes, to, at) => Math.max(bytes, maps.weights(elementAt(all, at), to)), 0);
   const tail = [start];
   for (const [at, cut] of all.entries()) {
     const end = all[at + 1];
-    if (cut > start && end !== undefined && weightsOf(elementAt(tail, tail.length - 1), end) > most)
+    if (cut > start && end !== undefined && maps.weights(elementAt(tail, tail.length - 1), end) > most)
       tail.push(cut);
   }
   return tail;

@@ -1,21 +1,30 @@
 /**
  * A range option is a way to run a range of layers, with its needs as the search sees them.
  *
- * The modes are whole, streams, tiles and streamed tiles, in several sizes each.
+ * The modes are whole, tiles, streams and streamed tiles, in several sizes each.
  *
  * Not guaranteed: that the best option is listed. Step sizes, grids and lengths of ranges are limited (knobs.ts). A new
- * mode needs options here, and its case in `Mode`, `Segment`, the predictor and the
- * compiler.
+ * mode needs options here, and its case in `Mode`, `Segment`, the predictor and the compiler.
  */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
 import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
-import type { Predictor, PredictSettings, SessionNeed } from '../predict/index.js';
-import { BUILT_IN_PROFILE, costsFor, predictorOf, stepRatio, tiledSession } from '../predict/index.js';
-import type { AxisCut, AxisTile, Flow, Mode, Space } from '../tile/index.js';
+import type { Predictor, PredictSettings, RangeMaps, SessionSteps } from '../predict/index.js';
+import {
+  BUILT_IN_PROFILE,
+  costsFor,
+  predictorOf,
+  rangeMapsOf,
+  stepRatio,
+  tiledSession,
+  tileFlows,
+  wholeSession,
+} from '../predict/index.js';
+import type { AxisTile, Flow, Mode, Space } from '../tile/index.js';
 import {
   countUnits,
   flowIn,
+  sizeAlong,
   spaceOf,
   streamedTilesOf,
   streamRuleOf,
@@ -23,9 +32,8 @@ import {
   tilesOf,
   WHOLE,
 } from '../tile/index.js';
+import type { Knobs } from './knobs.js';
 import { KNOBS } from './knobs.js';
-import { RangeMaps } from './range-maps.js';
-import { WholeRanges } from './whole-ranges.js';
 import type { Work } from './work.js';
 
 /** A range of nodes and a mode, with its needs. */
@@ -36,57 +44,62 @@ export interface RangeOption extends NodeRange {
   readonly heldBytes: number;
   /** Bytes of its largest step. */
   readonly stepBytes: number;
-  /** Bytes of the rows that its largest step gives. */
-  readonly givenBytes: number;
-  /** Whether its outputs are written part by part, and so stand as full maps before it is over. */
-  readonly parted: boolean;
+  /** Bytes of its outputs, if they are written part by part and so stand as full maps before it is over. */
+  readonly leftBytes: number;
   /** Rows that it takes and gives in a step. It is undefined if the option can't be linked. */
   readonly flow: RowFlow | undefined;
 }
 
-/** Most new rows in any step, by tensor. */
+/** The rows of a stream that a link before or after it waits for. */
 export interface RowFlow {
-  /** Rows of inputs. */
-  readonly takes: ReadonlyMap<number, number>;
-  /** Rows of outputs. */
+  /** Maps that it reads. */
+  readonly takes: readonly Feed[];
+  /** Most new rows in any step, by output. */
   readonly gives: ReadonlyMap<number, number>;
+  /** Bytes of `gives`. */
+  readonly givenBytes: number;
 }
 
-/** The facts of a graph and its settings that all alternatives share. */
+/** A map that a link reads. */
+export interface Feed {
+  readonly tensor: number;
+  /** Most new rows that the link takes in a step. */
+  readonly takes: number;
+  /** Rows of the full map. */
+  readonly rows: number;
+  readonly rowBytes: number;
+  /** Position of the node that makes the map. It is -1 for an input of the graph. */
+  readonly maker: number;
+  /** Position of the last node that reads the map. It is infinite for an output of the graph. */
+  readonly lastRead: number;
+}
+
+/** The facts of a graph and its settings that all options share. */
 export interface OptionContext {
   readonly graph: Graph;
   readonly settings: PredictSettings;
+  readonly knobs: Knobs;
   readonly maps: RangeMaps;
   readonly predictor: Predictor;
-  readonly wholes: WholeRanges;
   /** End for each start node. Ranges that end here or later have a barrier, or no room for a stream's first step. */
   readonly ends: Readonly<Record<'tiles' | 'streams', Map<number, number>>>;
 }
 
 /** Makes the context of a search. */
-export function optionContext(graph: Graph, settings: PredictSettings): OptionContext {
+export function optionContext(graph: Graph, settings: PredictSettings, knobs = KNOBS): OptionContext {
   const predictor = predictorOf(graph, settings, costsFor(settings.profile ?? BUILT_IN_PROFILE, settings));
-  const maps = new RangeMaps(graph);
-  return {
-    graph,
-    settings,
-    maps,
-    predictor,
-    wholes: new WholeRanges(maps, { graph, predictor }),
-    ends: { tiles: new Map(), streams: new Map() },
-  };
+  const maps = rangeMapsOf(graph);
+  return { graph, settings, knobs, maps, predictor, ends: { tiles: new Map(), streams: new Map() } };
 }
 
-interface ModeNeed {
-  readonly mode: Mode;
-  readonly need: Omit<SessionNeed, 'macs'>;
-}
-
+/** Accounts for a session as an option that can't be linked. */
 function optionOf(
-  { from, to }: NodeRange,
-  { mode, need }: ModeNeed,
-  { settings }: OptionContext,
+  session: SessionSteps,
+  mode: Mode,
+  { settings, maps, predictor: { account } }: OptionContext,
 ): RangeOption {
+  const { from, to } = session.range;
+  const need = account.of(session);
   return {
     from,
     to,
@@ -94,80 +107,90 @@ function optionOf(
     latencyMs: need.latencyMs,
     heldBytes: need.heldBytes,
     stepBytes: stepRatio(mode.kind, need, settings) * need.stepBytes,
-    givenBytes: 0,
-    parted: mode.kind !== 'whole',
+    leftBytes: mode.kind === 'whole' ? 0 : maps.left(from, to),
     flow: undefined,
   };
 }
 
-/** Lists the options of streaming a range. */
-function streamOptions(flow: Flow, context: OptionContext): readonly RangeOption[] {
-  const { account, streams } = context.predictor;
-  const options: RangeOption[] = [];
-  streams.begin(flow);
-  for (const rows of KNOBS.streamRows) {
-    const session = streams.lay(rows);
-    // Where a few rows a step are too many, more rows are, too.
-    if (session === undefined) break;
-    const need = account.of(session);
-    const option = optionOf(flow.range, { mode: { kind: 'stream', rows }, need }, context);
-    options.push({ ...option, ...rowsBetween(flow, context) });
-  }
-  return options;
+/** A range without barriers, and the ways to cut its columns. */
+interface LocalRange {
+  readonly range: NodeRange;
+  readonly space: Space;
+  readonly colCuts: AxisCuts;
 }
 
-/** Finds the rows that the stream which was laid last takes and gives. */
-function rowsBetween(
-  { space: { boundary, scales } }: Flow,
-  { graph, predictor: { streams: laid } }: OptionContext,
-): Pick<RangeOption, 'givenBytes' | 'flow'> {
-  const most = (tensors: readonly number[]) =>
-    new Map(tensors.map((tensor) => [tensor, scales.has(tensor) ? laid.mostRows(tensor) : 0]));
-  const gives = most(boundary.outputs);
-  let givenBytes = 0;
-  for (const [tensor, rows] of gives) givenBytes += rows * rowBytes(graph, tensor);
-  const isLinkable = boundary.inputs.every((tensor) => scales.has(tensor));
-  return { givenBytes, flow: isLinkable ? { takes: most(boundary.inputs), gives } : undefined };
-}
+/** Ways to cut an axis into tiles. */
+type AxisCuts = readonly (readonly AxisTile[])[];
 
-/** Lists the options of running a range in tiles, each at once. */
-function tileOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
-  const { graph, predictor } = context;
-  const rowCuts = cutsAlong({ graph, space, axis: 'rows' }, KNOBS.gridSides);
-  const colCuts = cutsAlong({ graph, space, axis: 'cols' }, KNOBS.gridSides);
-  const grids = rowCuts.flatMap((rowTiles) => colCuts.map((colTiles) => ({ rowTiles, colTiles })));
-  return grids
-    .filter(({ rowTiles, colTiles }) => rowTiles.length * colTiles.length > 1)
-    .map((grid) => {
-      const session = tiledSession(graph, predictor.account.kernels, { range, space, grid });
-      const mode = tilesOf(grid.rowTiles.length, grid.colTiles.length);
-      return optionOf(range, { mode, need: predictor.account.of(session) }, context);
-    });
-}
-
-/** Cuts along an axis into each number of tiles that the map allows. */
-function cutsAlong(cut: AxisCut, sides: readonly number[]): readonly (readonly AxisTile[])[] {
+/** Cuts an axis into each number of tiles that is tried and that the map allows. */
+function cutsAlong(axis: 'rows' | 'cols', space: Space, { graph, knobs }: OptionContext): AxisCuts {
+  const cut = { graph, space, axis };
   const units = countUnits(cut);
-  const counts = new Set(sides.map((count) => Math.min(count, units)));
+  const counts = new Set(knobs.gridSides.map((count) => Math.min(count, units)));
   return [...counts].map((count) => tileAxis(cut, count));
 }
 
-/** Lists the options of running a range in tiles side by side, each streamed. */
-function streamedTileOptions(flow: Flow, context: OptionContext): readonly RangeOption[] {
-  const { graph, range, space } = flow;
-  const { account, streams } = context.predictor;
+/** Lists the options of running a range in tiles, each at once. */
+function tileOptions({ range, space, colCuts }: LocalRange, context: OptionContext): readonly RangeOption[] {
+  const { graph, predictor } = context;
+  return cutsAlong('rows', space, context).flatMap((rowTiles) =>
+    colCuts.flatMap((colTiles) => {
+      const mode = tilesOf(rowTiles.length, colTiles.length);
+      if (mode === WHOLE) return [];
+      const grid = { rowTiles, colTiles };
+      return [
+        optionOf(tiledSession(graph, predictor.account.kernels, { range, space, grid }), mode, context),
+      ];
+    }),
+  );
+}
+
+/** Lists the options of streaming a range, over all columns or in tiles side by side. */
+function streamOptions(flow: Flow, colCuts: AxisCuts, context: OptionContext): readonly RangeOption[] {
+  const { graph, space } = flow;
   const rowTiles = tileAxis({ graph, space, axis: 'rows' }, 1);
-  const options: RangeOption[] = [];
-  for (const colTiles of cutsAlong({ graph, space, axis: 'cols' }, KNOBS.streamedCols)) {
-    if (colTiles.length === 1) continue;
-    for (const units of KNOBS.streamedTileRows) {
-      const session = streams.layTiles(flow, { grid: { rowTiles, colTiles }, units });
+  return colCuts.flatMap((colTiles) => {
+    const shapes = tileFlows(flow, { rowTiles, colTiles });
+    const options: RangeOption[] = [];
+    for (const rows of context.knobs.streamRows) {
+      const session = context.predictor.streams.lay(shapes, rows);
+      // Where a few rows a step are too many, more rows are, too.
       if (session === undefined) break;
-      const mode = streamedTilesOf({ rows: 1, cols: colTiles.length }, units);
-      options.push(optionOf(range, { mode, need: account.of(session) }, context));
+      const option = optionOf(session, streamedTilesOf({ rows: 1, cols: colTiles.length }, rows), context);
+      options.push(colTiles.length > 1 ? option : { ...option, flow: rowFlow(flow, context) });
     }
+    return options;
+  });
+}
+
+/** Finds the rows that the stream which was laid last takes and gives. @returns undefined if it can't be linked. */
+function rowFlow(
+  { space: { boundary, scales } }: Flow,
+  { graph, maps, predictor: { streams } }: OptionContext,
+): RowFlow | undefined {
+  if (boundary.inputs.some((tensor) => !scales.has(tensor))) return undefined;
+  const gives = new Map<number, number>();
+  let givenBytes = 0;
+  for (const tensor of boundary.outputs) {
+    const rows = scales.has(tensor) ? streams.mostRows(tensor) : 0;
+    gives.set(tensor, rows);
+    givenBytes += rows * rowBytes(graph, tensor);
   }
-  return options;
+  const takes = boundary.inputs.map((tensor) => ({
+    tensor,
+    takes: streams.mostRows(tensor),
+    rows: sizeAlong(graph, tensor, 'rows'),
+    rowBytes: rowBytes(graph, tensor),
+    maker: elementAt(maps.maker, tensor),
+    lastRead: elementAt(maps.lastRead, tensor),
+  }));
+  return { takes, gives, givenBytes };
+}
+
+/** Returns the bytes of one row of a float32 map. */
+function rowBytes(graph: Graph, tensor: number): number {
+  const shape = knownShape(tensorAt(graph, tensor));
+  return 4 * elementAt(shape, 1) * elementAt(shape, 3);
 }
 
 /** Nodes that are predicted for a node of a range, roughly, until all its options are listed. */
@@ -175,32 +198,39 @@ const OPTION_WORK = 20;
 
 /** Lists the options of a range. If the work is spent, it is only run whole. */
 export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
-  const { graph, ends, wholes } = context;
-  const whole = optionOf(range, { mode: WHOLE, need: wholes.of(range) }, context);
-  const nodes = range.to - range.from;
-  const isBarred = range.to >= (ends.tiles.get(range.from) ?? Number.POSITIVE_INFINITY);
-  if (isBarred || nodes > KNOBS.maxStreamedNodes || !work.spend(OPTION_WORK * nodes)) return [whole];
+  const { graph, ends, predictor, knobs } = context;
+  const { from, to } = range;
+  const whole = optionOf(wholeSession(graph, predictor.account.kernels, range), WHOLE, context);
+  if (isAtEnd(ends.tiles, range) || to - from > knobs.maxNodes || !work.spend(OPTION_WORK * (to - from)))
+    return [whole];
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') {
-    if (endsInBarrier(graph, range, localityOf)) ends.tiles.set(range.from, range.to);
+    if (endsInBarrier(graph, range, localityOf)) ends.tiles.set(from, to);
     return [whole];
   }
-  const isLong = nodes > KNOBS.maxTiledNodes;
-  const tiled = isLong ? [] : tileOptions(range, result.space, context);
-  return [whole, ...flowingOptions(range, result.space, context), ...tiled];
+  const { space } = result;
+  const local = { range, space, colCuts: cutsAlong('cols', space, context) };
+  return [whole, ...flowingOptions(local, context), ...tileOptions(local, context)];
 }
 
 /** Lists the options of a range that have streams. */
-function flowingOptions(range: NodeRange, space: Space, context: OptionContext): readonly RangeOption[] {
+function flowingOptions(
+  { range, space, colCuts }: LocalRange,
+  context: OptionContext,
+): readonly RangeOption[] {
   const { graph, ends } = context;
-  if (range.to >= (ends.streams.get(range.from) ?? Number.POSITIVE_INFINITY)) return [];
+  if (isAtEnd(ends.streams, range)) return [];
   const flow = flowIn(graph, range, space);
-  const streamed = flow === undefined ? [] : streamOptions(flow, context);
+  const options = flow === undefined ? [] : streamOptions(flow, colCuts, context);
   // The first step of a longer range is longer still.
-  const isLast = flow === undefined ? endsInBarrier(graph, range, streamRuleOf) : streamed.length === 0;
+  const isLast = flow === undefined ? endsInBarrier(graph, range, streamRuleOf) : options.length === 0;
   if (isLast) ends.streams.set(range.from, range.to);
-  const isLong = range.to - range.from > KNOBS.maxTiledNodes;
-  return flow === undefined || isLong ? streamed : [...streamed, ...streamedTileOptions(flow, context)];
+  return options;
+}
+
+/** Whether a range is known to have no options of a kind, since a shorter one has none. */
+function isAtEnd(ends: ReadonlyMap<number, number>, { from, to }: NodeRange): boolean {
+  return to >= (ends.get(from) ?? Number.POSITIVE_INFINITY);
 }
 
 /** Whether a range ends in a node that is a barrier, so that all longer ranges hold it. */
@@ -210,10 +240,4 @@ function endsInBarrier(
   ruleOf: (graph: Graph, node: Node) => { readonly kind: string },
 ): boolean {
   return ruleOf(graph, elementAt(graph.nodes, to - 1)).kind === 'barrier';
-}
-
-/** Returns the bytes of one row of a float32 map. */
-export function rowBytes(graph: Graph, tensor: number): number {
-  const shape = knownShape(tensorAt(graph, tensor));
-  return 4 * elementAt(shape, 1) * elementAt(shape, 3);
 }

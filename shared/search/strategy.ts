@@ -1,6 +1,7 @@
 /** A strategy is an order of candidates. This file takes the first of them that fits a budget. */
 
 import type { Graph } from '../graph/index.js';
+import { present } from '../graph/index.js';
 import type { PredictSettings, RunSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
@@ -83,13 +84,5 @@ export function searchVariants(
     }
   }
   if (best !== undefined) return best;
-  throw (
-    least ??
-    new RangeError(`Cannot plan "${graph.name}": there are no settings to run it by, expected at least one`)
-  );
-}
-
-/** Whether a plan has less latency than another, or the same with less memory. */
-export function isBetter({ predicted: a }: Plan, { predicted: b }: Plan): boolean {
-  return a.latencyMs < b.latencyMs || (a.latencyMs === b.latencyMs && a.peakBytes < b.peakBytes);
+  throw present(least, 'settings to plan by');
 }

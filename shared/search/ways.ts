@@ -1,17 +1,17 @@
 /** A way leads from one cut to a later one, with full maps at both. It is one segment of a plan. */
 
-import { elementAt } from '../graph/index.js';
 import type { Chain } from './chains.js';
-import { chainsFrom } from './chains.js';
+import { chainOf, chainsFrom } from './chains.js';
 import type { RangeOption } from './range-option.js';
-import type { Move, RangeTable } from './range-table.js';
+import type { RangeTable } from './range-table.js';
+import type { TradeOff } from './trade-off.js';
+import { withoutBeaten } from './trade-off.js';
 import type { Work } from './work.js';
 
 /** One segment: an option of the range between two cuts, or a chain of linked streams. */
-export interface Way {
+export interface Way extends TradeOff {
   /** Place of the later cut. */
   readonly end: number;
-  readonly latencyMs: number;
   /** Bytes while it runs, with all maps around it, but without sessions and weights. */
   readonly needBytes: number;
   readonly weightsBytes: number;
@@ -21,41 +21,22 @@ export interface Way {
 
 /** Lists the ways from a cut by where they end. Ways that another one to the same cut beats are left out. */
 export function waysFrom(table: RangeTable, start: number, work: Work): readonly Way[] {
-  const chains = chainsFrom(table, start, work);
-  const moves = table.movesFrom(start);
-  return table.cuts.flatMap((_, end) => {
-    const single = moves.filter((move) => move.end === end).map((move) => singleWay(table, start, move));
-    const linked = elementAt(chains, end).filter(({ links }) => links > 1);
-    const ways = [...single, ...linked.map((chain) => chainedWay(table, start, chain))];
-    return withoutBeaten(ways.filter(({ needBytes }) => needBytes <= table.mostBytes));
-  });
+  const single = table.movesFrom(start).map((move) => chainOf(table, start, move));
+  const linked = chainsFrom(table, start, work).filter(({ before }) => before !== undefined);
+  const ways = [...single, ...linked]
+    .map((chain) => wayOf(table, start, chain))
+    .filter(({ needBytes }) => needBytes <= table.mostBytes);
+  return table.cuts.flatMap((_, at) => withoutBeaten(ways.filter(({ end }) => end === at)));
 }
 
-function singleWay(table: RangeTable, start: number, move: Move): Way {
-  const { option, end, latencyMs, heldBytes, stepBytes, leftBytes } = move;
-  const needBytes = table.baseBytes(start) + heldBytes + stepBytes + leftBytes;
-  return { end, latencyMs, needBytes, weightsBytes: table.weightsOf(start, end), options: [option] };
-}
-
-function chainedWay(table: RangeTable, start: number, chain: Chain): Way {
-  const { move, latencyMs, heldBytes, stepBytes } = chain;
+function wayOf(table: RangeTable, start: number, chain: Chain): Way {
+  const { latencyMs, heldBytes, stepBytes, move, before } = chain;
   const { end } = move;
-  const needBytes = heldBytes + stepBytes + table.leftBytes(start, end);
+  const leftBytes = before === undefined ? move.leftBytes : table.leftBytes(start, end);
+  const needBytes = heldBytes + stepBytes + leftBytes;
   return { end, latencyMs, needBytes, weightsBytes: table.weightsOf(start, end), options: optionsOf(chain) };
 }
 
 function optionsOf({ move, before }: Chain): readonly RangeOption[] {
-  return before === undefined ? [move.option] : [...optionsOf(before), move.option];
-}
-
-/** Drops ways to one cut that another one beats in need and latency. */
-function withoutBeaten(ways: readonly Way[]): readonly Way[] {
-  let leastMs = Number.POSITIVE_INFINITY;
-  return ways
-    .toSorted((a, b) => a.needBytes - b.needBytes || a.latencyMs - b.latencyMs)
-    .filter(({ latencyMs }) => {
-      const isFaster = latencyMs < leastMs;
-      leastMs = Math.min(leastMs, latencyMs);
-      return isFaster;
-    });
+  return before === undefined ? [move] : [...optionsOf(before), move];
 }

@@ -1,5 +1,6 @@
 /** This file counts the work of a search, so that the search ends in time on any graph. */
 
+import type { Knobs } from './knobs.js';
 import { KNOBS } from './knobs.js';
 
 /** Phases of a search, in their order. */
@@ -42,6 +43,6 @@ export class Work {
 }
 
 /** Returns the most work of a search for a graph of so many nodes. */
-export function workFor(nodes: number): number {
-  return nodes * KNOBS.workPerNode;
+export function workFor(nodes: number, { workPerNode }: Pick<Knobs, 'workPerNode'> = KNOBS): number {
+  return nodes * workPerNode;
 }
