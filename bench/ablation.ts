@@ -23,8 +23,9 @@ import { SEARCHED } from './searched-graphs.js';
 
 /** Turns of a knob, each with what it does. */
 const TURNS = {
-  'no stream1': { streamRows: [2, 4, 8, 16, 32] },
-  'no stream32': { streamRows: [1, 2, 4, 8, 16] },
+  'no stream1': { streamRows: [2, 4, 8, 16] },
+  'no stream16': { streamRows: [1, 2, 4, 8] },
+  stream32: { streamRows: [1, 2, 4, 8, 16, 32] },
   'stream1, 4, 16': { streamRows: [1, 4, 16] },
   'no tiles': { gridSides: [1] },
   'grids to 3': { gridSides: [1, 2, 3] },
@@ -39,6 +40,8 @@ const TURNS = {
   'labels 1.03': { labelRatio: 1.03 },
   'labels 1.003': { labelRatio: 1.003 },
   'labels 1.0001': { labelRatio: 1.0001 },
+  'worth 0.1 %': { worth: 1e-3 },
+  'worth 2 %': { worth: 0.02 },
   'work 10,000': { workPerNode: 10_000 },
   'work 500,000': { workPerNode: 500_000 },
 } as const satisfies Record<string, Partial<typeof KNOBS>>;

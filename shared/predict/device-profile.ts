@@ -1,6 +1,6 @@
 /**
  * A device profile says what work costs on a device. The predicted latency is the sum of amounts of work times these
- * costs. `latency.ts` counts the amounts. `mafat calibrate` measures the costs, or they are those of another machine.
+ * costs. `kernel-work.ts` and `account.ts` count the amounts. `mafat calibrate` measures the costs, or they are those of another machine.
  */
 import type { Level, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';

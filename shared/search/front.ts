@@ -66,7 +66,7 @@ export function searchFront(
   return {
     points: withoutBeaten(
       fronts.flatMap(({ points }) => points),
-      WORTH,
+      knobs.worth,
     ),
     complete: fronts.every(({ complete }) => complete),
   };
@@ -105,10 +105,10 @@ function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }
   const mostBytes = roomOf(graph, whole.plan, options);
   const rule = { sessionBytes: SESSION_BYTES, countsWeights: options.weights === 'resident' };
   const table = new RangeTable(optionContext(graph, options, knobs), { mostBytes, work });
-  const labels = withoutBeaten(frontLabels(table, rule, work), WORTH);
+  const labels = withoutBeaten(frontLabels(table, rule, work), knobs.worth);
   const byRule = work.isShort ? quickNotations(graph) : [];
   const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
-  return { points: withoutBeaten([...points, whole], WORTH), complete: !work.isShort };
+  return { points: withoutBeaten([...points, whole], knobs.worth), complete: !work.isShort };
 }
 
 /** Returns the bytes that the largest segment of a plan takes, without what any plan takes. */
@@ -133,6 +133,3 @@ function notationOf(graph: Graph, label: Label): PlanNotation {
     ...(links.length === 0 ? {} : { links }),
   };
 }
-
-/** Part by which a point must be faster than the one before it. The predictor can't tell less apart. */
-const WORTH = 1e-3;

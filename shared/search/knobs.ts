@@ -17,16 +17,19 @@ export interface Knobs {
   readonly chainRatio: number;
   /** Ratio of the needs of neighbouring buckets of plans. */
   readonly labelRatio: number;
+  /** Part by which a plan must be faster than a smaller one. The predictor can't tell less apart. */
+  readonly worth: number;
   /** Most work of a search for each node of the graph (work.ts). */
   readonly workPerNode: number;
 }
 
 export const KNOBS: Knobs = {
-  streamRows: [1, 2, 4, 8, 16, 32],
+  streamRows: [1, 2, 4, 8, 16],
   gridSides: [1, 2, 3, 5],
   maxNodes: 40,
   peakRatio: 4,
   chainRatio: 1.06,
   labelRatio: 1.0003,
+  worth: 0.005,
   workPerNode: 50_000,
 };
