@@ -128,10 +128,10 @@ test('pickFromFront() takes the fastest plan that fits', () => {
 });
 
 /** Factor within which the search treats latencies as equal, with some room. */
-const NEAR = 1.02;
+const NEAR = 1.03;
 
-/** Part by which a point must be faster than the one before it. */
-const WORTH = 0.015;
+/** Part that a front of one variant may be faster. Slower plans were dropped for smaller ones up to three times. */
+const WORTH = 3 * KNOBS.worth;
 
 function latencyOf({ plan }: Front['points'][number]): number {
   return plan.predicted.latencyMs;
