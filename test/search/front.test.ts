@@ -8,7 +8,6 @@ import {
   buildPlan,
   parsePlan,
   pickFromFront,
-  planFront,
   searchFront,
 } from '../../shared/search/index.js';
 import type { Knobs } from '../../shared/search/knobs.js';
@@ -60,7 +59,7 @@ test('searchFront() has no plan that a front of one variant beats', () => {
       const graph = graphOf(random.notation);
       const { points } = searchFront(graph, { variants: VARIANTS, weights });
       for (const settings of VARIANTS) {
-        for (const { needBytes, plan } of planFront(graph, { ...settings, weights })) {
+        for (const { needBytes, plan } of searchFront(graph, { variants: [settings], weights }).points) {
           const best = pickFromFront(points, needBytes);
           assert.ok(best !== undefined && latencyOf(best) <= plan.predicted.latencyMs * (1 + WORTH));
         }
