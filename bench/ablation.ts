@@ -40,8 +40,7 @@ const TURNS = {
   'labels 1.03': { labelRatio: 1.03 },
   'labels 1.003': { labelRatio: 1.003 },
   'labels 1.0001': { labelRatio: 1.0001 },
-  'worth 0.1 %': { worth: 1e-3 },
-  'worth 2 %': { worth: 0.02 },
+  'worth 1 %': { worth: 0.01 },
   'work 10,000': { workPerNode: 10_000 },
   'work 500,000': { workPerNode: 500_000 },
 } as const satisfies Record<string, Partial<typeof KNOBS>>;

@@ -77,15 +77,10 @@ export function pickFromFront(points: readonly FrontPoint[], budgetBytes: number
   return points.findLast(({ needBytes }) => needBytes <= budgetBytes);
 }
 
-/** Searches the front for one of the settings. */
-export function planFront(graph: Graph, options: StrategyOptions): readonly FrontPoint[] {
-  return searchVariant(graph, options, { knobs: KNOBS }).points;
-}
-
 /** The strategy of this project: the plans of the front, the fastest first. */
 export function optimalCandidates(graph: Graph, options: StrategyOptions): Iterable<PlanNotation> {
-  return planFront(graph, options)
-    .map(({ plan }) => parsePlan(plan.notation))
+  return searchVariant(graph, options, { knobs: KNOBS })
+    .points.map(({ plan }) => parsePlan(plan.notation))
     .reverse();
 }
 

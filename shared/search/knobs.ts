@@ -30,6 +30,6 @@ export const KNOBS: Knobs = {
   peakRatio: 4,
   chainRatio: 1.06,
   labelRatio: 1.0003,
-  worth: 0.005,
+  worth: 0.001,
   workPerNode: 50_000,
 };

@@ -3,7 +3,6 @@
  *
  * 1. Find the cuts at which the maps have become a half, a quarter and so on of the largest ones.
  * 2. List plans by rule: the graph whole, streams up to a cut, streams linked at cuts, and tiles of the whole graph.
- * 3. Take the fastest that fits, else the smallest.
  *
  * Not guaranteed: that a plan is found where one fits. The search knows thousands of plans, this file about twenty.
  */
@@ -17,9 +16,8 @@ import { tilesOf, WHOLE } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
-import { budgetedBytes, buildPlan } from './plan.js';
+import { buildPlan } from './plan.js';
 import { searchCuts } from './search-cuts.js';
-import type { SearchOptions } from './strategy.js';
 
 /** Parts of the largest maps at which plans are cut. */
 const PARTS = [1 / 2, 1 / 8, 1 / 32];
@@ -30,21 +28,9 @@ const STREAM_ROWS = [4, 1];
 /** Sides of the grids of tiles. */
 const GRID_SIDES = [2, 3, 4, 5];
 
-/** Returns the fastest of a few plans that fits the budget, else the smallest of them. */
-export function quickPlan(graph: Graph, { budgetBytes, weights, ...settings }: SearchOptions): Plan {
-  const plans = quickPlans(graph, settings);
-  const need = ({ predicted }: Plan) => budgetedBytes(predicted, weights);
-  const fitting = plans.filter((plan) => need(plan) <= budgetBytes);
-  return fitting.length > 0 ? leastBy(fitting, ({ predicted }) => predicted.latencyMs) : leastBy(plans, need);
-}
-
 /** Returns a few plans of a graph, in no order. */
 export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
   return quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
-}
-
-function leastBy(plans: readonly Plan[], measure: (plan: Plan) => number): Plan {
-  return plans.reduce((least, plan) => (measure(plan) < measure(least) ? plan : least));
 }
 
 /** Lists the plans that are built. */

@@ -30,5 +30,5 @@ export { rowsAt, StreamSchedule } from './stream-schedule.js';
 export type { AxisCut, AxisTile, Grid, Tile } from './tile-axis.js';
 export { countUnits, tileAxis } from './tile-axis.js';
 export type { TileKind } from './tile-shape.js';
-export { tileGraph, tileShapes, tilesByShape, tilesOfGrid, wholeShapes } from './tile-shape.js';
+export { tileGraph, tileShapes, tilesByShape, wholeShapes } from './tile-shape.js';
 export type { TileStream } from './tile-stream.js';

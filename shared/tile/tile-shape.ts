@@ -14,7 +14,7 @@ export interface TileKind {
 }
 
 /** Lists all tiles of a grid, row by row. */
-export function tilesOfGrid({ rowTiles, colTiles }: Grid): readonly Tile[] {
+function tilesOfGrid({ rowTiles, colTiles }: Grid): readonly Tile[] {
   return rowTiles.flatMap((rows) => colTiles.map((cols) => ({ rows, cols })));
 }
 

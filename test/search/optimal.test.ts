@@ -20,7 +20,7 @@ const SETTINGS = { threads: 1, level: 'extended', weights: 'resident' } as const
 const POOLS = '3x256x256: c16k3p1 l m2s2 c32k3p1 l m2s2 c32k3p1 l c16k1 l c32k3p1';
 
 /** Factor within which the search treats latencies as equal, with some room. */
-const NEAR = 1.02;
+const NEAR = 1.03;
 
 test('optimalCandidates() gives the untiled plan where memory is no matter', () => {
   const plan = searchWithin(graphOf(POOLS), Number.POSITIVE_INFINITY);
