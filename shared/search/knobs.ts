@@ -1,6 +1,5 @@
 /**
- * The knobs of the search, in one record. Each says what it is worth, by bench/ablation: the largest loss of latency at
- * one budget, or growth of the smallest plan, if it is off. docs/benchmarks.md, "The search", has the whole table.
+ * The knobs of the search, in one record. docs/benchmarks.md, "The search", says what each is worth, by bench/ablation.
  */
 
 /** What bounds a search. */
