@@ -13,7 +13,7 @@ import { BROKERS, freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
 
 /** Of the synthetic detector the untiled plan needs more, and the smallest less. */
-const TIGHT = '6M';
+const TIGHT = '7M';
 
 /** Another one than the model's own. */
 const THRESHOLD = '0.35';

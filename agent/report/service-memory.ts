@@ -1,19 +1,9 @@
 /** Memory of the whole service, in totals that an operator can check with `ps` and in /sys/fs/cgroup. */
+import type { NodeHealth } from '../../shared/wire/index.js';
 import { readProcessMemory, readPss } from '../board/process-memory.js';
 import type { CgroupMemory } from '../board/read-memory.js';
 
-export interface ServiceMemory {
-  /** Private memory of all processes, swap included. */
-  readonly privateBytes: number;
-  /** Proportional set size of all processes, files included; null where the kernel doesn't tell. */
-  readonly pssBytes: number | null;
-  /** The group that the agent runs in; null without one. Others may run in it, too. */
-  readonly cgroup: {
-    readonly path: string;
-    readonly currentBytes: number;
-    readonly maxBytes: number | null;
-  } | null;
-}
+export type ServiceMemory = NodeHealth['service'];
 
 /** @param pids of the agent and its children. One that has just ended counts nothing. */
 export function readServiceMemory(pids: readonly number[], [own]: readonly CgroupMemory[]): ServiceMemory {

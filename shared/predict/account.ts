@@ -28,6 +28,8 @@ export interface SessionNeed {
   readonly heldBytes: number;
   /** Live bytes of its largest step: its run's peak, or its outputs and their copies at its end. */
   readonly stepBytes: number;
+  /** Live bytes of its largest step that is run more than once. */
+  readonly repeatedBytes: number;
   /** Multiply-accumulates over all steps. */
   readonly macs: number;
   /** Number of kinds of steps. */
@@ -61,7 +63,7 @@ export class Account {
     const { ins, outs, held } = session;
     this.#noteLastReads(session);
     for (const value of held) this.#most[value] = 0;
-    let [ns, macs, stepBytes, heldBytes, kinds] = [0, 0, 0, 0, 0];
+    let [ns, macs, heldBytes, kinds, stepBytes, repeatedBytes] = [0, 0, 0, 0, 0, 0];
     for (const { sizes, count } of steps) {
       const run = this.#run(session, sizes);
       const outputBytes = sumBytes(sizes, outs);
@@ -69,11 +71,12 @@ export class Account {
       macs += count * run.macs;
       kinds += 1;
       stepBytes = Math.max(stepBytes, run.peakBytes, 2 * outputBytes);
+      if (count > 1) repeatedBytes = Math.max(repeatedBytes, run.peakBytes, 2 * outputBytes);
       for (const value of held)
         this.#most[value] = Math.max(this.#most[value] as number, sizes.bytes[value] as number);
     }
     for (const value of held) heldBytes += this.#most[value] as number;
-    return { latencyMs: ns / 1e6, heldBytes, stepBytes, macs, kinds };
+    return { latencyMs: ns / 1e6, heldBytes, stepBytes, repeatedBytes, macs, kinds };
   }
 
   /** Returns the nanoseconds of a run around its kernels: copies, and memory from the system. */

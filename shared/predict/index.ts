@@ -17,7 +17,7 @@ export { countRangeMacs } from './macs.js';
 export { median } from './median.js';
 export { runsInPlace } from './operators.js';
 export type { PredictSettings, SegmentPrediction } from './predict.js';
-export { countSegmentWork, fixedBytes, predictSegments, SESSION_BYTES, stepRatio } from './predict.js';
+export { allocatedBytes, countSegmentWork, fixedBytes, predictSegments, SESSION_BYTES } from './predict.js';
 export type { RangeMaps } from './range-maps.js';
 export { rangeMapsOf } from './range-maps.js';
 export type { Allocator, Level, RunSettings } from './run-settings.js';

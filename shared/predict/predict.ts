@@ -68,10 +68,10 @@ const NODE_BYTES = 20 * 2 ** 10;
  * Bytes that the executor has beyond its idle state, for any plan: compiled code, and garbage.
  * Measured with bench/predictor.
  */
-const RUN_BYTES = 3 * 2 ** 20;
+const RUN_BYTES = 2.5 * 2 ** 20;
 
 /** Copies of an image at the network's size, while it is decoded and in messages. Measured with bench/predictor. */
-const IMAGES = 2;
+const IMAGES = 1;
 
 /** Predicts all segments of a plan, in order. */
 export function predictSegments(
@@ -99,7 +99,7 @@ function predictSegment(
   const isTiled = segment.kind === 'tiles' || segment.kind === 'streamed-tiles';
   // A stream of the full map computes nothing twice.
   const macs = isTiled ? sum((need) => need.macs) : wholeMacs;
-  const steps = needs.map((need) => stepRatio(segment.kind, need, settings) * need.stepBytes);
+  const steps = needs.map((need) => allocatedBytes(segment.kind, need, settings));
   // Links run by turns, so the buffers of all of them count.
   const runBytes = ringBytes(graph, segment) + sum((need) => need.heldBytes) + Math.max(...steps);
   return {
@@ -165,27 +165,28 @@ export function fixedBytes(
 }
 
 /**
- * Factors from the live bytes of a step to its allocated bytes, measured with bench/predictor. With
+ * Factors from the live bytes of steps to their allocated bytes, measured with bench/predictor. With
  * glibc all steps of a session have one block, in which the values of tiles aren't packed without gaps. With jemalloc
- * freed blocks stay for a while; those of tiles of one shape fit the next one, those of several shapes add up.
+ * freed blocks stay for a while; those of tiles of one shape fit the next one, those of several shapes add up. A stream
+ * has a larger first and last step, and the blocks of the steps between add up with a part of theirs.
  */
 const STEP_RATIOS: Readonly<Record<Allocator, Readonly<Record<StepRatio, number>>>> = {
-  glibc: { whole: 1, tiles: 1.15, mixedTiles: 1.15, streams: 1 },
-  jemalloc: { whole: 1.4, tiles: 1.6, mixedTiles: 2.1, streams: 1.2 },
+  glibc: { whole: 1, tiles: 1.15, mixedTiles: 1.15, largest: 1, repeated: 0.2 },
+  jemalloc: { whole: 1.5, tiles: 1.6, mixedTiles: 2.1, largest: 0.8, repeated: 0.7 },
 };
 
-type StepRatio = 'whole' | 'tiles' | 'mixedTiles' | 'streams';
+type StepRatio = 'whole' | 'tiles' | 'mixedTiles' | 'largest' | 'repeated';
 
-/** Returns the factor from live bytes to allocated bytes of a step, by mode and allocator. */
-export function stepRatio(
+/** Returns the bytes that the allocator takes for the largest step of a session, by mode and allocator. */
+export function allocatedBytes(
   kind: Segment['kind'],
-  { kinds }: Pick<SessionNeed, 'kinds'>,
+  { kinds, stepBytes, repeatedBytes }: Omit<SessionNeed, 'macs'>,
   { allocator = 'glibc' }: Pick<PredictSettings, 'allocator'>,
 ): number {
   const ratios = STEP_RATIOS[allocator];
-  if (kind === 'whole') return ratios.whole;
-  if (kind !== 'tiles') return ratios.streams;
-  return kinds > 1 ? ratios.mixedTiles : ratios.tiles;
+  if (kind === 'whole') return ratios.whole * stepBytes;
+  if (kind === 'tiles') return (kinds > 1 ? ratios.mixedTiles : ratios.tiles) * stepBytes;
+  return Math.max(stepBytes, ratios.largest * stepBytes + ratios.repeated * repeatedBytes);
 }
 
 /**

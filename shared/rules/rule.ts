@@ -9,7 +9,7 @@
 export type KeyPath = readonly (string | number)[];
 
 export type Issue =
-  /** `container`: the value isn't the map or the list that was expected. `value`: any other fault, or none given. */
+  /** `container`: the value isn't the map or the list that was expected. `value`: another fault, or none given. */
   | {
       readonly kind: 'container' | 'value';
       readonly path: KeyPath;

@@ -11,11 +11,11 @@ import type { Graph, Node, NodeRange } from '../graph/index.js';
 import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
 import type { Predictor, PredictSettings, RangeMaps, SessionSteps } from '../predict/index.js';
 import {
+  allocatedBytes,
   BUILT_IN_PROFILE,
   costsFor,
   predictorOf,
   rangeMapsOf,
-  stepRatio,
   tiledSession,
   tileFlows,
   wholeSession,
@@ -106,7 +106,7 @@ function optionOf(
     mode,
     latencyMs: need.latencyMs,
     heldBytes: need.heldBytes,
-    stepBytes: stepRatio(mode.kind, need, settings) * need.stepBytes,
+    stepBytes: allocatedBytes(mode.kind, need, settings),
     leftBytes: mode.kind === 'whole' ? 0 : maps.left(from, to),
     flow: undefined,
   };

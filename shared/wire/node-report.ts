@@ -53,10 +53,11 @@ export interface NodeHealth {
   };
   /** All processes of the service together. */
   readonly service: {
+    /** Private memory, swap included. */
     readonly privateBytes: number;
-    /** Proportional set size; null where the kernel doesn't tell. */
+    /** Proportional set size, files included; null where the kernel doesn't tell. */
     readonly pssBytes: number | null;
-    /** The group that the agent runs in. */
+    /** The group that the agent runs in; null without one. Others may run in it, too. */
     readonly cgroup: {
       readonly path: string;
       readonly currentBytes: number;

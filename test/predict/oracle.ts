@@ -60,6 +60,7 @@ export function oracleNeeds(
     const { steps, held, range, bytesOf } = session;
     const peaks = steps.map(({ shapeOf }) => peakOf(graph, session, { ...settings, shapeOf }));
     const outputs = steps.map(({ shapeOf }) => sum(session.outputs.map((value) => bytesOf(value, shapeOf))));
+    const largest = peaks.map((bytes, at) => Math.max(bytes, 2 * elementAt(outputs, at)));
     const most = (value: number) => Math.max(...steps.map(({ shapeOf }) => bytesOf(value, shapeOf)));
     const works = steps.map(({ shapeOf, count }, at) => {
       const run = { peakBytes: elementAt(peaks, at), outputBytes: elementAt(outputs, at) };
@@ -68,7 +69,8 @@ export function oracleNeeds(
     return {
       latencyMs: sum(works),
       heldBytes: sum(held.map(most)),
-      stepBytes: Math.max(...peaks, ...outputs.map((bytes) => 2 * bytes)),
+      stepBytes: Math.max(...largest),
+      repeatedBytes: Math.max(0, ...largest.filter((_, at) => elementAt(steps, at).count > 1)),
       macs: sum(steps.map(({ shapeOf, count }) => count * countRangeMacs(graph, range, [shapeOf]))),
       kinds: steps.length,
     };

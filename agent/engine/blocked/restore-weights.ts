@@ -22,7 +22,7 @@ const CHUNK_BYTES = 2 ** 20;
 /** Gives all weights their own shapes again. @returns undefined if ONNX Runtime changed one of them. */
 export async function restoreShapes(
   saved: Graph,
-  { filters, operands }: StandInModel,
+  { filters, sizes, operands }: StandInModel,
   folder: string,
 ): Promise<{ readonly graph: Graph; readonly sources: Sources } | undefined> {
   const sources = new Map<string, LeftOut & { readonly isBlocked: boolean }>();
@@ -33,6 +33,8 @@ export async function restoreShapes(
     if (node.op !== 'Conv' || node.domain !== BLOCKED_DOMAIN) continue;
     const index = elementAt(node.inputs, 1);
     const tensor = tensorAt(saved, index);
+    // Weights that weren't left out may be large, so they aren't read for nothing.
+    if (!sizes.has(tensorBytes(tensor))) continue;
     const filter = filters.get(digestOf(await valuesOf(tensor, folder)));
     if (filter === undefined) continue;
     sources.set(tensor.name, { ...filter, isBlocked: true });

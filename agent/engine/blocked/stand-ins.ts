@@ -36,10 +36,12 @@ export interface LeftOut {
 
 export interface StandInModel {
   readonly graph: Graph;
-  /** Content of the file of all stand-ins. */
-  readonly content: Uint8Array;
+  /** Content of the file of all stand-ins, one after the other. */
+  readonly content: readonly Uint8Array[];
   /** Weights of convolutions, by the digest of their stand-in in blocked order. */
   readonly filters: ReadonlyMap<string, LeftOut>;
+  /** Sizes of the stand-ins in blocked order, in bytes. */
+  readonly sizes: ReadonlySet<number>;
   /** Weights that are inputs now, by name. */
   readonly operands: ReadonlyMap<string, LeftOut>;
 }
@@ -86,8 +88,9 @@ class Omission {
   readonly #reads: Uint32Array;
   readonly #list: TensorList;
   readonly #inputs: number[];
-  readonly #chunks: Uint8Array[] = [];
+  readonly #content: Uint8Array[] = [];
   readonly #filters = new Map<string, LeftOut>();
+  readonly #sizes = new Set<number>();
   readonly #operands = new Map<string, LeftOut>();
   #bytes = 0;
 
@@ -101,8 +104,8 @@ class Omission {
 
   build(nodes: readonly Node[]): StandInModel {
     const graph = { ...this.#graph, tensors: this.#list.tensors, inputs: this.#inputs, nodes };
-    const content = Buffer.concat(this.#chunks);
-    return { graph, content, filters: this.#filters, operands: this.#operands };
+    const [content, filters, sizes, operands] = [this.#content, this.#filters, this.#sizes, this.#operands];
+    return { graph, content, filters, sizes, operands };
   }
 
   /** Returns the nodes that stand for a node. */
@@ -160,8 +163,10 @@ class Omission {
     const index = elementAt(node.inputs, 1);
     const shape = leftOut.shape.map((size, axis) => (axis === 1 ? inputs : size));
     const noise = Float32Array.from({ length: elementCount(shape) }, () => Math.random());
-    this.#filters.set(digestOf(bytesOf(blockedFilters(noise, shape, block))), leftOut);
-    this.#chunks.push(bytesOf(noise));
+    const blocked = bytesOf(blockedFilters(noise, shape, block));
+    this.#filters.set(digestOf(blocked), leftOut);
+    this.#sizes.add(blocked.byteLength);
+    this.#content.push(bytesOf(noise));
     const constant = { kind: 'external', location, offset: this.#bytes, length: noise.byteLength } as const;
     this.#list.tensors[index] = { ...tensorAt(this.#graph, index), shape, constant };
     this.#bytes += noise.byteLength;
