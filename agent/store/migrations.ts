@@ -153,4 +153,27 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (model_digest, width, height, plan)
   ) STRICT, WITHOUT ROWID;
   `,
+  // The right answers of models to the self-check's picture, and messages that wait for the broker.
+  `
+  CREATE TABLE answers (
+    model_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    samples BLOB NOT NULL,
+    source TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (model_digest, width, height, level, threads, device)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE spool (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    payload TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

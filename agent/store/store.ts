@@ -1,6 +1,5 @@
 /**
- * Keeps plans, measurements, events and costs over restarts, in one SQLite file. The only file that touches
- * better-sqlite3. Calls are synchronous and short, and no frame waits for them.
+ * Keeps plans, measurements, events and costs over restarts, in one SQLite file. Calls are synchronous and short, and no frame waits for them.
  *
  * A read or write that fails while the agent runs (disk full, card removed) is reported and given up. It
  * costs a search or a row of statistics, not the service.
@@ -9,12 +8,15 @@
  * write few measurements, to spare SD cards.
  */
 
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { copyFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { RunSettings } from '../../shared/predict/index.js';
 import type { PlanPrediction, WeightsPolicy } from '../../shared/search/index.js';
 import { MIGRATIONS } from './migrations.js';
+import type { StoreProblem, Upgrade } from './open-database.js';
+import { backupPath, NewerStoreError, openAnyhow, openFile } from './open-database.js';
+
+export type { StoreProblem } from './open-database.js';
 
 /** Everything that the plans of a model depend on. */
 export interface FrontKey {
@@ -60,6 +62,32 @@ export interface ExperienceKey {
   readonly height: number;
 }
 
+/** What the answer of a model to the self-check's picture depends on. */
+export interface AnswerKey {
+  readonly modelDigest: string;
+  readonly width: number;
+  readonly height: number;
+  readonly level: string;
+  readonly threads: number;
+  /** ONNX Runtime's version and the processor. */
+  readonly device: string;
+}
+
+export interface StoredAnswer {
+  readonly answer: { readonly digest: string; readonly samples: Float32Array };
+  /** Notation of the plan that gave it. */
+  readonly source: string;
+}
+
+/** A message that waits for the broker. */
+export interface SpooledMessage {
+  readonly id: number;
+  /** When it was made. */
+  readonly atMs: number;
+  readonly topic: string;
+  readonly payload: string;
+}
+
 export interface Measurement extends RunSettings {
   readonly model: string;
   readonly notation: string;
@@ -82,17 +110,28 @@ export interface AgentEvent {
   readonly detail: string;
 }
 
-/** Time in ms that a writer waits for another process's lock. The agent stands still meanwhile. */
-const BUSY_MS = 200;
-
 const FRONT_KEY = `planner = @planner AND model_digest = @modelDigest AND width = @width AND height = @height
   AND choice = @choice AND weights = @weights AND profile = @profile AND allocator = @allocator`;
 
+const ANSWER_KEY = `model_digest = @modelDigest AND width = @width AND height = @height AND level = @level
+  AND threads = @threads AND device = @device`;
+
 const MODEL_KEY = 'model_digest = @modelDigest AND width = @width AND height = @height';
+
+/** Rows that are kept at most, so that neither a file nor a store in memory grows for months. */
+const MOST_ROWS = [
+  { table: 'measurements', age: 'at_ms', most: 5000 },
+  { table: 'events', age: 'at_ms', most: 20_000 },
+  { table: 'fronts', age: 'created_ms', most: 200 },
+  { table: 'answers', age: 'created_ms', most: 500 },
+  { table: 'experiences', age: 'updated_ms', most: 5000 },
+] as const;
 
 export interface StoreOptions {
   /** Called with each read or write that failed. */
   readonly onError?: (error: Error) => void;
+  /** Whether a file that can't be used is replaced by another one or by memory; else `start` throws. */
+  readonly replaces?: boolean;
   /** Migrations of the file. Tests give their own. */
   readonly migrations?: readonly string[];
 }
@@ -101,32 +140,47 @@ export class Store {
   readonly #path: string;
   readonly #migrations: readonly string[];
   readonly #onError: (error: Error) => void;
+  readonly #replaces: boolean;
   #database: Database.Database | undefined;
+  #problem: StoreProblem | undefined;
 
-  constructor(path: string, { migrations = MIGRATIONS, onError = () => undefined }: StoreOptions = {}) {
+  constructor(path: string, options: StoreOptions = {}) {
+    const { migrations = MIGRATIONS, onError = () => undefined, replaces = false } = options;
     this.#path = path;
     this.#migrations = migrations;
     this.#onError = onError;
+    this.#replaces = replaces;
   }
 
-  /** Opens the file and brings it up to date. @throws {RangeError} if a newer version of mafat wrote it. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** What was wrong with the file when it was opened. */
+  get problem(): StoreProblem | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * Opens the file and brings it up to date.
+   * @throws {Error} if it can't be used, unless the store `replaces` it.
+   */
   start(): void {
-    mkdirSync(dirname(this.#path), { recursive: true });
-    const isNew = !existsSync(this.#path);
-    let database: Database.Database | undefined;
+    const upgrade: Upgrade = (database, { isNew }) => this.#migrate(database, { isNew });
+    if (this.#replaces) {
+      const { database, problem } = openAnyhow(this.#path, upgrade, this.#migrations.length);
+      this.#database = database;
+      this.#problem = problem;
+      return;
+    }
     try {
-      database = new Database(this.#path, { timeout: BUSY_MS });
-      database.pragma('journal_mode = WAL');
-      database.pragma('synchronous = NORMAL');
-      this.#migrate(database, { isNew });
+      this.#database = openFile(this.#path, upgrade);
     } catch (error) {
-      database?.close();
       if (!(error instanceof Database.SqliteError)) throw error;
       throw new Error(
         `Cannot open store ${this.#path}: ${error.message}; it holds only plans and statistics and may be moved away`,
       );
     }
-    this.#database = database;
   }
 
   stop(): void {
@@ -185,6 +239,77 @@ export class Store {
         )
         .run({ ...key, ...experience, nowMs }),
     );
+  }
+
+  /** Undefined if there is none, or it can't be read. */
+  findAnswer(key: AnswerKey): StoredAnswer | undefined {
+    const row = this.#try('read an answer', (database) =>
+      database
+        .prepare<[AnswerKey], { digest: string; samples: Buffer; source: string }>(
+          `SELECT digest, samples, source FROM answers WHERE ${ANSWER_KEY}`,
+        )
+        .get(key),
+    );
+    if (row === undefined) return undefined;
+    const samples = new Float32Array(new Uint8Array(row.samples).buffer);
+    return { answer: { digest: row.digest, samples }, source: row.source };
+  }
+
+  saveAnswer(key: AnswerKey, { answer: { digest, samples }, source }: StoredAnswer, nowMs: number): void {
+    const bytes = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength);
+    this.#try('save an answer', (database) =>
+      database
+        .prepare(
+          `INSERT OR REPLACE INTO answers
+           VALUES (@modelDigest, @width, @height, @level, @threads, @device, @digest, @bytes, @source, @nowMs)`,
+        )
+        .run({ ...key, digest, bytes, source, nowMs }),
+    );
+  }
+
+  /** @returns whether they were written; all or none. */
+  addSpooled(messages: readonly Omit<SpooledMessage, 'id'>[]): boolean {
+    const done = this.#try('keep messages', (database) => {
+      const insert = database.prepare(
+        'INSERT INTO spool (at_ms, topic, payload) VALUES (@atMs, @topic, @payload)',
+      );
+      database.transaction(() => {
+        for (const message of messages) insert.run(message);
+      })();
+      return true;
+    });
+    return done === true;
+  }
+
+  oldestSpooled(limit: number): readonly SpooledMessage[] {
+    const rows = this.#try('read messages', (database) =>
+      database
+        .prepare<[number], SpooledMessage>(
+          'SELECT id, at_ms AS atMs, topic, payload FROM spool ORDER BY id LIMIT ?',
+        )
+        .all(limit),
+    );
+    return rows ?? [];
+  }
+
+  dropSpooled(ids: readonly number[]): void {
+    this.#try('drop messages', (database) => {
+      const drop = database.prepare('DELETE FROM spool WHERE id = ?');
+      database.transaction(() => {
+        for (const id of ids) drop.run(id);
+      })();
+    });
+  }
+
+  spooledSize(): { readonly count: number; readonly bytes: number } {
+    const size = this.#try('count messages', (database) =>
+      database
+        .prepare<[], { count: number; bytes: number }>(
+          'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM spool',
+        )
+        .get(),
+    );
+    return size ?? { count: 0, bytes: 0 };
   }
 
   addMeasurement(measurement: Measurement, nowMs: number): void {
@@ -264,14 +389,26 @@ export class Store {
     if (saved === undefined) throw new Error(`Cannot save costs in ${this.#path}`);
   }
 
-  /** Drops measurements and events from before a time. @returns the number of rows dropped. */
+  /**
+   * Drops measurements and events from before a time, and the oldest rows of tables that are too long.
+   * @returns the number of rows dropped.
+   */
   dropBefore(beforeMs: number): number {
     const dropped = this.#try('drop old rows', (database) =>
-      database.transaction(() =>
-        ['measurements', 'events']
-          .map((table) => database.prepare(`DELETE FROM ${table} WHERE at_ms < ?`).run(beforeMs).changes)
-          .reduce((sum, changes) => sum + changes, 0),
-      )(),
+      database.transaction(() => {
+        const old = ['measurements', 'events'].map(
+          (table) => database.prepare(`DELETE FROM ${table} WHERE at_ms < ?`).run(beforeMs).changes,
+        );
+        const surplus = MOST_ROWS.map(
+          ({ table, age, most }) =>
+            database
+              .prepare(
+                `DELETE FROM ${table} WHERE ${age} < (SELECT ${age} FROM ${table} ORDER BY ${age} DESC LIMIT 1 OFFSET ?)`,
+              )
+              .run(most - 1).changes,
+        );
+        return [...old, ...surplus].reduce((sum, changes) => sum + changes, 0);
+      })(),
     );
     return dropped ?? 0;
   }
@@ -294,14 +431,14 @@ export class Store {
     const version = database.pragma('user_version', { simple: true }) as number;
     const newest = this.#migrations.length;
     if (version > newest) {
-      throw new RangeError(
+      throw new NewerStoreError(
         `Cannot use store ${this.#path}: its version is ${version}, this mafat knows up to ${newest}; use a newer one`,
       );
     }
     if (version === newest) return;
     if (!isNew) {
       database.pragma('wal_checkpoint(TRUNCATE)');
-      copyFileSync(this.#path, `${this.#path}.v${version}`);
+      copyFileSync(this.#path, backupPath(this.#path, version));
     }
     const upgrade = database.transaction(() => {
       for (const step of this.#migrations.slice(version)) database.exec(step);

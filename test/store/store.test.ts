@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
@@ -172,6 +175,114 @@ test('Store.start() refuses what is no database', (context) => {
   assert.throws(() => new Store(path).start(), /not a database/);
 });
 
+test('Store.start() sets a broken file aside where it may, says so, and has a new one', async (context) => {
+  const good = startStore(context);
+  good.store.saveFront(KEY, FRONT, 1);
+  good.store.stop();
+  const content = readFileSync(good.path);
+  const damages: Readonly<Record<string, Buffer>> = {
+    truncated: content.subarray(0, content.length / 2),
+    'without its header': Buffer.concat([randomBytes(100), content.subarray(100)]),
+    'damaged inside': Buffer.concat([content.subarray(0, 4096), randomBytes(8192), content.subarray(12_288)]),
+    foreign: Buffer.from('hello'),
+  };
+  for (const [name, damaged] of Object.entries(damages)) {
+    await context.test(name, (inner) => {
+      const path = join(temporaryFolder(inner), 'agent.db');
+      writeFileSync(path, damaged);
+      const store = new Store(path, { replaces: true });
+      store.start();
+      const { kind, asidePath, isMemory } = store.problem ?? {};
+      assert.deepEqual({ kind, isMemory }, { kind: 'broken', isMemory: false });
+      assert.deepEqual(readFileSync(asidePath ?? ''), damaged);
+      store.saveFront(KEY, FRONT, 1);
+      store.stop();
+      const again = new Store(path, { replaces: true });
+      again.start();
+      assert.equal(again.problem, undefined);
+      assert.deepEqual(again.findFront(KEY), FRONT);
+      again.stop();
+    });
+  }
+});
+
+test('Store.start() goes back to the copy of before a newer version migrated the file', (context) => {
+  const { path, store } = startStore(context);
+  store.saveFront(KEY, FRONT, 1);
+  store.stop();
+  const newer = new Store(path, { migrations: [...MIGRATIONS, 'CREATE TABLE later (x INTEGER) STRICT;'] });
+  newer.start();
+  newer.stop();
+  assert.throws(() => new Store(path).start(), /its version is \d+, this mafat knows up to/);
+  const older = new Store(path, { replaces: true });
+  older.start();
+  const { kind, copyPath, asidePath } = older.problem ?? {};
+  assert.equal(kind, 'newer');
+  assert.equal(copyPath, `${path}.v${MIGRATIONS.length}`);
+  assert.ok(existsSync(asidePath ?? ''));
+  assert.deepEqual(older.findFront(KEY), FRONT);
+  older.stop();
+});
+
+test('Store.start() serves from memory what a disk that cannot be written holds', async (context) => {
+  const { path, store } = startStore(context);
+  store.saveFront(KEY, FRONT, 1);
+  store.stop();
+  await context.test('no folder can be made', () => {
+    const lost = new Store(join(path, 'agent.db'), { replaces: true });
+    lost.start();
+    assert.equal(lost.problem?.kind, 'unusable');
+    assert.ok(lost.problem?.isMemory);
+    lost.saveFront(KEY, FRONT, 1);
+    assert.deepEqual(lost.findFront(KEY), FRONT);
+    lost.stop();
+  });
+  const skip = mountSkip();
+  await context.test('read-only', { skip }, (inner) => {
+    const folder = mountSmall(inner, '1m');
+    cpSync(path, join(folder, 'agent.db'));
+    execFileSync('mount', ['-o', 'remount,ro', folder]);
+    const fixed = new Store(join(folder, 'agent.db'), { replaces: true });
+    fixed.start();
+    assert.equal(fixed.problem?.kind, 'unusable');
+    assert.deepEqual(fixed.findFront(KEY), FRONT);
+    fixed.saveFront({ ...KEY, weights: 'evictable' }, FRONT, 1);
+    assert.deepEqual(fixed.findFront({ ...KEY, weights: 'evictable' }), FRONT);
+    fixed.stop();
+  });
+  await context.test('full', { skip }, (inner) => {
+    const folder = mountSmall(inner, '64k');
+    writeFileSync(join(folder, 'filler'), Buffer.alloc(60 * 1024));
+    const full = new Store(join(folder, 'agent.db'), { replaces: true });
+    full.start();
+    assert.equal(full.problem?.kind, 'unusable');
+    full.saveFront(KEY, FRONT, 1);
+    assert.deepEqual(full.findFront(KEY), FRONT);
+    full.stop();
+  });
+});
+
+test('Store.findAnswer() finds after a restart what was saved', (context) => {
+  const { path, store } = startStore(context);
+  const key = { modelDigest: 'sha256:1', width: 8, height: 8, level: 'all', threads: 2, device: 'x' };
+  const answer = { answer: { digest: 'd', samples: Float32Array.of(1, 0.1, Number.NaN) }, source: 'whole' };
+  store.saveAnswer(key, answer, 1);
+  store.stop();
+  const again = new Store(path);
+  again.start();
+  assert.deepEqual(again.findAnswer(key), answer);
+  assert.equal(again.findAnswer({ ...key, level: 'basic' }), undefined);
+  again.stop();
+});
+
+test('Store.dropBefore() keeps tables from growing without end', (context) => {
+  const { store } = startStore(context);
+  for (let at = 0; at < 300; at += 1) store.saveFront({ ...KEY, modelDigest: `sha256:${at}` }, FRONT, at);
+  assert.equal(store.dropBefore(0), 100);
+  assert.equal(store.findFront({ ...KEY, modelDigest: 'sha256:99' }), undefined);
+  assert.deepEqual(store.findFront({ ...KEY, modelDigest: 'sha256:100' }), FRONT);
+});
+
 test('Store reports what SQLite refuses, and goes on', (context) => {
   const errors: string[] = [];
   const { path } = startStore(context);
@@ -206,4 +317,22 @@ function startStore(context: TestContext): { path: string; store: Store } {
 
 function costsOf(kernels: string, threads: number, measuredMs = 1): StoredCosts {
   return { kernels, threads, costs: `{"steps":${threads}}`, measuredMs };
+}
+
+/** Why no file system can be mounted; false if one can. */
+function mountSkip(): string | false {
+  return process.getuid?.() === 0 && process.platform === 'linux'
+    ? false
+    : 'needs root to mount a small disk';
+}
+
+/** A disk of its own size, in memory. */
+function mountSmall(context: TestContext, size: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mafat-test-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+  context.after(() => {
+    execFileSync('umount', [folder]);
+    rmdirSync(folder);
+  });
+  return folder;
 }
