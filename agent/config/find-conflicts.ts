@@ -3,6 +3,7 @@
  * together with faults of single values. Values of a wrong type are left to the schema.
  */
 import { elementAt } from '../../shared/graph/index.js';
+import { isLoopback } from '../serve/broker/broker-address.js';
 import { DEFAULT_INTERVALS } from './config-schema.js';
 import type { Problem } from './describe-issue.js';
 import { showValue, valueAt } from './show-value.js';
@@ -14,6 +15,7 @@ export function findConflicts(root: unknown): readonly Problem[] {
     ...findLost(root),
     ...findCrossed(root),
     ...findHalfLogin(root),
+    ...findOpenDoor(root),
   ];
 }
 
@@ -68,6 +70,23 @@ function findHalfLogin(root: unknown): readonly Problem[] {
   const path = ['mqtt', elementAt(missing, 0)];
   return [
     { path, message: 'is missing, expected username and password, or neither, with the embedded broker' },
+  ];
+}
+
+/** An embedded broker that other machines can reach, without a login: whoever is on the network would be let in. */
+function findOpenDoor(root: unknown): readonly Problem[] {
+  const read = (...keys: readonly string[]) => valueAt(root, ['mqtt', ...keys]) ?? undefined;
+  const host = read('listen', 'host');
+  const isEmbedded = (read('server') ?? 'embedded') === 'embedded';
+  const hasLogin =
+    read('username') !== undefined || read('password') !== undefined || read('passwordFile') !== undefined;
+  if (!isEmbedded || typeof host !== 'string' || isLoopback(host) || hasLogin) return [];
+  const path = ['mqtt', 'listen', 'host'];
+  return [
+    {
+      path,
+      message: `cannot be ${showValue(host, path)} without mqtt.username and mqtt.password, expected both, or 127.0.0.1`,
+    },
   ];
 }
 

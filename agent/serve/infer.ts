@@ -14,10 +14,11 @@ import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
 import type { JobOptions } from '../engine/request-queue.js';
-import { BusyError, DeadlineError } from '../engine/request-queue.js';
+import { BusyError, DeadlineError, ShareError } from '../engine/request-queue.js';
 import { InputError } from '../engine/wire/input-error.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
+import { ModelChangedError } from '../planning/open-model.js';
 
 /** The facts of a served model that an inference needs. */
 export interface ServedModel {
@@ -36,7 +37,12 @@ export interface Runner {
 
 export interface InferenceOptions {
   readonly engine: Runner;
-  readonly models: { get(name: string): ServedModel | undefined; readonly names: readonly string[] };
+  readonly models: {
+    get(name: string): ServedModel | undefined;
+    readonly names: readonly string[];
+    /** Models that can't be served, with the reason. */
+    readonly failures: readonly { readonly name: string; readonly reason: string }[];
+  };
   /** Called with each fault of the node itself, which the client sees as status 500. */
   readonly onFault: (error: unknown) => void;
 }
@@ -75,11 +81,11 @@ export interface InferResult {
   readonly tensors?: readonly OutputTensor[];
 }
 
-/** The model can't serve now for want of memory; frames are left out, requests may come again. */
+/** The model can't serve now, for want of memory or of its files; frames are left out, requests may come again. */
 export class UnavailableError extends RequestError {}
 
-/** Seconds after which a request may be worth another try. */
-const RETRY_S = 10;
+/** Seconds after which a request may be worth another try: a queue moves on, memory takes longer to come back. */
+const RETRY_S = { queue: 1, memory: 10, model: 60 } as const;
 
 export class Inference {
   readonly #options: InferenceOptions;
@@ -111,13 +117,16 @@ export class Inference {
   #findModel(name: string): ServedModel {
     const { models } = this.#options;
     const model = models.get(name);
+    const failure = models.failures.find((failed) => failed.name === name);
+    if (model === undefined && failure !== undefined)
+      throw new UnavailableError('model', failure.reason, 503, RETRY_S.model);
     if (model === undefined) {
       const known = models.names.join(', ') || 'none';
       throw new RequestError('model', `"${name}" isn't served here, expected ${known}`, 404);
     }
     if (model.pressure === 'critical' || model.plan === undefined) {
-      const text = `"${name}" doesn't fit into memory now; try again in ${RETRY_S} s`;
-      throw new UnavailableError('model', text, 503);
+      const text = `"${name}" doesn't fit into memory now; try again in ${RETRY_S.memory} s`;
+      throw new UnavailableError('model', text, 503, RETRY_S.memory);
     }
     return model;
   }
@@ -197,6 +206,9 @@ function asRequestError(error: unknown): RequestError {
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof InputError) return new RequestError('inputs[0]', text);
   if (error instanceof DeadlineError) return new RequestError('deadline', text, 504);
-  const isPassing = error instanceof BusyError || error instanceof ExecutorError;
-  return new RequestError('model', text, isPassing ? 503 : 500);
+  if (error instanceof ShareError) return new RequestError('model', text, 429, RETRY_S.queue);
+  const isPassing = [BusyError, ExecutorError, ModelChangedError].some((kind) => error instanceof kind);
+  return isPassing
+    ? new RequestError('model', text, 503, RETRY_S.queue)
+    : new RequestError('model', text, 500);
 }

@@ -1,6 +1,7 @@
 /** What nodes and clients say to each other: topics, requests, answers and reports. */
-export type { InferenceInput, InferenceRequest } from './inference-request.js';
-export { parseInferenceRequest } from './inference-request.js';
+export type { Steps } from './cut-data.js';
+export type { Envelope, InferenceInput, InferenceRequest } from './inference-request.js';
+export { parseInferenceRequest, salvageEnvelope } from './inference-request.js';
 export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';
 export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';
@@ -14,4 +15,4 @@ export type {
 } from './node-report.js';
 export { RequestError } from './request-error.js';
 export type { NodeTopics } from './topics.js';
-export { inferTopic, isReplyTopic, isTopicLevel, nodeTopics } from './topics.js';
+export { clientOf, inferTopic, isTopicLevel, nodeTopics } from './topics.js';

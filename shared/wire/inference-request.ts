@@ -2,20 +2,42 @@
  * Parses inference requests in the JSON of the Open Inference Protocol. The input is the network's input tensor or
  * an encoded JPEG, PNG or WebP image, as a BYTES tensor in base64.
  *
- * A request may be hostile until it is parsed, so every list, text and depth has a limit.
+ * A request may be hostile until it is parsed, so every list, text and depth has a limit. Values of tensors are read by
+ * hand (cut-data.ts, read-data.ts); `JSON.parse` sees the rest alone.
  * Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
  */
 
 import type { DataType } from '../graph/index.js';
 import { elementCount } from '../graph/index.js';
 import type { Issue, KeyPath, ValueOf } from '../rules/index.js';
-import { anything, list, openMap, orDefault, record, text, valueThat, wholeNumber } from '../rules/index.js';
+import { list, openMap, orDefault, record, text, valueThat, wholeNumber } from '../rules/index.js';
+import type { Span, Steps } from './cut-data.js';
+import { cutData } from './cut-data.js';
+import type { ValueKind } from './read-data.js';
+import { readBase64, readValues } from './read-data.js';
 import { RequestError } from './request-error.js';
+import { decodeUtf8 } from './utf8.js';
 
-/** Datatypes that the image input of a network may have. */
-const INPUT_TYPES: ReadonlyMap<string, DataType> = new Map([
-  ['FP32', 'float32'],
-  ['UINT8', 'uint8'],
+/** Datatypes that the image input of a network may have. A value that doesn't fit would silently become another. */
+const INPUT_TYPES: ReadonlyMap<string, ValueKind & { readonly dtype: DataType }> = new Map([
+  [
+    'FP32',
+    {
+      dtype: 'float32',
+      values: (length) => new Float32Array(length),
+      fits: (value) => Number.isFinite(Math.fround(value)),
+      expected: 'a finite 32-bit float',
+    },
+  ],
+  [
+    'UINT8',
+    {
+      dtype: 'uint8',
+      values: (length) => new Uint8Array(length),
+      fits: (value) => Number.isInteger(value) && value >= 0 && value <= 255,
+      expected: 'a whole number from 0 to 255',
+    },
+  ],
 ]);
 
 const parametersSchema = record(
@@ -31,7 +53,8 @@ const inputSchema = openMap({
   shape: list(wholeNumber(0), { least: 1, most: 8, expected: 'a list of 1 to 8 sizes' }),
   datatype: text('a text of at most 16 characters', ({ length }) => length <= 16),
   parameters: orDefault(parametersSchema, {}),
-  data: list(anything()),
+  /** Place of the list among those that were cut out. */
+  data: valueThat('a list', (value): value is number => Number.isSafeInteger(value)),
 });
 
 const requestSchema = openMap({
@@ -50,19 +73,25 @@ const requestSchema = openMap({
 type RequestInput = ValueOf<typeof inputSchema>;
 
 export type InferenceInput =
-  | { readonly kind: 'encoded'; readonly name: string; readonly base64: string }
+  /** An encoded image. */
+  | { readonly kind: 'encoded'; readonly name: string; readonly bytes: Uint8Array }
   | {
       readonly kind: 'tensor';
       readonly name: string;
       readonly dtype: DataType;
       readonly shape: readonly number[];
-      readonly values: readonly number[];
+      /** Little-endian values, row-major. */
+      readonly bytes: Uint8Array;
     };
 
-export interface InferenceRequest {
+/** What an answer needs, even if the request is wrong. */
+export interface Envelope {
   readonly id?: string;
   /** Topic for the answer, from `parameters.reply_to`. MQTT 5 carries it as the Response Topic instead. */
   readonly replyTo?: string;
+}
+
+export interface InferenceRequest extends Envelope {
   /** Least confidence of a detection, from `parameters.threshold`. */
   readonly threshold?: number;
   readonly input: InferenceInput;
@@ -70,19 +99,39 @@ export interface InferenceRequest {
   readonly outputs?: readonly string[];
 }
 
-/** Request in a JSON text. @throws {RequestError} naming the first field that is wrong. */
-export function parseInferenceRequest(json: string): InferenceRequest {
-  const checked = requestSchema(parseJson(json));
+/**
+ * Request in a JSON text, in steps. Takes at most about twice the text's bytes.
+ * @throws {RequestError} naming the first field that is wrong.
+ */
+export function* parseInferenceRequest(json: Uint8Array): Steps<InferenceRequest> {
+  const { rest, lists } = yield* cutData(json);
+  const checked = requestSchema(parseJson(rest));
   if (!checked.isValid) throw faultOf(checked.issues);
   const { id, parameters, inputs, outputs } = checked.value;
   const [input] = inputs;
   if (input === undefined) throw new RequestError('inputs', 'expected one input');
+  const list = lists[input.data];
+  if (list === undefined) throw new RequestError('inputs[0].data', 'expected a list');
   return {
-    input: readInput(input),
     ...(id === undefined ? {} : { id }),
     ...readParameters(parameters),
     ...(outputs === undefined ? {} : { outputs: readNames(outputs) }),
+    input: yield* readInput(json, input, list),
   };
+}
+
+/** Bytes at both ends of a text in which the fields of an envelope are looked for. */
+const SALVAGED_BYTES = 4096;
+
+/** What can be found of the envelope of a request that is wrong. */
+export function salvageEnvelope(json: Uint8Array): Envelope {
+  const ends = [json.subarray(0, SALVAGED_BYTES), json.subarray(-SALVAGED_BYTES)];
+  const texts = ends.map((end) => decodeUtf8(end));
+  const find = (pattern: RegExp) =>
+    texts.map((end) => pattern.exec(end)?.[1]).find((found) => found !== undefined);
+  const id = find(/"id"\s*:\s*"([^"\\]{1,256})"/);
+  const replyTo = find(/"reply_to"\s*:\s*"([^"\\]{1,256})"/);
+  return { ...(id === undefined ? {} : { id }), ...(replyTo === undefined ? {} : { replyTo }) };
 }
 
 function faultOf([issue]: readonly Issue[]): RequestError {
@@ -129,72 +178,18 @@ function readParameters(
   };
 }
 
-function readInput(input: RequestInput): InferenceInput {
-  if (input.datatype === 'BYTES') return { kind: 'encoded', name: input.name, base64: readImage(input) };
-  const dtype = INPUT_TYPES.get(input.datatype);
-  if (dtype === undefined) {
+function* readInput(json: Uint8Array, input: RequestInput, list: Span): Steps<InferenceInput> {
+  const { name, shape, datatype } = input;
+  if (datatype === 'BYTES') {
+    if (elementCount(shape) !== 1)
+      throw new RequestError('inputs[0].shape', `[${shape.join(', ')}], expected one image`);
+    return { kind: 'encoded', name, bytes: yield* readBase64(json, list) };
+  }
+  const kind = INPUT_TYPES.get(datatype);
+  if (kind === undefined) {
     const known = [...INPUT_TYPES.keys(), 'BYTES'].join(', ');
-    throw new RequestError('inputs[0].datatype', `"${input.datatype}", expected ${known}`);
+    throw new RequestError('inputs[0].datatype', `"${datatype}", expected ${known}`);
   }
-  return { kind: 'tensor', name: input.name, dtype, shape: input.shape, values: readValues(input) };
-}
-
-function readImage({ shape, data }: RequestInput): string {
-  if (elementCount(shape) !== 1 || data.length !== 1) {
-    throw new RequestError(
-      'inputs[0].shape',
-      `[${shape.join(', ')}] with ${data.length} elements, expected one image`,
-    );
-  }
-  const [base64] = data;
-  if (typeof base64 !== 'string' || !isBase64(base64)) {
-    throw new RequestError('inputs[0].data[0]', 'not base64');
-  }
-  return base64;
-}
-
-function isBase64(text: string): boolean {
-  return text.length > 0 && text.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(text);
-}
-
-interface ValuePlace {
-  readonly datatype: string;
-  readonly at: number;
-}
-
-/** Refuses a value that its datatype can't hold, since it would silently become another value. */
-function checkValue(value: unknown, { datatype, at }: ValuePlace): number {
-  const isByte = datatype === 'UINT8';
-  const fits = isByte
-    ? Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255
-    : typeof value === 'number' && Number.isFinite(Math.fround(value));
-  if (fits) return Number(value);
-  const found = typeof value === 'number' ? String(value) : typeof value;
-  const expected = isByte ? 'a whole number from 0 to 255' : 'a finite 32-bit float';
-  throw new RequestError('inputs[0].data', `element ${at} is ${found}, expected ${expected}`);
-}
-
-/** Row-major values from a flat or nested list. @throws {RequestError} if their number isn't the shape's. */
-function readValues({ shape, data, datatype }: RequestInput): readonly number[] {
-  const expected = elementCount(shape);
-  const values: number[] = [];
-  const pending: { readonly items: readonly unknown[]; next: number }[] = [{ items: data, next: 0 }];
-  while (pending.length > 0) {
-    const level = pending.at(-1);
-    if (level === undefined || level.next >= level.items.length) {
-      pending.pop();
-      continue;
-    }
-    const item = level.items[level.next];
-    level.next += 1;
-    if (Array.isArray(item) && pending.length < 8) pending.push({ items: item, next: 0 });
-    else values.push(checkValue(item, { datatype, at: values.length }));
-    if (values.length > expected) break;
-  }
-  if (values.length === expected) return values;
-  const found = values.length > expected ? `more than ${expected}` : String(values.length);
-  throw new RequestError(
-    'inputs[0].data',
-    `${found} values, expected ${expected} for shape [${shape.join(', ')}]`,
-  );
+  const values = yield* readValues(json, { ...list, shape }, kind);
+  return { kind: 'tensor', name, dtype: kind.dtype, shape, bytes: new Uint8Array(values.buffer) };
 }

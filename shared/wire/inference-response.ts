@@ -20,8 +20,11 @@ export interface InferenceResponse {
 export interface ErrorResponse {
   readonly id?: string;
   readonly error: string;
-  /** HTTP status of the error, for transports that have no status themselves. */
-  readonly parameters: { readonly status: number };
+  /**
+   * HTTP status of the error, for transports that have no status themselves, and seconds after which the request may
+   * succeed, as in HTTP's Retry-After.
+   */
+  readonly parameters: { readonly status: number; readonly retry_after?: number };
 }
 
 const DATATYPES: Readonly<Record<DataType, string>> = {

@@ -37,6 +37,8 @@ export interface NodeInfo {
 /** `<base>/<node>/health` */
 export interface NodeHealth {
   readonly at: string;
+  /** Why the configuration isn't used, so that no model is served; null if it is. */
+  readonly configFault: string | null;
   readonly budget: { readonly bytes: number; readonly bound: string };
   readonly executor: {
     /** Private memory that is not swapped out. */
@@ -50,6 +52,27 @@ export interface NodeHealth {
       readonly reason?: string;
       readonly limitBytes?: number;
     };
+    /** Executors that ended unasked since the start, and why the last one did. */
+    readonly ends: {
+      readonly count: number;
+      readonly last: { readonly reason: string; readonly text: string; readonly at: string } | null;
+    };
+  };
+  readonly store: {
+    readonly path: string;
+    /** What was wrong with the file at the start; null if nothing was. */
+    readonly problem: {
+      readonly kind: 'broken' | 'newer' | 'unusable';
+      readonly reason: string;
+      /** Where the file was put; null if it stayed. */
+      readonly asidePath: string | null;
+      /** The copy of an older version that took its place. */
+      readonly copyPath: string | null;
+      /** Whether nothing is kept over a restart. */
+      readonly isMemory: boolean;
+    } | null;
+    /** Bytes that the agent has written to disks since its start; null where the kernel doesn't count. */
+    readonly writtenBytes: number | null;
   };
   /** All processes of the service together. */
   readonly service: {
@@ -70,7 +93,25 @@ export interface NodeHealth {
     readonly plan: string | null;
     /** Null until there is a plan. */
     readonly memory: PlanMemory | null;
+    /** Why it can't be served; null if it can. */
+    readonly failure: string | null;
   }[];
+  /** Whether the node answers a stored picture as it should. */
+  readonly check: {
+    /** Of the last check; null before the first one. */
+    readonly at: string | null;
+    readonly passed: number;
+    readonly failed: number;
+    /** What is wrong now; null if nothing is. The node isn't ready then. */
+    readonly fault: { readonly model: string; readonly notation: string; readonly reason: string } | null;
+  };
+  /** Messages that wait for the broker. */
+  readonly spool: {
+    readonly waiting: number;
+    readonly waitingBytes: number;
+    /** Dropped for want of room, or for their age. */
+    readonly dropped: number;
+  };
   readonly cameras: readonly CameraReport[];
   /** Jobs of the executor's queue by kind. */
   readonly queue: Readonly<Record<'frame' | 'request' | 'upkeep', JobReport>>;

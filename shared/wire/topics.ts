@@ -13,8 +13,12 @@ export interface NodeTopics {
   readonly health: string;
   /** JSON: findings of one frame. */
   readonly events: string;
+  /** JSON: what happened to the node itself: plans, executor, store, self-check. */
+  readonly notices: string;
   /** Subscription for inference requests of all models. */
   readonly infer: string;
+  /** The same where the broker appends the sender's client id. */
+  readonly signedInfer: string;
 }
 
 export function nodeTopics(base: string, node: string): NodeTopics {
@@ -24,7 +28,9 @@ export function nodeTopics(base: string, node: string): NodeTopics {
     info: `${root}/info`,
     health: `${root}/health`,
     events: `${root}/events`,
+    notices: `${root}/notices`,
     infer: `${root}/v2/models/+/infer`,
+    signedInfer: `${root}/v2/models/+/infer/+`,
   };
 }
 
@@ -38,10 +44,13 @@ export function isTopicLevel(text: string): boolean {
   return text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}\p{Noncharacter_Code_Point}]/u.test(text);
 }
 
-/** Whether an answer may go to a topic: `<base>/clients/<client>/...`, at most 256 characters. */
-export function isReplyTopic(base: string, topic: string): boolean {
+/**
+ * The client of a topic to which an answer may go: `<base>/clients/<client>/...`, at most 256 characters; undefined for
+ * any other topic.
+ */
+export function clientOf(base: string, topic: string): string | undefined {
   const head = `${base}/clients/`;
-  if (!topic.startsWith(head) || topic.length > 256) return false;
+  if (!topic.startsWith(head) || topic.length > 256) return undefined;
   const levels = topic.slice(head.length).split('/');
-  return levels.length >= 2 && levels.every(isTopicLevel);
+  return levels.length >= 2 && levels.every(isTopicLevel) ? levels[0] : undefined;
 }

@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { ExecutorError } from '../../agent/engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../../agent/engine/inference-engine.js';
 import type { JobOptions } from '../../agent/engine/request-queue.js';
-import { BusyError, DeadlineError } from '../../agent/engine/request-queue.js';
+import { BusyError, DeadlineError, ShareError } from '../../agent/engine/request-queue.js';
 import { InputError } from '../../agent/engine/wire/input-error.js';
 import type { Manifest } from '../../agent/models/manifest.js';
+import { ModelChangedError } from '../../agent/planning/open-model.js';
 import type { InferRequest, ServedModel } from '../../agent/serve/infer.js';
 import { Inference, UnavailableError } from '../../agent/serve/infer.js';
 import { RequestError } from '../../shared/wire/index.js';
@@ -54,7 +55,12 @@ function createInference(model: ServedModel, fault?: Error) {
       return run;
     },
   };
-  const models = { names: ['net'], get: (name: string) => (name === 'net' ? model : undefined) };
+  const failures = [{ name: 'gone', reason: 'its files are gone' }];
+  const models = {
+    names: ['net', 'gone'],
+    failures,
+    get: (name: string) => (name === 'net' ? model : undefined),
+  };
   const faults: unknown[] = [];
   const onFault = (error: unknown) => faults.push(error);
   return { inference: new Inference({ engine, models, onFault }), asked, faults };
@@ -110,7 +116,7 @@ test('Inference passes queue, priority and deadline on', async () => {
 
 test('Inference refuses before it runs anything', async () => {
   const cases: readonly [Partial<InferRequest>, Partial<ServedModel>, number, RegExp][] = [
-    [{ model: 'other' }, {}, 404, /^model: "other" isn't served here, expected net$/],
+    [{ model: 'other' }, {}, 404, /^model: "other" isn't served here, expected net, gone$/],
     [{}, { pressure: 'critical' }, 503, /^model: "net" doesn't fit into memory now; try again in 10 s$/],
     [{}, { plan: undefined }, 503, /doesn't fit/],
     [{ outputs: ['nothing'] }, {}, 400, /^outputs\[0\]\.name: "nothing", expected one of /],
@@ -147,6 +153,16 @@ test('Inference serves a model under pressure as long as a plan fits', async () 
   assert.ok((await inference.infer(REQUEST)).findings !== undefined);
 });
 
+test('Inference says why a model fails, and when to try again', async () => {
+  const { inference } = createInference(createModel(CLASSES));
+  await assert.rejects(inference.infer({ ...REQUEST, model: 'gone' }), {
+    name: 'RequestError',
+    message: 'model: its files are gone',
+    status: 503,
+    retryAfterS: 60,
+  });
+});
+
 test('Inference tells a model that does not fit from other refusals', async () => {
   const unfit = createInference(createModel(CLASSES, { pressure: 'critical' }));
   await assert.rejects(unfit.inference.infer(REQUEST), UnavailableError);
@@ -158,6 +174,8 @@ test('Inference gives every fault a field and a status', async () => {
   const faults: readonly [Error, number, RegExp][] = [
     [new InputError('Cannot decode picture: not an image'), 400, /^inputs\[0\]: Cannot decode picture/],
     [new BusyError('Cannot run: 8 jobs wait already'), 503, /^model: Cannot run: 8 jobs/],
+    [new ShareError('Cannot run: 4 jobs of this client'), 429, /^model: Cannot run: 4 jobs/],
+    [new ModelChangedError('Cannot load model "net": changed'), 503, /^model: Cannot load model/],
     [new ExecutorError('Executor lost: killed'), 503, /^model: Executor lost/],
     [new DeadlineError('Cannot run: no turn within 5 ms'), 504, /^deadline: Cannot run: no turn/],
     [new Error('broken'), 500, /^model: broken$/],

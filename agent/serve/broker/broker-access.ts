@@ -5,11 +5,14 @@
  *   (docs/protocol.md, section 3). A filter is refused if any topic `<base>/clients/<another client>/...`
  *   could match it. So `#`, `<base>/#` and `<base>/+/+/answers` are refused. `<base>/+/health` is too short
  *   to match an answer. A filter that names a node or the client itself can't match answers of others.
+ * - It gets no requests, whatever it subscribes to: they hold the images of others. Filters of requests alone are
+ *   refused, the others (`<base>/<node>/#`) just bring none.
  * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the
  *   secrecy of its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes
  *   doesn't share anyway.
  * - It may publish inference requests to any node below the base (section 2), and nothing else. A request may
- *   not be retained, since it would run again at each start of the node.
+ *   not be retained, since it would run again at each start of the node. The broker appends the client's id to the
+ *   topic, so that the agent knows who asked and sends the answer to no one else.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import { isTopicLevel } from '../../../shared/wire/index.js';
@@ -35,11 +38,25 @@ export function mayRead(filter: string, { base, client }: Reader): boolean {
   const place = [...base.split('/'), 'clients'];
   const many = levels.indexOf('#');
   const fixed = many < 0 ? levels : levels.slice(0, many);
+  if (isRequest(filter, base)) return false;
   const reaches = place.every(
     (level, at) => at >= fixed.length || [level, '+'].includes(elementAt(fixed, at)),
   );
   const longEnough = many >= 0 || levels.length >= place.length + 2;
   return !reaches || !longEnough || fixed[place.length] === client;
+}
+
+/** Whether a topic is one of requests, or a filter can match requests alone. */
+export function isRequest(topic: string, base: string): boolean {
+  const root = base.split('/');
+  const levels = topic.split('/');
+  const isBelow = root.every((level, at) => [level, '+'].includes(levels[at] ?? ''));
+  return isBelow && levels[root.length] !== 'clients' && levels[root.length + 1] === 'v2';
+}
+
+/** The topic by which the agent gets a client's request. */
+export function signedTopic(topic: string, client: string): string {
+  return `${topic}/${client}`;
 }
 
 /** Whether a client other than the agent may publish. */

@@ -41,6 +41,11 @@ export class BrokerFeature {
     });
   }
 
+  /** Whether the broker is the node's own, which tells it who sent a request. */
+  get isEmbedded(): boolean {
+    return this.#broker !== undefined;
+  }
+
   /** Address and credentials for the node's own connection; of the embedded broker once it is started. */
   get access(): BrokerAccess {
     return this.#access;

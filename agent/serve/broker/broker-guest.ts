@@ -17,13 +17,18 @@ export class Guest {
   isAgent = false;
   /** Refusal of its CONNECT; undefined if it is accepted. */
   refusal: Refusal | undefined;
-  /** Whether its CONNECT has been accepted. */
-  isLoggedIn = false;
+  /** Its client id, once its CONNECT has been accepted. */
+  clientId: string | undefined;
 
   constructor(socket: Socket, onRefused: (address: string, reason: string) => void) {
     this.#socket = socket;
     this.#address = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#onRefused = onRefused;
+  }
+
+  /** Whether its CONNECT has been accepted. */
+  get isLoggedIn(): boolean {
+    return this.clientId !== undefined;
   }
 
   /** Bytes that wait for its socket, or will wait in a moment. */

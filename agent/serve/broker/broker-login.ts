@@ -28,6 +28,8 @@ export interface DoorRules {
    * the agent.
    */
   readonly agentId?: string | undefined;
+  /** Whether a client with this id is connected. MQTT would disconnect it, and its answers would go to the new one. */
+  readonly isTaken?: (clientId: string) => boolean;
   /** Login of all other clients. Without it any client may connect. */
   readonly credentials?: Login | undefined;
 }
@@ -67,6 +69,8 @@ export function refuseClient(client: Introduction, rules: DoorRules): Refusal | 
       returnCode: RETURN_CODE.identifierRejected,
       reason: `client id is that of the agent, ${clientId}`,
     };
+  if (rules.isTaken?.(clientId) === true)
+    return { returnCode: RETURN_CODE.identifierRejected, reason: `client id ${clientId} is in use` };
   if (will !== undefined && !mayPublish({ topic: will.topic, retain: will.retain === true }, rules.base))
     return { returnCode: RETURN_CODE.notAuthorized, reason: `no right to a will for ${will.topic}` };
   return undefined;

@@ -13,8 +13,8 @@ import type { AddressInfo, DropArgument, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import type { AedesPublishPacket, AuthenticateError, Client, ConnectPacket, Subscription } from 'aedes';
 import { Aedes } from 'aedes';
-import { mayPublish, mayRead } from './broker-access.js';
-import { explainListenError, localUrl } from './broker-address.js';
+import { isRequest, mayPublish, mayRead, signedTopic } from './broker-access.js';
+import { explainListenError, isLoopback, localUrl } from './broker-address.js';
 import type { Emitter } from './broker-deliveries.js';
 import { boundDeliveries } from './broker-deliveries.js';
 import { Guest } from './broker-guest.js';
@@ -43,6 +43,9 @@ export interface AgentAccess extends Login {
 
 /** Most connections at once, the agent's own included: more than a board serves, fewer than it has memory for. */
 const MAX_CLIENTS = 32;
+
+/** Most connections from one address. Half of all, so that one machine doesn't shut the others out. */
+const MAX_PER_ADDRESS = 16;
 
 /** Most subscriptions of a client, and most characters of each. They stay as long as the client. */
 const MAX_SUBSCRIPTIONS = 64;
@@ -94,7 +97,7 @@ export class EmbeddedBroker {
   async start(): Promise<AgentAccess> {
     this.#agent = createAgentLogin();
     const broker = await this.#createBroker();
-    const server = createServer({ keepAlive: true }, (socket) => this.#take(socket, broker));
+    const server = createServer({ keepAlive: true, noDelay: true }, (socket) => this.#take(socket, broker));
     server.maxConnections = MAX_CLIENTS;
     server.on('drop', (dropped) => this.#reportDrop(dropped));
     this.#broker = broker;
@@ -171,6 +174,10 @@ export class EmbeddedBroker {
   #take(socket: Socket, broker: Aedes): void {
     const { maxPacketBytes = MAX_PACKET_BYTES, onRefused = () => undefined } = this.#options;
     const guest = new Guest(socket, onRefused);
+    if (this.#isCrowded(socket)) {
+      guest.cut(`more than ${MAX_PER_ADDRESS} connections of one address`);
+      return;
+    }
     this.#guests.set(socket, guest);
     socket.once('close', () => this.#guests.delete(socket));
     broker.handle(socket);
@@ -181,6 +188,13 @@ export class EmbeddedBroker {
     });
   }
 
+  /** Whether an address has as many connections as it may. Programs of the board itself share one address. */
+  #isCrowded({ remoteAddress }: Socket): boolean {
+    const sockets = [...this.#guests.keys()] as readonly Socket[];
+    const count = sockets.filter((socket) => socket.remoteAddress === remoteAddress).length;
+    return count >= MAX_PER_ADDRESS && !isLoopback(remoteAddress ?? '');
+  }
+
   /** Judges a CONNECT, which aedes passes whole only here. Only #admit() can answer it. */
   #judge(client: Client, packet: ConnectPacket): void {
     const guest = this.#guests.get(client.conn);
@@ -188,14 +202,21 @@ export class EmbeddedBroker {
     const { base, credentials } = this.#options;
     guest.isAgent = isLogin(packet, this.#agent);
     if (guest.isAgent) this.#agentId = packet.clientId;
-    else guest.refusal = refuseClient(packet, { base, credentials, agentId: this.#agentId });
+    else {
+      const isTaken = (id: string) => this.#hasClient(id);
+      guest.refusal = refuseClient(packet, { base, credentials, agentId: this.#agentId, isTaken });
+    }
     packet.clean = true;
+  }
+
+  #hasClient(id: string): boolean {
+    return [...this.#guests.values()].some((guest) => guest.clientId === id);
   }
 
   #admit(client: Client): AuthenticateError | null {
     const guest = this.#guests.get(client.conn);
     const refusal = guest === undefined ? GONE : guest.refusal;
-    if (refusal === undefined && guest !== undefined) guest.isLoggedIn = true;
+    if (refusal === undefined && guest !== undefined) guest.clientId = client.id;
     if (refusal === undefined) return null;
     guest?.report(refusal.reason);
     return Object.assign(new Error(refusal.reason), { returnCode: refusal.returnCode });
@@ -221,11 +242,18 @@ export class EmbeddedBroker {
     return false;
   }
 
-  /** The refusal of a publication. aedes closes the connection, since MQTT 3.1.1 has no other answer. */
+  /**
+   * The refusal of a publication. aedes closes the connection, since MQTT 3.1.1 has no other answer. A request that is
+   * accepted gets its sender's id.
+   */
   #refusePublish(client: Client | null, packet: { topic: string; retain?: boolean }): Error | null {
     const guest = client === null ? undefined : this.#guests.get(client.conn);
     const { topic, retain = false } = packet;
-    if (guest?.isAgent === true || mayPublish({ topic, retain }, this.#options.base)) return null;
+    if (guest?.isAgent === true) return null;
+    if (mayPublish({ topic, retain }, this.#options.base)) {
+      packet.topic = signedTopic(topic, guest?.clientId ?? '');
+      return null;
+    }
     return new Error(
       `no right to publish ${retain ? 'retained ' : ''}to ${topic.slice(0, MAX_FILTER_LENGTH)}`,
     );
@@ -235,6 +263,7 @@ export class EmbeddedBroker {
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     const guest = this.#guests.get(client.conn);
     if (guest === undefined) return null;
+    if (!guest.isAgent && isRequest(packet.topic, this.#options.base)) return null;
     const { unreadBytes } = guest;
     if (unreadBytes <= MAX_UNREAD_BYTES) {
       guest.promise(packet.payload.length);

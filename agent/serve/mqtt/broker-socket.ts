@@ -11,8 +11,8 @@ export function openSocket(server: string): Socket {
   const isSecure = protocol === 'mqtts:';
   const host = hostname.replace(/^\[|\]$/g, '');
   const port = Number(given) || PORTS[isSecure ? 'secure' : 'plain'];
-  if (!isSecure) return openTcp({ host, port });
-  return openTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) });
+  if (!isSecure) return openTcp({ host, port, noDelay: true });
+  return openTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) }).setNoDelay(true);
 }
 
 /** User name and password that a URL contains. */

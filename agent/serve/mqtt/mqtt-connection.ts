@@ -20,6 +20,7 @@ export class MqttConnection {
   #dispatcher: Dispatcher | undefined;
   #link: MqttLink | undefined;
   #server = '';
+  readonly #onConnect: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -38,7 +39,10 @@ export class MqttConnection {
     this.#link = new MqttLink(
       { ...options, ...login, server: url, will: { topic: statusTopic, payload: 'offline' } },
       {
-        onConnect: () => log.info({ server: url }, 'connected to the broker'),
+        onConnect: () => {
+          log.info({ server: url }, 'connected to the broker');
+          for (const handle of this.#onConnect) handle();
+        },
         onRefused: (topic, reason) => log.warn({ topic, reason }, 'publish or subscribe refused; dropped'),
         onOffline: (reason, retryMs) =>
           log.warn({ reason, retryMs, server: url }, 'no connection to the broker; trying again'),
@@ -58,6 +62,20 @@ export class MqttConnection {
     this.retain(this.#options.statusTopic, 'online');
     for (const filter of this.#dispatcher.filters) this.#link?.subscribe(filter);
     this.#link?.start();
+  }
+
+  get isConnected(): boolean {
+    return this.#link?.connected === true;
+  }
+
+  /** Calls back after each connect, when retained messages were published. */
+  onConnect(handle: () => void): void {
+    this.#onConnect.push(handle);
+  }
+
+  /** Publishes now, and tells whether the broker has it. @throws {RangeError} if the broker doesn't take it. */
+  async deliver(topic: string, payload: string): Promise<boolean> {
+    return (await this.#link?.deliver(topic, payload)) ?? false;
   }
 
   /** Resolves when all messages so far were handled. */

@@ -81,6 +81,8 @@ export class MqttLine {
   /** Announced by the broker; MQTT 3.1.1 has no such thing. */
   #maxPacketBytes = MAX_PACKET_BYTES;
   #openedAtMs: number | undefined;
+  /** Messages that the broker hasn't acknowledged. */
+  readonly #undelivered = new Set<(isDelivered: boolean) => void>();
   /** First fault of the line; it says why the line ended. */
   #fault: Error | undefined;
 
@@ -98,6 +100,7 @@ export class MqttLine {
     client.on('message', (_topic, _payload, packet) => events.onMessage(messageOf(packet)));
     client.on('disconnect', ({ reasonCode = 0 }) => this.#fail(new Error(reasonOf(reasonCode))));
     client.on('error', (error) => this.#fail(error));
+    client.on('close', () => this.#giveUp());
     client.on('close', () => events.onEnd(this.#end(), describeFault(this.#fault)));
   }
 
@@ -124,6 +127,25 @@ export class MqttLine {
     this.#client.publish(topic, payload, { ...options, ...properties }, (error, ack) =>
       this.#acknowledge(topic, error, ack),
     );
+  }
+
+  /** Publishes by QoS 1. @returns whether the broker has acknowledged it, be it with a refusal; false if the line broke. */
+  deliver(topic: string, payload: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (isDelivered: boolean) => {
+        this.#undelivered.delete(settle);
+        resolve(isDelivered);
+      };
+      this.#undelivered.add(settle);
+      this.#client.publish(topic, payload, { qos: 1 }, (error, ack) => {
+        this.#acknowledge(topic, error, ack);
+        settle(!error || ack !== undefined);
+      });
+    });
+  }
+
+  #giveUp(): void {
+    for (const settle of [...this.#undelivered]) settle(false);
   }
 
   /** Publishes a last message, retained, and closes within CLOSE_MS, even if the broker doesn't answer. */

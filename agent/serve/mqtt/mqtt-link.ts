@@ -42,6 +42,9 @@ const FRAMING_BYTES = 15;
 /** A topic for which no broker cuts the line; at most 65,535 bytes. */
 const TOPIC = /^[^\p{Cc}\p{Noncharacter_Code_Point}+#]{1,16383}$/u;
 
+/** A broker cuts a client when another one comes with its id. Twins cut each other soon after each connect. */
+const TWIN = { heldMs: 60_000, cuts: 2 } as const;
+
 export class MqttLink {
   readonly #options: LineOptions;
   readonly #events: LinkEvents;
@@ -50,6 +53,8 @@ export class MqttLink {
   readonly #policy = new RetryPolicy();
   #line: MqttLine | undefined;
   #retry: NodeJS.Timeout | undefined;
+  /** Lines in a row that were cut soon after they were made. */
+  #cuts = 0;
 
   constructor(options: LineOptions, events: LinkEvents) {
     this.#options = options;
@@ -98,6 +103,18 @@ export class MqttLink {
     this.#send(topic, payload, { qos, ...correlated });
   }
 
+  /**
+   * Publishes now, and tells whether the broker has it.
+   * @throws {RangeError} as `publish`.
+   */
+  deliver(topic: string, payload: string): Promise<boolean> {
+    const fault = this.#faultOf(topic, payload);
+    if (fault !== undefined) throw new RangeError(`Cannot publish to ${topic}: ${fault}`);
+    return this.connected && this.#line !== undefined
+      ? this.#line.deliver(topic, payload)
+      : Promise.resolve(false);
+  }
+
   /** Reports instead of throwing, since on connect it is called from within an event, one topic after another. */
   #repeat(topic: string, payload: string): void {
     const fault = this.#faultOf(topic, payload);
@@ -134,8 +151,11 @@ export class MqttLink {
   #openLater(end: LineEnd, reason: string): void {
     const retryMs = this.#policy.pauseAfter(end);
     this.#retry = setTimeout(() => this.#open(), retryMs);
+    const isCut = end.kind === 'lost' && end.heldMs < TWIN.heldMs;
+    this.#cuts = isCut ? this.#cuts + 1 : 0;
+    const hint = this.#cuts >= TWIN.cuts ? `; another client may have the id ${this.#options.clientId}` : '';
     // The step from MQTT 5 to 3.1.1 is no failure.
-    if (retryMs > 0) this.#events.onOffline(reason, retryMs);
+    if (retryMs > 0) this.#events.onOffline(`${reason}${hint}`, retryMs);
   }
 
   #greet(): void {

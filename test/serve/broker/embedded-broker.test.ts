@@ -40,6 +40,47 @@ test('EmbeddedBroker gives dashboards what all nodes say', async (t) => {
   assert.deepEqual(dashboard.texts(), ['well', 'seen']);
 });
 
+test('EmbeddedBroker gives requests to the agent alone, with the id of who sent them', async (t) => {
+  const { open, openAgent } = await startBroker(t);
+  const agent = await openAgent();
+  const topics: string[] = [];
+  agent.client.on('message', (topic) => topics.push(topic));
+  await agent.client.subscribeAsync(`${REQUEST}/+`);
+  const ears = await open('ears');
+  const granted = await ears.client
+    .subscribeAsync(['mafat/node/#', 'mafat/+/+/+/+/infer/+', 'mafat/node/v2/#', REQUEST, `${REQUEST}/+`])
+    .catch((error: unknown) => error);
+  assert.match(String(granted), /Unspecified error/);
+  await ears.client.subscribeAsync('mafat/node/#');
+  const client = await open('honest');
+  for (const qos of [0, 1, 2] as const) await client.client.publishAsync(REQUEST, 'picture', { qos });
+  await until(() => topics.length === 3);
+  assert.deepEqual(new Set(topics), new Set([`${REQUEST}/honest`]));
+  await agent.client.publishAsync('mafat/node/health', 'well', { qos: 1 });
+  await until(() => ears.count() === 1);
+  assert.deepEqual(ears.texts(), ['well']);
+});
+
+test('EmbeddedBroker leaves a client id to who has it', async (t) => {
+  const { open, openAgent, refused } = await startBroker(t);
+  const [agent, victim] = [await openAgent(), await open('victim')];
+  await victim.client.subscribeAsync('mafat/clients/victim/answers');
+  await assert.rejects(open('victim'), /Identifier rejected/);
+  assert.match(refused.at(-1) ?? '', /client id victim is in use$/);
+  await agent.client.publishAsync('mafat/clients/victim/answers', 'answer', { qos: 1 });
+  await until(() => victim.count() === 1);
+  victim.client.end(true);
+  await victim.closed;
+  // The broker may hear of the end a moment later.
+  let isBack = false;
+  for (let attempt = 0; attempt < 100 && !isBack; attempt += 1)
+    isBack = await open('victim').then(
+      () => true,
+      () => false,
+    );
+  assert.ok(isBack);
+});
+
 test('EmbeddedBroker cuts who publishes what only nodes say, and passes nothing of it on', async (t) => {
   const { open, openAgent, refused } = await startBroker(t);
   const agent = await openAgent();
@@ -112,7 +153,7 @@ test('EmbeddedBroker keeps no session: what is published while a client is away 
 test('EmbeddedBroker takes QoS 2 once, and cuts who never ends it', async (t) => {
   const { open, openAgent, openRaw, refused } = await startBroker(t);
   const agent = await openAgent();
-  await agent.client.subscribeAsync(REQUEST, { qos: 1 });
+  await agent.client.subscribeAsync(`${REQUEST}/+`, { qos: 1 });
   const client = await open('me');
   await client.client.publishAsync(REQUEST, 'twice', { qos: 2 });
   await until(() => agent.texts().length > 0);

@@ -1,18 +1,22 @@
 /** Inference requests over MQTT: JSON in, JSON out. docs/protocol.md, sections 2 and 3. */
+import { setImmediate as turn } from 'node:timers/promises';
 import type {
+  Envelope,
   ErrorResponse,
   InferenceRequest,
   InferenceResponse,
   ResponseTensor,
+  Steps,
 } from '../../../../shared/wire/index.js';
 import {
   classTensors,
+  clientOf,
   datatypeOf,
   detectionTensors,
-  isReplyTopic,
   isTopicLevel,
   parseInferenceRequest,
   RequestError,
+  salvageEnvelope,
 } from '../../../../shared/wire/index.js';
 import type { OutputTensor } from '../../../engine/wire/protocol.js';
 import { valuesOf } from '../../../engine/wire/typed-array.js';
@@ -35,29 +39,39 @@ export interface InferRouteOptions {
 /** A number takes two bytes of JSON at least, with its comma. */
 const JSON_BYTES_PER_VALUE = 2;
 
+/** The topic's wildcards stand for the model, and for the sender where the broker appends it. */
 export function inferRoute(options: InferRouteOptions): Route {
   return {
     filter: options.filter,
-    handle: (message, [model = '']) => answerMessage(message, { ...options, model }),
+    handle: (message, [model = '', sender]) => answerMessage(message, { ...options, model, sender }),
   };
 }
 
 interface Context extends InferRouteOptions {
   readonly model: string;
+  /** Client id of who asks; undefined where the broker doesn't say. */
+  readonly sender: string | undefined;
 }
 
 /**
  * Nothing runs for a request that can't be answered.
- * @throws {RequestError} if it names no place for its answer, or one that isn't a client's.
+ * @throws {RequestError} if it names no place for its answer, or one that isn't its client's.
  */
 async function answerMessage(message: LinkMessage, context: Context): Promise<void> {
   if (!isTopicLevel(context.model)) return;
-  const request = readRequest(message, context);
-  const topic = message.responseTopic ?? replyTopic(request, message);
-  if (topic === undefined || !isReplyTopic(context.base, topic)) {
-    throw new RequestError('reply_to', `${topic ?? 'none'}, expected ${context.base}/clients/<client>/...`);
+  const { base, sender } = context;
+  const request = await readRequest(message, context);
+  const envelope = request instanceof RequestError ? salvageEnvelope(message.payload) : request;
+  const topic = message.responseTopic ?? envelope.replyTo;
+  const client = topic === undefined ? undefined : clientOf(base, topic);
+  if (topic === undefined || client === undefined || client !== (sender ?? client)) {
+    const expected = `${base}/clients/${sender ?? '<client>'}/...`;
+    throw new RequestError('reply_to', `${topic ?? 'none'}, expected ${expected}`);
   }
-  const body = request instanceof RequestError ? errorBody(request) : await serve(message, request, context);
+  const body =
+    request instanceof RequestError
+      ? errorBody(request, envelope)
+      : await serve(message, request, { ...context, client });
   publishAnswer({ topic, body }, message, context);
 }
 
@@ -77,74 +91,64 @@ function publishAnswer(
     publish(topic, JSON.stringify(body), options);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    publish(topic, JSON.stringify(errorBody(new RequestError('answer', reason, 413), body.id)), options);
+    publish(topic, JSON.stringify(errorBody(new RequestError('answer', reason, 413), body)), options);
   }
 }
 
 async function serve(
   { expiryMs }: LinkMessage,
   request: InferenceRequest,
-  { inference, model, maxPayloadBytes }: Context,
+  { inference, model, maxPayloadBytes, client }: Context & { readonly client: string },
 ): Promise<Answer['body']> {
   const { id, threshold, outputs } = request;
   try {
     const result = await inference.infer({
       model,
       input: inputOf(request),
-      job: { kind: 'request', ...(expiryMs === undefined ? {} : { deadlineMs: expiryMs }) },
+      job: { kind: 'request', client, ...(expiryMs === undefined ? {} : { deadlineMs: expiryMs }) },
       answerLimit: { maxBytes: maxPayloadBytes, bytesPerValue: JSON_BYTES_PER_VALUE },
       ...(threshold === undefined ? {} : { threshold }),
       ...(outputs === undefined ? {} : { outputs }),
     });
     return { model_name: model, ...(id === undefined ? {} : { id }), outputs: answerTensors(result) };
   } catch (error) {
-    if (error instanceof RequestError) return errorBody(error, id);
+    if (error instanceof RequestError) return errorBody(error, request);
     throw error;
   }
 }
 
-function errorBody({ message, status }: RequestError, id?: string): ErrorResponse {
-  return { ...(id === undefined ? {} : { id }), error: message, parameters: { status } };
+function errorBody({ message, status, retryAfterS }: RequestError, { id }: Envelope): ErrorResponse {
+  const retry = retryAfterS === undefined ? {} : { retry_after: retryAfterS };
+  return { ...(id === undefined ? {} : { id }), error: message, parameters: { status, ...retry } };
 }
 
 /** The request, or what is wrong with it. */
-function readRequest(
+async function readRequest(
   { payload }: LinkMessage,
   { maxPayloadBytes }: Context,
-): InferenceRequest | RequestError {
+): Promise<InferenceRequest | RequestError> {
   const bytes = payload.byteLength;
   if (bytes > maxPayloadBytes)
     return new RequestError('request', `${bytes} bytes, expected at most ${maxPayloadBytes}`, 413);
   try {
-    return parseInferenceRequest(Buffer.from(payload).toString('utf8'));
+    return await inTurns(parseInferenceRequest(payload));
   } catch (error) {
     if (error instanceof RequestError) return error;
     throw error;
   }
 }
 
-function replyTopic(request: InferenceRequest | RequestError, { payload }: LinkMessage): string | undefined {
-  return request instanceof RequestError ? salvageReplyTo(payload) : request.replyTo;
-}
-
-/** The answer topic of a request that can't be parsed, looked for near both of its ends. */
-function salvageReplyTo(payload: Uint8Array): string | undefined {
-  const ends = [payload.subarray(0, SALVAGED_BYTES), payload.subarray(-SALVAGED_BYTES)];
-  for (const end of ends) {
-    const replyTo = /"reply_to"\s*:\s*"([^"\\]{1,256})"/.exec(Buffer.from(end).toString('utf8'))?.[1];
-    if (replyTo !== undefined) return replyTo;
+/** Takes the steps of some work. Cameras, timers and other messages get their turn between them. */
+async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    await turn();
   }
-  return undefined;
 }
-
-const SALVAGED_BYTES = 4096;
 
 function inputOf({ input }: InferenceRequest): InferInput {
-  if (input.kind === 'encoded')
-    return { kind: 'bytes', name: 'inputs[0]', bytes: Buffer.from(input.base64, 'base64') };
-  const { name, dtype, shape } = input;
-  const values = dtype === 'uint8' ? Uint8Array.from(input.values) : Float32Array.from(input.values);
-  return { kind: 'tensor', name, dtype, shape, bytes: new Uint8Array(values.buffer) };
+  return input.kind === 'encoded' ? { kind: 'bytes', name: 'inputs[0]', bytes: input.bytes } : input;
 }
 
 function answerTensors({ findings, tensors }: InferResult): readonly ResponseTensor[] {

@@ -9,6 +9,8 @@ export interface RequestsOptions {
   readonly connection: MqttConnection;
   readonly inference: Inference;
   readonly topics: NodeTopics;
+  /** Whether the broker appends the sender's id to the topics of requests. */
+  readonly isSigned: boolean;
   readonly base: string;
   readonly maxPayloadBytes: number;
   /** Refuses the inferences that wait, and waits for the one that runs. */
@@ -24,9 +26,10 @@ export class MqttRequests {
   }
 
   start(): void {
-    const { connection, inference, topics, base, maxPayloadBytes, log } = this.#options;
+    const { connection, inference, topics, isSigned, base, maxPayloadBytes, log } = this.#options;
+    const filter = isSigned ? topics.signedInfer : topics.infer;
     const publish: MqttConnection['publish'] = (...message) => connection.publish(...message);
-    const routes = [inferRoute({ inference, filter: topics.infer, base, maxPayloadBytes, publish })];
+    const routes = [inferRoute({ inference, filter, base, maxPayloadBytes, publish })];
     connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
   }
 
