@@ -50,8 +50,14 @@ const NODE_FLAGS = [
   ...TRANSFER_FLAGS,
 ];
 
-/** Longer than the slowest step on the slowest known board; an executor that ends is noticed at once. */
+/** Longer than the slowest work on the slowest known board; an executor that ends is noticed at once. */
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
+
+/** While it is idle the executor is asked for a sign of life, so that one that hangs is noticed within ten seconds. */
+const PULSE = { intervalMs: 3000, deadlineMs: 6000 } as const;
+
+/** Time for messages that came while the agent itself stood still, by a suspended board for example. */
+const LATE_MS = 500;
 
 /** Time in which ONNX Runtime is loaded from a slow SD card. */
 const START_MS = 60_000;
@@ -95,6 +101,7 @@ export class ExecutorClient implements Executor {
   #channel: ExecutorChannel | undefined;
   #idleBytes = 0;
   #nextId = 1;
+  #pulse: NodeJS.Timeout | undefined;
   readonly #pending = new Map<number, Pending>();
   #ended: ExecutorError | undefined;
   #endNow: (reason: string) => void = () => undefined;
@@ -141,11 +148,19 @@ export class ExecutorClient implements Executor {
         if (message.kind === 'ready') resolve();
         else this.#receive(message);
       });
+      channel.onGarbage((text) => this.#kill('garbage', text));
     });
     await ready.finally(() => clearTimeout(timer));
     this.#group?.confirm(this.pid);
     this.#idleBytes = IDLE_BYTES.get(this.allocator) ?? (await measureIdle(this.pid));
     IDLE_BYTES.set(this.allocator, this.#idleBytes);
+    this.#pulse = setInterval(() => this.#feelPulse(), PULSE.intervalMs).unref();
+  }
+
+  /** A busy executor gives signs of life itself. */
+  #feelPulse(): void {
+    if (this.#pending.size > 0) return;
+    this.ask({ kind: 'ping' }, { deadlineMs: PULSE.deadlineMs }).catch(() => undefined);
   }
 
   /** Resolves with the reason when the executor has ended, by itself or not. */
@@ -190,7 +205,10 @@ export class ExecutorClient implements Executor {
     signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const timer = setTimeout(() => this.#kill('hung', `no sign of life for ${deadlineMs} ms`), deadlineMs);
+    let lateTimer: NodeJS.Timeout | undefined;
+    const timer = setTimeout(() => {
+      lateTimer = setTimeout(() => this.#kill('hung', `no sign of life for ${deadlineMs} ms`), LATE_MS);
+    }, deadlineMs);
     const abort = () => this.#kill('aborted', 'aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -199,6 +217,7 @@ export class ExecutorClient implements Executor {
           resolve,
           reject,
           onProgress: (step, steps) => {
+            clearTimeout(lateTimer);
             timer.refresh();
             onProgress?.(step, steps);
           },
@@ -207,6 +226,7 @@ export class ExecutorClient implements Executor {
       });
     } finally {
       clearTimeout(timer);
+      clearTimeout(lateTimer);
       signal?.removeEventListener('abort', abort);
       this.#pending.delete(id);
     }
@@ -244,6 +264,7 @@ export class ExecutorClient implements Executor {
   }
 
   #lose({ reason, text }: ExecutorEnd): void {
+    clearInterval(this.#pulse);
     this.#ended ??= new ExecutorError(`Executor lost: ${text}`, reason);
     this.#endNow(text);
     for (const { reject } of this.#pending.values()) reject(this.#ended);

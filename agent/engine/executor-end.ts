@@ -10,6 +10,8 @@ import { countOomKills } from '../board/oom-kills.js';
  * - killed: by another SIGKILL, by a person for example.
  * - crashed: ended by itself or by a signal of its own fault.
  * - hung: gave no sign of life for too long, and was killed by the agent.
+ * - garbage: said what no executor says, and was killed by the agent.
+ * - wrong: gave a wrong answer to the self-check's picture, and was ended by the agent.
  * - aborted: killed by the agent, since its request was no longer wanted.
  * - stopped: ended by the agent in order, or never started.
  */
@@ -19,6 +21,8 @@ export type EndReason =
   | 'killed'
   | 'crashed'
   | 'hung'
+  | 'garbage'
+  | 'wrong'
   | 'aborted'
   | 'stopped';
 

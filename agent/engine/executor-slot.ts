@@ -10,10 +10,16 @@ import { readProcessMemory } from '../board/process-memory.js';
 import { ModelOptimizer } from './blocked/model-optimizer.js';
 import type { ExecutorClient, ExecutorError } from './executor-client.js';
 import { idleBytesOf, startExecutor } from './executor-client.js';
+import type { EndReason } from './executor-end.js';
 import type { LoadableModel } from './load-plan.js';
 import { programOf } from './load-plan.js';
+import { Patience } from './patience.js';
 import { InterruptedError } from './wire/interrupted-error.js';
 import type { ImageSource, Program, RunResult, TensorSource } from './wire/protocol.js';
+
+/** Time for a model to be loaded from a slow SD card, and for memory to be given back. */
+const LOAD_MS = 120_000;
+const UNLOAD_MS = 30_000;
 
 /** What the engine needs to run a model. */
 export interface EngineModel extends LoadableModel {
@@ -55,11 +61,18 @@ export interface ExecutorMemory {
   readonly idleBytes: number;
 }
 
+/** Executors that ended unasked since the agent started. */
+export interface ExecutorEnds {
+  readonly count: number;
+  /** The last one; `at` in ISO 8601. */
+  readonly last: { readonly reason: EndReason; readonly text: string; readonly at: string } | null;
+}
+
 export interface SlotOptions {
   /** Called when an executor ended unasked. */
   readonly onLost: (error: ExecutorError) => void;
   /** Called when another one runs in its place. */
-  readonly onReplaced: (reason: string) => void;
+  readonly onReplaced: (lost: ExecutorError) => void;
   /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
   readonly onUnmapped: (model: string, reason: string) => void;
 }
@@ -82,6 +95,8 @@ export class ExecutorSlot {
   /** How the last executor was lost, until another one runs. */
   #lost: ExecutorError | undefined;
   #group: ExecutorGroup | undefined;
+  readonly #patience = new Patience();
+  #ends: ExecutorEnds = { count: 0, last: null };
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -107,6 +122,11 @@ export class ExecutorSlot {
   /** How the kernel holds the executor to its plan. */
   get contract(): Contract {
     return this.#group?.contract ?? { kind: 'none', reason: 'no executor was started yet' };
+  }
+
+  /** Executors that ended unasked. */
+  get ends(): ExecutorEnds {
+    return this.#ends;
   }
 
   /** Whether an executor ended by itself and has no successor yet. */
@@ -138,6 +158,7 @@ export class ExecutorSlot {
   }
 
   async #start(): Promise<ExecutorClient> {
+    this.#patience.checkStart();
     this.#group ??= ExecutorGroup.create();
     // No plan limits a start.
     this.#group.setLimit(undefined);
@@ -146,7 +167,7 @@ export class ExecutorSlot {
     void executor.ended.then(() => this.#lose(executor));
     const lost = this.#lost;
     this.#lost = undefined;
-    if (lost !== undefined) this.#options.onReplaced(lost.message);
+    if (lost !== undefined) this.#options.onReplaced(lost);
     return executor;
   }
 
@@ -169,28 +190,40 @@ export class ExecutorSlot {
     this.#limit(terms);
     if (program === undefined) return;
     this.#loaded = undefined;
-    await executor.ask({ kind: 'load', program });
+    await executor.ask({ kind: 'load', program }, { deadlineMs: LOAD_MS });
     this.#loaded = { planned, stepCounts: program.segments.map(({ steps }) => steps.length) };
   }
 
-  /** Runs an input by the loaded plan. @throws {InterruptedError} after `interrupt`; the plan is unloaded then. */
+  /**
+   * Runs an input by the loaded plan. An executor without a sign of life for longer than a step may take hangs.
+   * @throws {InterruptedError} after `interrupt`; the plan is unloaded then.
+   */
   async run(
     { executor }: Prepared,
     { source, outputs }: EngineInput,
     onProgress: (step: number) => void,
   ): Promise<RunResult> {
+    const plan = this.#loadedPlan();
+    const deadlineMs = this.#patience.stepMs(plan, this.stepCounts);
     try {
-      return await executor.ask({ kind: 'run', image: source, outputs }, { onProgress });
+      const result = await executor.ask({ kind: 'run', image: source, outputs }, { onProgress, deadlineMs });
+      this.#patience.reward(plan, result.latencyMs);
+      return result;
     } catch (error) {
       if (error instanceof InterruptedError) this.#loaded = undefined;
       throw error;
     }
   }
 
+  #loadedPlan(): Plan {
+    if (this.loaded === undefined) throw new RangeError('Cannot run: no plan is loaded');
+    return this.loaded.plan;
+  }
+
   /** Gives the memory of the loaded plan back. */
   async unload(): Promise<void> {
     this.#loaded = undefined;
-    await this.#executor?.ask({ kind: 'unload' });
+    await this.#executor?.ask({ kind: 'unload' }, { deadlineMs: UNLOAD_MS });
   }
 
   /** Ends a run that is going on after its step; its program is unloaded. */
@@ -224,6 +257,9 @@ export class ExecutorSlot {
     this.#executor = undefined;
     this.#loaded = undefined;
     this.#lost = executor.endedBy;
+    const { reason, message: text } = executor.endedBy;
+    this.#ends = { count: this.#ends.count + 1, last: { reason, text, at: new Date().toISOString() } };
+    this.#patience.punish(executor.endedBy.reason);
     this.#options.onLost(executor.endedBy);
   }
 }

@@ -15,27 +15,51 @@ import type { Contract } from '../board/executor-group.js';
 import type { PeakMeter } from '../board/process-memory.js';
 import type { ExecutorClient } from './executor-client.js';
 import { ExecutorError } from './executor-client.js';
-import type { EngineInput, EngineModel, ExecutorMemory, Planned, PlanTerms } from './executor-slot.js';
+import type {
+  EngineInput,
+  EngineModel,
+  ExecutorEnds,
+  ExecutorMemory,
+  Planned,
+  PlanTerms,
+  Prepared,
+} from './executor-slot.js';
 import { ExecutorSlot } from './executor-slot.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
 import { BusyError, RequestQueue } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
 import type { RunResult } from './wire/protocol.js';
 
-export type { EngineInput, EngineModel, ExecutorMemory, PlanTerms } from './executor-slot.js';
+export type { EngineInput, EngineModel, ExecutorEnds, ExecutorMemory, PlanTerms } from './executor-slot.js';
 
 export interface EngineOptions {
   /** Inferences that may wait, the running one included; more are refused. */
   readonly maxWaiting: number;
   /** Called when an executor was lost and replaced. */
-  readonly onReplaced: (reason: string) => void;
+  readonly onReplaced: (lost: ExecutorError) => void;
   /** Called when an executor is lost, before the inference is tried again. */
   readonly onLost?: (loss: ExecutorLoss) => void;
   /** Called after each run. */
   readonly onMeasured?: (measured: MeasuredRun) => void;
   /** Called when the weights of a model will be on the heap, with the reason; its plan may not count them. */
   readonly onUnmapped?: (model: string, reason: string) => void;
+  /** Called with each plan before it serves. */
+  readonly verify?: VerifyPlan;
 }
+
+/** A plan gave a wrong answer to a picture whose answer is known. */
+export class WrongAnswerError extends ExecutorError {
+  constructor(message: string) {
+    super(message, 'wrong');
+  }
+}
+
+/** Runs inputs by a plan that is loaded. @throws {WrongAnswerError} if the plan isn't to be trusted. */
+export type VerifyPlan = (
+  model: string,
+  plan: Plan,
+  run: (input: EngineInput) => Promise<RunResult>,
+) => Promise<void>;
 
 export interface ExecutorLoss {
   readonly error: ExecutorError;
@@ -69,6 +93,8 @@ export class InferenceEngine {
   /** What runs or is being loaded. */
   #running: { readonly planned: Planned; stepsDone: number } | undefined;
   #stopping = new AbortController();
+  /** Plans that answered rightly. */
+  #verified = new WeakSet<Plan>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -109,6 +135,11 @@ export class InferenceEngine {
 
   memory(): ExecutorMemory {
     return this.#slot.memory();
+  }
+
+  /** Executors that ended unasked. */
+  get ends(): ExecutorEnds {
+    return this.#slot.ends;
   }
 
   /** How the kernel holds the executor to its plan. */
@@ -154,6 +185,18 @@ export class InferenceEngine {
     });
   }
 
+  /** Frees what a model holds, and forgets it. */
+  remove(model: string): void {
+    this.#planned.delete(model);
+    this.#terms.delete(model);
+    this.#suspended.delete(model);
+    if (this.#running?.planned.model.name === model) this.#slot.interrupt();
+    this.#upkeep(async () => {
+      if (this.#planned.size === 0) await this.#slot.stop();
+      else if (this.#slot.loaded?.model.name === model) await this.#slot.unload();
+    });
+  }
+
   resume(model: string): void {
     this.#suspended.delete(model);
   }
@@ -177,13 +220,37 @@ export class InferenceEngine {
     return this.#queue.add(job, () => this.#inferNow(name, input));
   }
 
-  async #inferNow(name: string, input: EngineInput): Promise<EngineRun> {
+  /** Verifies the plan of a model anew, before inferences that wait. @throws as `infer`. */
+  async check(name: string): Promise<void> {
+    await this.#queue.add({ kind: 'upkeep' }, () =>
+      this.#try(name, async (planned) => {
+        this.#verified.delete(planned.plan);
+        await this.#occupy(planned, async () => (await this.#load(planned)).meter.stop());
+      }),
+    );
+  }
+
+  /** Verifies another plan of a model than the one in force, which is loaded again afterwards. @throws as `infer`. */
+  async checkBy(name: string, plan: Plan): Promise<void> {
+    await this.#queue.add({ kind: 'upkeep' }, async () => {
+      const planned = { model: this.#plannedOf(name).model, plan };
+      await this.#occupy(planned, async () => (await this.#load(planned, { isTrial: true })).meter.stop());
+    });
+  }
+
+  #inferNow(name: string, input: EngineInput): Promise<EngineRun> {
+    return this.#try(name, (planned) => this.#occupy(planned, () => this.#run(planned, input)));
+  }
+
+  /** Tries again by the plan that the planner has chosen since, if the executor was lost or interrupted. */
+  async #try<T>(name: string, work: (planned: Planned) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       const planned = this.#plannedOf(name);
       try {
-        return await this.#run(planned, input);
+        return await work(planned);
       } catch (error) {
         const isPassing = error instanceof ExecutorError || error instanceof InterruptedError;
+        if (error instanceof WrongAnswerError) await this.#slot.stop();
         if (error instanceof ExecutorError) this.#reportLoss(error, planned);
         if (!isPassing || this.#isStopped || tries === MAX_TRIES) throw error;
       }
@@ -201,25 +268,54 @@ export class InferenceEngine {
     return this.#terms.get(model.name) ?? predictedTerms(plan);
   }
 
-  async #run(planned: Planned, input: EngineInput): Promise<EngineRun> {
-    const running = { planned, stepsDone: 0 };
-    this.#running = running;
-    let meter: PeakMeter | undefined;
+  async #occupy<T>(planned: Planned, work: () => Promise<T>): Promise<T> {
+    this.#running = { planned, stepsDone: 0 };
     try {
-      const prepared = await this.#slot.prepare(planned);
-      meter = prepared.executor.createMeter();
-      meter.start();
-      await this.#slot.load(planned, prepared, this.#termsOf(planned));
-      if (this.#isOutdated(planned)) throw new InterruptedError('Run interrupted: its plan was replaced');
-      const result = await this.#slot.run(prepared, input, (step) => {
-        running.stepsDone = step;
-      });
+      return await work();
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #run(planned: Planned, input: EngineInput): Promise<EngineRun> {
+    const { prepared, meter } = await this.#load(planned);
+    try {
+      const result = await this.#runLoaded(prepared, input);
       this.#report(planned, meter.stop(), result);
       return { ...result, plan: planned.plan };
     } finally {
-      meter?.stop();
-      this.#running = undefined;
+      meter.stop();
     }
+  }
+
+  /** Loads a plan, and verifies it if that wasn't done. @returns a meter that measures since the loading began. */
+  async #load(
+    planned: Planned,
+    { isTrial }: { readonly isTrial: boolean } = { isTrial: false },
+  ): Promise<{ readonly prepared: Prepared; readonly meter: PeakMeter }> {
+    const { model, plan } = planned;
+    const prepared = await this.#slot.prepare(planned);
+    const meter = prepared.executor.createMeter();
+    meter.start();
+    try {
+      await this.#slot.load(planned, prepared, isTrial ? predictedTerms(plan) : this.#termsOf(planned));
+      if (!isTrial && this.#isOutdated(planned))
+        throw new InterruptedError('Run interrupted: its plan was replaced');
+      if (!this.#verified.has(plan)) {
+        await this.#options.verify?.(model.name, plan, (input) => this.#runLoaded(prepared, input));
+        this.#verified.add(plan);
+      }
+      return { prepared, meter };
+    } catch (error) {
+      meter.stop();
+      throw error;
+    }
+  }
+
+  #runLoaded(prepared: Prepared, input: EngineInput): Promise<RunResult> {
+    return this.#slot.run(prepared, input, (step) => {
+      if (this.#running !== undefined) this.#running.stepsDone = step;
+    });
   }
 
   /** Whether a smaller plan, or none, took the place of this one while it was loaded. */

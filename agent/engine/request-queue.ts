@@ -2,7 +2,8 @@
  * The queue of one executor: one job runs at a time, the others wait in order of priority, then of arrival.
  *
  * - A job that is still waiting when its deadline passes is answered so and never runs. One that runs is not stopped.
- * - At most `maxWaiting` jobs are in the queue, the running one included; more are refused at once.
+ * - At most `maxWaiting` jobs are in the queue, the running one included; more are refused at once. One client may have
+ *   three quarters of them, so that it doesn't shut the others out.
  * - Upkeep (replacing an executor) is the engine's own work: it goes first and is never refused for want of room.
  */
 
@@ -12,8 +13,13 @@ const KINDS = ['frame', 'request', 'upkeep'] as const satisfies readonly JobKind
 
 /** The queue is full or closed; the same job may be accepted later. */
 export class BusyError extends Error {
-  override readonly name = 'BusyError';
+  override readonly name: string = 'BusyError';
   readonly code = 'BUSY';
+}
+
+/** The client has its share of the queue; others may still be accepted. */
+export class ShareError extends BusyError {
+  override readonly name = 'ShareError';
 }
 
 /** The job's deadline passed before its turn came. */
@@ -24,6 +30,8 @@ export class DeadlineError extends Error {
 
 export interface JobOptions {
   readonly kind: JobKind;
+  /** Who asks; absent for the node's own work. */
+  readonly client?: string;
   /** Higher goes first; 0 by default. */
   readonly priority?: number;
   /** Milliseconds from now until which the job must have begun. */
@@ -47,6 +55,7 @@ type Fate = 'done' | 'failed' | 'refused' | 'expired' | 'cancelled';
 
 interface Job {
   readonly kind: JobKind;
+  readonly client: string | undefined;
   readonly priority: number;
   /** Time by a clock that doesn't jump after which the job doesn't begin. */
   readonly expiresAtMs: number;
@@ -59,6 +68,9 @@ interface Job {
 
 /** Longest time that a timer can wait: Node.js takes a longer one for 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Part of the places that one client may have. */
+const SHARE = 0.75;
 
 const UPKEEP_PRIORITY = Number.POSITIVE_INFINITY;
 
@@ -96,6 +108,7 @@ export class RequestQueue {
     return new Promise<T>((resolve, reject) => {
       const job: Job = {
         kind: options.kind,
+        client: options.client,
         priority: options.kind === 'upkeep' ? UPKEEP_PRIORITY : (options.priority ?? 0),
         // A timer's resolution is a millisecond.
         expiresAtMs: performance.now() + (options.deadlineMs ?? Number.POSITIVE_INFINITY) + 1,
@@ -127,17 +140,27 @@ export class RequestQueue {
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  #admit({ kind, signal }: JobOptions): void {
-    signal?.throwIfAborted();
-    const length = this.#waiting.length + (this.#running === undefined ? 0 : 1);
-    const reason =
-      this.#closed ??
-      (kind !== 'upkeep' && length >= this.#maxWaiting
-        ? `${length} jobs wait already, expected fewer than ${this.#maxWaiting}`
-        : undefined);
-    if (reason === undefined) return;
-    this.#fates[kind].refused += 1;
-    throw new BusyError(`Cannot run: ${reason}`);
+  #admit(options: JobOptions): void {
+    options.signal?.throwIfAborted();
+    const refusal = this.#refusalOf(options);
+    if (refusal === undefined) return;
+    this.#fates[options.kind].refused += 1;
+    throw refusal;
+  }
+
+  #refusalOf({ kind, client }: JobOptions): BusyError | undefined {
+    if (this.#closed !== undefined) return new BusyError(`Cannot run: ${this.#closed}`);
+    if (kind === 'upkeep') return undefined;
+    const jobs = this.#running === undefined ? this.#waiting : [this.#running, ...this.#waiting];
+    const [most, share] = [this.#maxWaiting, Math.ceil(SHARE * this.#maxWaiting)];
+    const own = client === undefined ? 0 : jobs.filter((job) => job.client === client).length;
+    if (own >= share)
+      return new ShareError(
+        `Cannot run: ${own} jobs of this client wait already, expected fewer than ${share}`,
+      );
+    return jobs.length >= most
+      ? new BusyError(`Cannot run: ${jobs.length} jobs wait already, expected fewer than ${most}`)
+      : undefined;
   }
 
   /** Timer and listener that take the job out while it waits. @returns what releases them. */

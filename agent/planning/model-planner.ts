@@ -6,7 +6,13 @@
 import type { DeviceProfile, RunSettings } from '../../shared/predict/index.js';
 import { BUILT_IN_PROFILE, costEntryFor } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
-import { buildPlan, PLANNER_VERSION, parsePlan, quickPlans } from '../../shared/search/index.js';
+import {
+  budgetedBytes,
+  buildPlan,
+  PLANNER_VERSION,
+  parsePlan,
+  quickPlans,
+} from '../../shared/search/index.js';
 import type { Pressure } from '../../shared/wire/index.js';
 import type { PressureState } from '../board/pressure.js';
 import { decide, INITIAL_PRESSURE } from '../board/pressure.js';
@@ -67,6 +73,7 @@ export class ModelPlanner {
   readonly config: ModelConfig;
   readonly #store: Store;
   readonly #profile: DeviceProfile | undefined;
+  #threshold: number | null;
   #pressure: PressureState = INITIAL_PRESSURE;
   #choices: PlanChoices | undefined;
   #origin: PlanOrigin = 'rules';
@@ -75,12 +82,15 @@ export class ModelPlanner {
   #latencyMs: number | null = null;
   #keptAtMs = Number.NEGATIVE_INFINITY;
   #mapsWeights: boolean;
+  /** At the last look, in bytes. */
+  #budgetBytes = 0;
   /** The plan in force got its executor killed. */
   #mustLeave = false;
 
   constructor(network: Network, config: ModelConfig, { store, profile }: PlannerOptions) {
     this.network = network;
     this.config = config;
+    this.#threshold = config.threshold;
     this.#store = store;
     this.#profile = profile;
     this.#mapsWeights = network.mapsWeights;
@@ -103,7 +113,11 @@ export class ModelPlanner {
 
   /** The configuration's least confidence; undefined for the model's own. */
   get threshold(): number | undefined {
-    return this.config.threshold ?? undefined;
+    return this.#threshold ?? undefined;
+  }
+
+  setThreshold(threshold: number | null): void {
+    this.#threshold = threshold;
   }
 
   /** Undefined until the first look at the budget. */
@@ -125,6 +139,14 @@ export class ModelPlanner {
     if (this.#plan === undefined) return null;
     const promisedBytes = this.#known.promiseOf(this.#plan);
     return { promisedBytes, measuredBytes: this.#peak.bytes, latencyMs: this.#latencyMs };
+  }
+
+  /** The plan without cuts and tiles, at the settings of the one in force; undefined if the budget can't spare it. */
+  get untiledPlan(): Plan | undefined {
+    if (this.#plan === undefined) return undefined;
+    const plan = this.#build({ notation: 'whole', settings: this.#plan.settings });
+    const needBytes = budgetedBytes(plan.predicted, this.config.weights);
+    return needBytes <= this.#budgetBytes ? plan : undefined;
   }
 
   /** Bytes of the plan in force that the budget bounds; 0 while there is none. */
@@ -163,6 +185,7 @@ export class ModelPlanner {
    */
   adapt(budgetBytes: number, nowMs: number, isStalled = false): PlanChange | undefined {
     const { needBytes: planBytes, smallestBytes } = this;
+    this.#budgetBytes = budgetBytes;
     const mustLeave = this.#mustLeave;
     const { state, action } = decide(this.#pressure, {
       isStalled,
@@ -242,7 +265,7 @@ export class ModelPlanner {
     return plans.map(({ notation, settings, predicted }) => ({ notation, settings, predicted }));
   }
 
-  #build({ notation, settings }: PlanPoint): Plan {
+  #build({ notation, settings }: Pick<PlanPoint, 'notation' | 'settings'>): Plan {
     return buildPlan(this.network.graph, parsePlan(notation), { ...this.#facts, ...settings });
   }
 

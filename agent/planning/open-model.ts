@@ -18,7 +18,7 @@ export interface Network {
   readonly graph: Graph;
   /** The weights can be mapped at every level. */
   readonly mapsWeights: boolean;
-  /** @throws {Error} if the stored model was replaced since it was opened. */
+  /** @throws {ModelChangedError} if the stored model was replaced or removed since it was opened. */
   readonly checkFiles: () => void;
 }
 
@@ -40,15 +40,21 @@ export async function openModel(
   return { name, folder, manifest, input, graph, mapsWeights, checkFiles: watchFiles(name, folder) };
 }
 
+/** The stored model was replaced or removed since it was opened. It may be opened anew. */
+export class ModelChangedError extends Error {
+  override readonly name = 'ModelChangedError';
+  readonly code = 'MODEL_CHANGED';
+}
+
 /** The graph is in memory and its weights are mapped from a file; both must be of the same import. */
 function watchFiles(name: string, folder: string): () => void {
   const stamp = () => {
-    const { ino, size, mtimeMs } = statSync(join(folder, DATA_FILE));
+    const { ino, size, mtimeMs } = statSync(join(folder, DATA_FILE), { throwIfNoEntry: false }) ?? {};
     return [ino, size, mtimeMs].join();
   };
   const opened = stamp();
   return () => {
     if (stamp() === opened) return;
-    throw new Error(`Cannot load model "${name}": ${folder} was changed since it was opened; start anew`);
+    throw new ModelChangedError(`Cannot load model "${name}": ${folder} was changed since it was opened`);
   };
 }

@@ -12,6 +12,7 @@ import type { Store } from '../store/store.js';
 import { readProfile } from './device-profiles.js';
 import { FrontSearches } from './front-searches.js';
 import { ModelPlanner } from './model-planner.js';
+import type { Network } from './open-model.js';
 import { openModel } from './open-model.js';
 import type { FrontSummary } from './search.js';
 
@@ -31,17 +32,30 @@ export interface PlannersOptions {
 }
 
 /** Ends of an executor that its plan is to blame for. */
-const KILLS: ReadonlySet<string> = new Set(['over-limit', 'out-of-memory']);
+const KILLS: ReadonlySet<string> = new Set(['over-limit', 'out-of-memory', 'wrong']);
+
+/** A model that can't be served. */
+export interface ModelFailure {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** Time until a model that couldn't be opened is tried again: a disk may be mounted, an import may end. */
+const REOPEN_MS = 60_000;
 
 export class Planners {
   readonly #options: PlannersOptions;
+  #configs: readonly ModelConfig[];
   readonly #planners = new Map<string, ModelPlanner>();
   readonly #searches: FrontSearches;
+  readonly #failures = new Map<string, string>();
+  readonly #reopening = new Map<string, NodeJS.Timeout>();
   #budget: BoundBytes = { bytes: 0, bound: 'nothing known' };
   #isStopped = false;
 
   constructor(options: PlannersOptions) {
     this.#options = options;
+    this.#configs = options.configs;
     this.#searches = new FrontSearches({
       onFound: (name, front) => this.#adopt(name, front),
       onFailed: (model, error, retryMs) =>
@@ -58,8 +72,13 @@ export class Planners {
     return [...this.#planners.values()];
   }
 
+  /** Of all models that were asked for, failed ones, too. */
   get names(): readonly string[] {
-    return [...this.#planners.keys()];
+    return this.#configs.map(({ name }) => name);
+  }
+
+  get failures(): readonly ModelFailure[] {
+    return [...this.#failures].map(([name, reason]) => ({ name, reason }));
   }
 
   get(name: string): ModelPlanner | undefined {
@@ -76,19 +95,35 @@ export class Planners {
     return this.#searches.pid;
   }
 
-  /** Opens the models, and has a plan for each. @throws as `openModel`. */
+  /** Opens the models, and has a plan for each. One that can't be opened fails alone, and is tried again. */
   async start(): Promise<void> {
-    const { configs, engine, watch } = this.#options;
+    const { engine, watch } = this.#options;
     // Its idle memory is measured once.
-    if (configs.length > 0) await engine.executor();
-    await this.#open();
+    if (this.#configs.length > 0) await engine.executor();
+    await this.#openAll();
     this.adapt(watch.look());
     for (const planner of this.all) if (planner.isProvisional) this.#searches.request(planner);
+  }
+
+  /** Takes over another list of models. Those that stay as they are go on without a break. */
+  async configure(configs: readonly ModelConfig[]): Promise<void> {
+    const former = new Map(this.#configs.map((config) => [config.name, config]));
+    this.#configs = configs;
+    for (const name of former.keys()) if (!this.names.includes(name)) this.#close(name);
+    for (const config of configs) {
+      const old = former.get(config.name);
+      const planner = this.get(config.name);
+      const isSame =
+        JSON.stringify({ ...old, threshold: null }) === JSON.stringify({ ...config, threshold: null });
+      if (isSame) planner?.setThreshold(config.threshold);
+      else await this.#reopen(config);
+    }
   }
 
   /** Searches that still run end. */
   stop(): void {
     this.#isStopped = true;
+    for (const timer of this.#reopening.values()) clearTimeout(timer);
     this.#searches.stop();
   }
 
@@ -131,18 +166,74 @@ export class Planners {
     if (planner.isProvisional) this.#searches.request(planner);
   }
 
-  async #open(): Promise<void> {
-    const { configs, models, engine, store, log } = this.#options;
-    const profile = readProfile(store);
-    if (profile === undefined)
+  async #openAll(): Promise<void> {
+    const { store, log } = this.#options;
+    if (readProfile(store) === undefined)
       log.info('the built-in costs are those of another machine; mafat calibrate measures this one');
-    for (const config of configs) {
-      const network = await openModel(models, config.name, { executor: () => engine.executor() });
-      const known = { store, ...(profile === undefined ? {} : { profile }) };
-      const planner = new ModelPlanner(network, config, known);
+    for (const config of this.#configs) await this.#open(config);
+  }
+
+  /** Opens a model for the first time or anew. */
+  async #open(config: ModelConfig): Promise<void> {
+    const { models, engine, store, log } = this.#options;
+    const { name } = config;
+    this.#reopening.delete(name);
+    const profile = readProfile(store);
+    try {
+      const network = await openModel(models, name, { executor: () => engine.executor() });
+      const watched = { ...network, checkFiles: () => this.#checkFiles(network, config) };
+      const planner = new ModelPlanner(watched, config, {
+        store,
+        ...(profile === undefined ? {} : { profile }),
+      });
       planner.start();
-      this.#planners.set(config.name, planner);
+      this.#planners.set(name, planner);
+      this.#failures.delete(name);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (this.#failures.get(name) !== reason)
+        log.error({ model: name, reason }, 'model not served; trying again');
+      this.#failures.set(name, reason);
+      this.#openLater(config, REOPEN_MS);
     }
+  }
+
+  /** A model whose files were changed isn't served by what is in memory; it is opened anew. */
+  #checkFiles({ checkFiles }: Network, config: ModelConfig): void {
+    try {
+      checkFiles();
+    } catch (error) {
+      this.#openLater(config, 0);
+      throw error;
+    }
+  }
+
+  #close(name: string): void {
+    clearTimeout(this.#reopening.get(name));
+    this.#reopening.delete(name);
+    this.#failures.delete(name);
+    this.#planners.delete(name);
+    this.#options.engine.remove(name);
+  }
+
+  #openLater(config: ModelConfig, ms: number): void {
+    if (this.#isStopped || this.#reopening.has(config.name)) return;
+    const timer = setTimeout(() => void this.#reopen(this.#latest(config)), ms).unref();
+    this.#reopening.set(config.name, timer);
+  }
+
+  /** The configuration may have changed since a model was to be opened anew. */
+  #latest(config: ModelConfig): ModelConfig {
+    return this.#configs.find(({ name }) => name === config.name) ?? config;
+  }
+
+  async #reopen(config: ModelConfig): Promise<void> {
+    await this.#open(config);
+    const planner = this.get(config.name);
+    if (this.#isStopped || planner === undefined || this.#failures.has(config.name)) return;
+    this.#options.log.info({ model: config.name }, 'model opened anew');
+    this.#adapt(planner);
+    if (planner.isProvisional) this.#searches.request(planner);
   }
 
   #adopt(name: string, front: FrontSummary): void {

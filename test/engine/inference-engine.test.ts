@@ -7,7 +7,7 @@ import type {
   ExecutorLoss,
   MeasuredRun,
 } from '../../agent/engine/inference-engine.js';
-import { InferenceEngine } from '../../agent/engine/inference-engine.js';
+import { InferenceEngine, WrongAnswerError } from '../../agent/engine/inference-engine.js';
 import { BusyError } from '../../agent/engine/request-queue.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan, parsePlan } from '../../shared/search/index.js';
@@ -64,7 +64,7 @@ test('InferenceEngine replaces an executor that was killed and tries the inferen
       assert.deepEqual(again.outputs, reference.outputs);
       assert.match(reasons[0] ?? '', /SIGKILL/);
     },
-    { onReplaced: (reason) => reasons.push(reason) },
+    { onReplaced: ({ message }) => reasons.push(message) },
   );
 });
 
@@ -78,7 +78,75 @@ test('InferenceEngine replaces an executor that ends while nothing runs', async 
       assert.notEqual(pidOf(engine), lost);
       assert.ok(engine.memory().residentBytes > 0);
     },
-    { onReplaced: (reason) => reasons.push(reason) },
+    { onReplaced: ({ message }) => reasons.push(message) },
+  );
+});
+
+test('InferenceEngine notices an executor that hangs, idle or not, and loses no inference', async () => {
+  const losses: string[] = [];
+  await withEngine(
+    async (engine) => {
+      const model = modelOf('net', '3x64x64: c16k3p1 c16k3p1');
+      engine.setPlan(model, planOf(model, '2x2'));
+      await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      process.kill(pidOf(engine), 'SIGSTOP');
+      await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      process.kill(pidOf(engine), 'SIGSTOP');
+      await until(() => losses.length === 2);
+    },
+    { onReplaced: ({ reason }) => losses.push(reason) },
+  );
+  assert.deepEqual(losses, ['hung', 'hung']);
+});
+
+test('InferenceEngine verifies each plan before it serves, once', async () => {
+  const verified: string[] = [];
+  await withEngine(
+    async (engine) => {
+      const model = modelOf('net', '3x64x64: c16k3p1 c16k3p1');
+      for (const notation of ['2x2', 'whole']) {
+        engine.setPlan(model, planOf(model, notation));
+        for (let run = 0; run < 2; run += 1) await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      }
+      assert.deepEqual(verified, ['2x2', 'whole']);
+      await engine.check('net');
+      await engine.checkBy('net', planOf(model, '3x3'));
+      const { plan } = await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      assert.equal(plan.notation, 'whole');
+      assert.deepEqual(verified, ['2x2', 'whole', 'whole', '3x3']);
+    },
+    {
+      verify: async (_model, plan, run) => {
+        assert.equal((await run({ source: FRAME, outputs: 'values' })).outputs.length, 1);
+        verified.push(plan.notation);
+      },
+    },
+  );
+});
+
+test('InferenceEngine replaces an executor whose plan answers wrongly, and takes what the planner chose since', async () => {
+  const losses: string[] = [];
+  let onLost = (): void => undefined;
+  await withEngine(
+    async (engine) => {
+      const model = modelOf('net', '3x64x64: c16k3p1 c16k3p1');
+      engine.setPlan(model, planOf(model, '2x2'));
+      const { pid } = await engine.executor();
+      onLost = () => engine.setPlan(model, planOf(model, '3x3'));
+      const { plan } = await engine.infer('net', { source: FRAME, outputs: 'shapes' });
+      assert.equal(plan.notation, '3x3');
+      assert.notEqual(pidOf(engine), pid);
+      assert.deepEqual(losses, ['wrong']);
+    },
+    {
+      onLost: ({ error }) => {
+        losses.push(error.reason);
+        onLost();
+      },
+      verify: async (_model, { notation }) => {
+        if (notation === '2x2') throw new WrongAnswerError('values differ');
+      },
+    },
   );
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOptions } from '../../agent/engine/request-queue.js';
-import { BusyError, DeadlineError, RequestQueue } from '../../agent/engine/request-queue.js';
+import { BusyError, DeadlineError, RequestQueue, ShareError } from '../../agent/engine/request-queue.js';
 
 const REQUEST = { kind: 'request' } as const;
 
@@ -68,6 +68,21 @@ test('RequestQueue refuses jobs beyond its bound, but not upkeep', async () => {
   await settled();
   end('upkeep');
   await upkeep;
+});
+
+test('RequestQueue gives one client three quarters of its places', async () => {
+  const { work, end } = createWorks();
+  const queue = new RequestQueue({ maxWaiting: 4 });
+  const add = (client: string) => queue.add({ ...REQUEST, client }, work(client));
+  const jobs = [add('greedy'), add('greedy'), add('greedy')];
+  await assert.rejects(add('greedy'), ShareError);
+  jobs.push(add('other'));
+  await assert.rejects(add('third'), (error) => error instanceof BusyError && !(error instanceof ShareError));
+  for (const name of ['greedy', 'greedy', 'greedy', 'other']) {
+    end(name);
+    await settled();
+  }
+  await Promise.all(jobs);
 });
 
 test('RequestQueue answers a job past its deadline and never runs it', async () => {

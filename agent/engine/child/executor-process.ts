@@ -62,6 +62,8 @@ class ExecutorProcess {
         return this.#load(request.program);
       case 'unload':
         return this.#unload();
+      case 'ping':
+        return null;
       case 'inspect':
         return inspectModel(request);
       case 'evaluate':
@@ -213,7 +215,7 @@ interface Serving {
 async function serve({ executor, collector }: Serving, message: AskMessage): Promise<void> {
   await answer(executor, message);
   if (message.request.kind === 'run') collector.afterRun();
-  else collector.collectAll();
+  else if (message.request.kind !== 'ping') collector.collectAll();
 }
 
 /** Idle is measured after this: ONNX Runtime's own start is no part of any model's memory. */

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { inspect } from 'node:util';
 import type {
   AgentMessage,
   Answers,
@@ -32,8 +33,16 @@ export class ExecutorChannel {
     this.#pipe.on('error', () => undefined);
   }
 
+  /** Calls back when something comes that no executor says. */
+  onGarbage(handle: (text: string) => void): void {
+    this.#child.on('message', (message: unknown) => {
+      if (!isExecutorMessage(message)) handle(`said ${inspect(message, { depth: 0 }).slice(0, 100)}`);
+    });
+  }
+
   onMessage(handle: (message: ReceivedMessage) => void): void {
-    this.#child.on('message', (message: ExecutorMessage) => {
+    this.#child.on('message', (message: unknown) => {
+      if (!isExecutorMessage(message)) return;
       if (message.kind !== 'ran') handle(message);
       else
         this.#outputsRead = this.#outputsRead.then(async () => {
@@ -91,4 +100,16 @@ export class ExecutorChannel {
     }
     return bytes;
   }
+}
+
+const KINDS: ReadonlySet<unknown> = new Set<ExecutorMessage['kind']>([
+  'ready',
+  'progress',
+  'answer',
+  'ran',
+  'error',
+]);
+
+function isExecutorMessage(message: unknown): message is ExecutorMessage {
+  return typeof message === 'object' && message !== null && 'kind' in message && KINDS.has(message.kind);
 }

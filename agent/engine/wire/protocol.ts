@@ -155,6 +155,8 @@ export type Request =
   | { readonly kind: 'load'; readonly program: Program }
   /** Gives the memory of the loaded program back. */
   | { readonly kind: 'unload' }
+  /** Asks for a sign of life. */
+  | { readonly kind: 'ping' }
   | RunRequest
   | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
@@ -196,6 +198,7 @@ export interface RunResult {
 export interface Answers {
   readonly load: null;
   readonly unload: null;
+  readonly ping: null;
   readonly run: RunResult;
   readonly inspect: readonly InspectedTensor[];
   readonly evaluate: readonly OutputTensor[];

@@ -1,0 +1,138 @@
+/**
+ * Proves that the node can see, as a feature. A stored picture goes through each plan before it serves, and through the
+ * plans in force at a steady interval; the answer is compared with the known one. A plan that answers wrongly is left,
+ * its executor replaced, and the node isn't ready until a check succeeds.
+ */
+import type { Plan } from '../../shared/search/index.js';
+import type { EngineInput } from '../engine/inference-engine.js';
+import { WrongAnswerError } from '../engine/inference-engine.js';
+import { BusyError } from '../engine/request-queue.js';
+import type { RunResult } from '../engine/wire/protocol.js';
+import { summarize } from './answer.js';
+import { checkPicture } from './check-picture.js';
+import type { CheckedModel, References } from './references.js';
+
+export interface SelfCheckOptions {
+  readonly references: References;
+  readonly engine: {
+    check(model: string): Promise<void>;
+    checkBy(model: string, plan: Plan): Promise<void>;
+  };
+  readonly planners: {
+    readonly all: readonly CheckedPlanner[];
+    get(name: string): CheckedPlanner | undefined;
+  };
+  /** Seconds between two checks; 0 for none but those of new plans. */
+  readonly interval: number;
+  /** Called when a check fails after one that didn't. */
+  readonly onFailed: (fault: CheckFault) => void;
+  /** Called when a check of that model succeeds again. */
+  readonly onRecovered: (model: string) => void;
+}
+
+interface CheckedPlanner {
+  readonly name: string;
+  readonly plan: Plan | undefined;
+  readonly network: CheckedModel;
+  /** The plan without cuts and tiles; undefined if it doesn't fit into memory now. */
+  readonly untiledPlan: Plan | undefined;
+}
+
+export interface CheckFault {
+  readonly model: string;
+  readonly notation: string;
+  readonly reason: string;
+}
+
+export interface CheckState {
+  /** Of the last check, ISO 8601; null before the first one. */
+  readonly at: string | null;
+  readonly passed: number;
+  readonly failed: number;
+  /** What is wrong now; null if nothing is. */
+  readonly fault: CheckFault | null;
+}
+
+export class SelfCheck {
+  readonly #options: SelfCheckOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #state: Omit<CheckState, 'fault'> = { at: null, passed: 0, failed: 0 };
+  /** By model. */
+  readonly #faults = new Map<string, CheckFault>();
+
+  constructor(options: SelfCheckOptions) {
+    this.#options = options;
+  }
+
+  get state(): CheckState {
+    const [fault = null] = this.#faults.values();
+    return { ...this.#state, fault };
+  }
+
+  start(): void {
+    const { interval } = this.#options;
+    if (interval > 0) this.#timer = setInterval(() => this.#checkSoon(), interval * 1000);
+  }
+
+  /** Waits for the check that runs. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  /** Runs the picture by a plan that is loaded. @throws {WrongAnswerError} if the answer isn't the known one. */
+  async verify(name: string, plan: Plan, run: (input: EngineInput) => Promise<RunResult>): Promise<void> {
+    const { planners, references } = this.#options;
+    const model = planners.get(name)?.network;
+    if (model === undefined) return;
+    const { outputs } = await run({ source: checkPicture(), outputs: 'values' });
+    const reason = references.check(model, plan, summarize(outputs));
+    const isGood = reason === undefined;
+    const { passed, failed } = this.#state;
+    this.#state = {
+      at: new Date().toISOString(),
+      passed: passed + Number(isGood),
+      failed: failed + Number(!isGood),
+    };
+    if (isGood) {
+      if (this.#faults.delete(name)) this.#options.onRecovered(name);
+      return;
+    }
+    this.#blame({ model: name, notation: plan.notation, reason });
+    throw new WrongAnswerError(`Plan ${plan.notation} answers wrongly: ${reason}`);
+  }
+
+  #blame(fault: CheckFault): void {
+    const isNew = !this.#faults.has(fault.model);
+    this.#faults.set(fault.model, fault);
+    if (isNew) this.#options.onFailed(fault);
+  }
+
+  #checkSoon(): void {
+    this.#running ??= this.#checkAll().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #checkAll(): Promise<void> {
+    for (const planner of this.#options.planners.all) {
+      try {
+        await this.#check(planner);
+      } catch (error) {
+        // A model that doesn't fit now, or a queue that closes, says nothing of the plan.
+        if (error instanceof BusyError) continue;
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#blame({ model: planner.name, notation: planner.plan?.notation ?? '', reason });
+      }
+    }
+  }
+
+  async #check({ name, plan, network, untiledPlan }: CheckedPlanner): Promise<void> {
+    const { engine, references } = this.#options;
+    if (plan === undefined) return;
+    if (untiledPlan !== undefined && !references.isProven(network, plan))
+      await engine.checkBy(name, untiledPlan);
+    await engine.check(name);
+  }
+}
