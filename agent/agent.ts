@@ -1,81 +1,40 @@
 /** The daemon: builds its parts, starts them in order and stops them in reverse. It has no logic of its own. */
-import type { Logger } from 'pino';
 import { nodeTopics } from '../shared/wire/index.js';
-import { BudgetWatch } from './board/budget-watch.js';
 import { Cameras } from './camera/cameras.js';
 import type { Config } from './config/config-schema.js';
+import type { CoreOptions } from './core.js';
+import { Core } from './core.js';
 import { findAllocator, NO_JEMALLOC } from './engine/allocator.js';
-import { InferenceEngine } from './engine/inference-engine.js';
-import { EventHub } from './events/event-hub.js';
 import type { FeatureEntry } from './features.js';
 import { Features } from './features.js';
-import type { ModelStore } from './models/model-store.js';
-import { defaultStorePath } from './planning/device-profiles.js';
-import { Planners } from './planning/planners.js';
 import { EventLog } from './report/event-log.js';
 import { MqttReports } from './report/mqtt-reports.js';
 import { takeSnapshot } from './report/snapshot.js';
+import { Spool } from './report/spool.js';
 import { BrokerFeature } from './serve/broker/broker-feature.js';
 import { Inference } from './serve/infer.js';
 import { MqttConnection } from './serve/mqtt/mqtt-connection.js';
 import { MqttRequests } from './serve/mqtt/requests/mqtt-requests.js';
 import { Housekeeping } from './store/housekeeping.js';
-import { Store } from './store/store.js';
 
-export interface AgentOptions {
-  readonly models: ModelStore;
-  /** Folder of the database, where the config names none. */
-  readonly stateFolder: string;
-  readonly log: Logger;
+export interface AgentOptions extends CoreOptions {
   readonly version: string;
+  /** Why the configuration is only what could be saved of a wrong one. */
+  readonly configFault?: string;
 }
-
-/** Inferences in the queue: a few seconds of work, and a few copies of `maxPayload`. */
-const MAX_WAITING = 8;
 
 export class Agent {
   readonly #options: AgentOptions;
   #config: Config;
-  readonly #hub: EventHub;
-  readonly #store: Store;
-  readonly #engine: InferenceEngine;
-  readonly #watch: BudgetWatch;
-  readonly #planners: Planners;
+  readonly #core: Core;
   readonly #connection: MqttConnection;
   readonly #features: Features;
 
   constructor(config: Config, options: AgentOptions) {
-    const { log, models, stateFolder } = options;
+    const { log } = options;
     this.#config = config;
     this.#options = options;
-    this.#hub = new EventHub({
-      onError: (subscriber, error) => log.warn({ subscriber, error: String(error) }, 'event not handled'),
-    });
-    this.#store = new Store(config.store.path ?? defaultStorePath(stateFolder), {
-      onError: (error) => log.error({ error: error.message }, 'store'),
-    });
-    this.#engine = new InferenceEngine({
-      maxWaiting: MAX_WAITING,
-      onReplaced: (reason) => this.#hub.publish({ kind: 'executor-replaced', reason }),
-      onUnmapped: (model, reason) => this.#planners.countCopies(model, reason),
-      onMeasured: (run) => this.#planners.record(run),
-      onLost: (loss) => this.#planners.bar(loss),
-    });
-    this.#watch = new BudgetWatch(config.memory, {
-      executor: () => this.#engine.memory(),
-      plannerBytes: () => this.#planners.searchBytes,
-      onBudget: (budget) => this.#planners.adapt(budget),
-      onError: (error) => log.error({ error: String(error) }, 'budget not computed; the plans in force stay'),
-    });
-    this.#planners = new Planners({
-      configs: config.models,
-      models,
-      store: this.#store,
-      engine: this.#engine,
-      hub: this.#hub,
-      log,
-      watch: this.#watch,
-    });
+    this.#core = new Core(config, options);
     const broker = new BrokerFeature(config.mqtt, log);
     const topics = nodeTopics(config.mqtt.base, config.node);
     this.#connection = new MqttConnection({
@@ -91,20 +50,25 @@ export class Agent {
 
   /** The parts in the order of their start. Each line needs those before it. */
   #list(broker: BrokerFeature): readonly FeatureEntry[] {
-    const { log, version } = this.#options;
+    const { log, version, configFault = null } = this.#options;
     const { mqtt, node, cameras: configs, health, events } = this.#config;
-    const [hub, store, engine, connection] = [this.#hub, this.#store, this.#engine, this.#connection];
-    const [watch, planners] = [this.#watch, this.#planners];
+    const { hub, store, engine, watch, planners, check } = this.#core;
+    const connection = this.#connection;
     const topics = nodeTopics(mqtt.base, node);
     const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
     const inference = new Inference({ engine, models: planners, onFault });
     const cameras = new Cameras(configs, { inference, hub, log });
-    const identity = { version, node, maxPayloadBytes: mqtt.maxPayload };
-    const snapshot = () => takeSnapshot({ identity, watch, engine, planners, cameras, hub });
+    const identity = { version, node, configFault, maxPayloadBytes: mqtt.maxPayload };
+    const onRefused = (topic: string, reason: string) => log.warn({ topic, reason }, 'message dropped');
+    const spool = new Spool({ connection, store, onRefused });
+    const snapshot = () =>
+      takeSnapshot({ identity, watch, engine, planners, check, spool, cameras, hub, store });
     const { base, maxPayload: maxPayloadBytes } = mqtt;
     const finish = () => engine.finish();
     const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
-    const reports = { connection, hub, snapshot, topics, base, healthInterval: health.interval, log };
+    const isSigned = broker.isEmbedded;
+    const requests = { connection, inference, topics, isSigned, base, maxPayloadBytes, finish, log };
+    const reports = { connection, spool, hub, snapshot, topics, base, healthInterval: health.interval, log };
     return [
       { name: 'store', feature: store },
       { name: 'event log', feature: new EventLog({ hub, log, store }) },
@@ -112,11 +76,10 @@ export class Agent {
       { name: 'planners', feature: planners },
       { name: 'broker', feature: broker },
       { name: 'connection', feature: connection },
-      {
-        name: 'requests',
-        feature: new MqttRequests({ connection, inference, topics, base, maxPayloadBytes, finish, log }),
-      },
+      { name: 'spool', feature: spool },
+      { name: 'requests', feature: new MqttRequests(requests) },
       { name: 'memory watch', feature: watch },
+      { name: 'self-check', feature: check },
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },
       { name: 'housekeeping', feature: housekeeping, isOptional: true },
@@ -127,7 +90,7 @@ export class Agent {
     await this.#features.start();
     const { kind: allocator } = findAllocator();
     if (allocator === 'glibc') this.#options.log.warn(NO_JEMALLOC);
-    const [server, models] = [this.#connection.server, this.#planners.names];
+    const [server, models] = [this.#connection.server, this.#core.planners.names];
     this.#options.log.info({ node: this.#config.node, server, models, allocator }, 'agent started');
   }
 
@@ -143,7 +106,7 @@ export class Agent {
     if (rest(config) !== rest(this.#config))
       log.warn('only the memory section is taken over while running; restart for the rest');
     this.#config = { ...this.#config, memory: config.memory };
-    this.#watch.configure(config.memory);
+    this.#core.watch.configure(config.memory);
     log.info({ memory: config.memory }, 'configuration reloaded');
   }
 }

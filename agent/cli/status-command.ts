@@ -43,6 +43,7 @@ function describeStatus({ node, status, info, health }: NodeStatus): string {
     `${node}: ${status}, mafat ${info.version}, as of ${health.at}`,
     `budget ${formatBytes(budget.bytes)} (${budget.bound}), executor ${working} above idle, ${contractText(executor.contract)}`,
     serviceText(service),
+    ...troubles(health),
     '',
     formatTable(
       ['model', 'memory', 'plan', 'promised', 'measured', 'margin', 'latency'],
@@ -65,6 +66,28 @@ function describeStatus({ node, status, info, health }: NodeStatus): string {
 function contractText({ kind, reason, limitBytes }: NodeHealth['executor']['contract']): string {
   if (kind === 'none') return `not limited by the kernel (${reason ?? 'unknown'})`;
   return limitBytes === undefined ? `in a ${kind}` : `limited to ${formatBytes(limitBytes)} by ${kind}`;
+}
+
+/** What a person has to know first. */
+function troubles({
+  configFault,
+  executor: { ends },
+  store: { problem },
+  check,
+  models,
+}: NodeHealth): readonly string[] {
+  const place = problem?.isMemory === true ? 'nothing is kept over a restart' : 'another file took its place';
+  return [
+    ...(configFault === null ? [] : [`NOT CONFIGURED: ${configFault}`]),
+    ...(check.fault === null
+      ? []
+      : [`NOT READY: ${check.fault.model} by ${check.fault.notation}: ${check.fault.reason}`]),
+    ...models.flatMap(({ name, failure }) => (failure === null ? [] : [`${name} failed: ${failure}`])),
+    ...(problem === null ? [] : [`store ${problem.kind} (${problem.reason}); ${place}`]),
+    ...(ends.last === null
+      ? []
+      : [`executor replaced ${ends.count} times, last at ${ends.last.at}: ${ends.last.text}`]),
+  ];
 }
 
 function serviceText({ privateBytes, pssBytes, cgroup }: NodeHealth['service']): string {

@@ -151,6 +151,8 @@ export const configSchema = section({
   store: section({ path: orDefault(path, null) }),
   /** Interval of health reports, in seconds. */
   health: section({ interval: orDefault(numberWithin(1, DAY), 60) }),
+  /** Interval of self-checks, in seconds; 0 for none but those of new plans. */
+  selfCheck: section({ interval: orDefault(numberWithin(0, DAY), 300) }),
   events: section({ keepDays: orDefault(wholeNumber(1, 3650), 14) }),
   log: section({ level: orDefault(choice(['trace', 'debug', 'info', 'warn', 'error']), 'info') }),
 });

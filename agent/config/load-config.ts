@@ -24,6 +24,22 @@ export async function loadConfig(file: string): Promise<Config> {
   return freeze(resolvePaths(parseConfig(text, file), dirname(resolve(file))));
 }
 
+/**
+ * What a wrong file says of the node and its broker, if that much is right: an agent without models and cameras, which
+ * can say what is wrong. Undefined if that can't be read either.
+ */
+export async function salvageConfig(file: string): Promise<Config | undefined> {
+  try {
+    const { value } = readYaml(await readFile(file, 'utf8'), file);
+    const { node, mqtt, log } = (value ?? {}) as Partial<Record<keyof Config, unknown>>;
+    const part = { node, mqtt, log };
+    const checked = configSchema(part);
+    return checked.isValid && findConflicts(part).length === 0 ? freeze(checked.value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function resolvePaths(config: Config, folder: string): Config {
   const from = (path: string) => resolve(folder, path);
   const { cameras, store } = config;

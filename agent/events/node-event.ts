@@ -1,7 +1,10 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
 import type { PredictedMemory, Pressure } from '../../shared/wire/index.js';
+import type { CheckFault } from '../check/self-check.js';
 import type { Findings } from '../decode/decode-outputs.js';
+import type { EndReason } from '../engine/executor-end.js';
+import type { StoreProblem } from '../store/open-database.js';
 
 /** A camera's frame was run, and this was found. */
 export interface DetectionsEvent {
@@ -30,6 +33,8 @@ export interface PlanChangedEvent {
 /** An executor was lost, and another one runs in its place. */
 export interface ExecutorReplacedEvent {
   readonly kind: 'executor-replaced';
+  readonly cause: EndReason;
+  /** For people. */
   readonly reason: string;
 }
 
@@ -64,6 +69,23 @@ export interface PlanBarredEvent {
   readonly reason: string;
 }
 
+/** A plan answered a stored picture wrongly, or not at all; the node isn't ready until a check succeeds. */
+export interface CheckFailedEvent extends CheckFault {
+  readonly kind: 'check-failed';
+}
+
+/** A model's self-check succeeds again. */
+export interface CheckRecoveredEvent {
+  readonly kind: 'check-recovered';
+  readonly model: string;
+}
+
+/** The store's file couldn't be used when the agent started. */
+export interface StoreReplacedEvent {
+  readonly kind: 'store-replaced';
+  readonly problem: StoreProblem;
+}
+
 /** A model's memory pressure rose or fell. */
 export interface PressureEvent {
   readonly kind: 'pressure';
@@ -73,10 +95,13 @@ export interface PressureEvent {
 }
 
 export type NodeEvent =
+  | CheckFailedEvent
+  | CheckRecoveredEvent
   | DetectionsEvent
   | PlanChangedEvent
   | ExecutorReplacedEvent
   | FrontKnownEvent
   | PlanBarredEvent
   | PlanCorrectedEvent
-  | PressureEvent;
+  | PressureEvent
+  | StoreReplacedEvent;

@@ -2,11 +2,14 @@
 import type { Logger } from 'pino';
 import type { EventHub, Subscription } from '../events/event-hub.js';
 import type { NodeEvent } from '../events/node-event.js';
+import type { StoreProblem } from '../store/store.js';
 
 export interface EventLogOptions {
   readonly hub: EventHub;
   readonly log: Logger;
   readonly store: {
+    /** What was wrong with the store's file at the start. */
+    readonly problem?: StoreProblem | undefined;
     addEvent(event: { readonly kind: string; readonly detail: string }, nowMs: number): void;
   };
 }
@@ -20,7 +23,9 @@ export class EventLog {
   }
 
   start(): void {
-    this.#subscription = this.#options.hub.subscribe('log', (event) => this.#take(event));
+    const { hub, store } = this.#options;
+    this.#subscription = hub.subscribe('log', (event) => this.#take(event));
+    if (store.problem !== undefined) hub.publish({ kind: 'store-replaced', problem: store.problem });
   }
 
   /** Waits for what was published before, then hears no more. */
@@ -46,12 +51,16 @@ const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   pressure: 'memory pressure changed',
   'front-known': 'plans of the model known',
   'plan-corrected': 'plan took more memory than it promised; corrected',
+  'check-failed': 'the self-check failed; not ready until one succeeds',
+  'check-recovered': 'the self-check succeeds again',
+  'store-replaced': "the store's file can't be used; going on with another one, or from memory",
   'plan-barred': 'plan got its executor killed; not used again at this budget',
 };
 
 const WARNINGS: ReadonlySet<string> = new Set(['executor-replaced', 'plan-corrected', 'plan-barred']);
 
-function levelOf(event: LoggedEvent): 'info' | 'warn' {
+function levelOf(event: LoggedEvent): 'info' | 'warn' | 'error' {
+  if (event.kind === 'store-replaced' || event.kind === 'check-failed') return 'error';
   if (event.kind === 'pressure') return event.to === 'ok' ? 'info' : 'warn';
   return WARNINGS.has(event.kind) ? 'warn' : 'info';
 }

@@ -1,6 +1,6 @@
 /**
- * Publishes the node's reports over MQTT, as a feature: detections as they come, info after each change of plan,
- * health at a steady interval. docs/protocol.md, section 1.
+ * Publishes the node's reports over MQTT, as a feature: detections and notices as they come, info after each change of
+ * plan, health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';
 import type { NodeTopics } from '../../shared/wire/index.js';
@@ -12,10 +12,9 @@ import { readProcesses } from './process-usage.js';
 import type { NodeSnapshot } from './snapshot.js';
 
 export interface ReportsOptions {
-  readonly connection: {
-    publish(topic: string, payload: string): void;
-    retain(topic: string, payload: string): void;
-  };
+  readonly connection: { retain(topic: string, payload: string): void };
+  /** Sends what mustn't be lost while the broker is away. */
+  readonly spool: { publish(topic: string, payload: string): void };
   readonly hub: EventHub;
   readonly snapshot: () => NodeSnapshot;
   readonly topics: NodeTopics;
@@ -38,6 +37,7 @@ export class MqttReports {
     const { hub, healthInterval } = this.#options;
     this.#subscription = hub.subscribe('mqtt', (event) => this.#take(event));
     this.#timer = setInterval(() => this.#reportHealth(), healthInterval * 1000);
+    this.#reportStatus();
     this.#reportHealth();
     this.#reportInfo();
   }
@@ -51,12 +51,26 @@ export class MqttReports {
 
   #take(event: NodeEvent): void {
     if (event.kind === 'detections') this.#publishDetections(event);
+    else this.#publishNotice(event);
+    if (event.kind === 'check-failed' || event.kind === 'check-recovered') this.#reportStatus();
     if (event.kind === 'plan-changed' || event.kind === 'front-known') this.#reportInfo();
   }
 
   #publishDetections({ kind: _, findings, ...about }: DetectionsEvent): void {
-    const { connection, topics } = this.#options;
-    connection.publish(topics.events, JSON.stringify({ ...about, ...findings }));
+    const { spool, topics } = this.#options;
+    spool.publish(topics.events, JSON.stringify({ ...about, ...findings }));
+  }
+
+  #publishNotice(event: Exclude<NodeEvent, DetectionsEvent>): void {
+    const { spool, topics } = this.#options;
+    spool.publish(topics.notices, JSON.stringify({ at: new Date().toISOString(), ...event }));
+  }
+
+  /** A node that may give wrong answers, or has no valid configuration, isn't simply online. */
+  #reportStatus(): void {
+    const { connection, snapshot, topics } = this.#options;
+    const { check, configFault } = snapshot();
+    connection.retain(topics.status, check.fault === null && configFault === null ? 'online' : 'degraded');
   }
 
   #reportInfo(): void {

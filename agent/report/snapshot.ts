@@ -2,15 +2,25 @@
  * The node's whole state at one moment. Health, info and everything else that shows the node are pure renderings of
  * it.
  */
-import type { CameraReport, PlanMemory, PredictedMemory, Pressure } from '../../shared/wire/index.js';
+import type {
+  CameraReport,
+  NodeHealth,
+  PlanMemory,
+  PredictedMemory,
+  Pressure,
+} from '../../shared/wire/index.js';
 import type { BoundBytes } from '../board/budget.js';
 import type { Contract } from '../board/executor-group.js';
 import type { CgroupMemory } from '../board/read-memory.js';
-import type { ExecutorMemory } from '../engine/inference-engine.js';
+import { readWrittenBytes } from '../board/written-bytes.js';
+import type { CheckState } from '../check/self-check.js';
+import type { ExecutorEnds, ExecutorMemory } from '../engine/inference-engine.js';
 import type { JobCounts, JobKind } from '../engine/request-queue.js';
 import type { SubscriberCounts } from '../events/event-hub.js';
+import type { StoreProblem } from '../store/store.js';
 import type { ServiceMemory } from './service-memory.js';
 import { readServiceMemory } from './service-memory.js';
+import type { SpoolState } from './spool.js';
 
 export interface ModelSnapshot {
   readonly name: string;
@@ -22,18 +32,28 @@ export interface ModelSnapshot {
   readonly memory: PlanMemory | null;
 }
 
+type StoreState = NodeHealth['store'];
+
 export interface NodeSnapshot {
   /** ISO 8601. */
   readonly at: string;
   readonly version: string;
   readonly node: string;
   readonly maxPayloadBytes: number;
+  /** Why the configuration isn't used; null if it is. */
+  readonly configFault: string | null;
   readonly budget: BoundBytes;
   readonly executor: ExecutorMemory;
   /** How the kernel holds the executor to its plan. */
   readonly contract: Contract;
+  readonly ends: ExecutorEnds;
+  readonly store: StoreState;
   readonly service: ServiceMemory;
   readonly models: readonly ModelSnapshot[];
+  /** Models that can't be served. */
+  readonly failures: readonly { readonly name: string; readonly reason: string }[];
+  readonly check: CheckState;
+  readonly spool: SpoolState;
   readonly cameras: readonly CameraReport[];
   readonly queue: Readonly<Record<JobKind, JobCounts>>;
   readonly events: readonly SubscriberCounts[];
@@ -41,16 +61,24 @@ export interface NodeSnapshot {
 
 /** The parts that a snapshot reads; each gives its state at once. */
 export interface SnapshotSources {
-  readonly identity: Pick<NodeSnapshot, 'version' | 'node' | 'maxPayloadBytes'>;
+  readonly identity: Pick<NodeSnapshot, 'version' | 'node' | 'maxPayloadBytes' | 'configFault'>;
   readonly watch: { readonly budget: BoundBytes; readonly cgroups: readonly CgroupMemory[] };
   readonly engine: {
     memory(): ExecutorMemory;
     readonly contract: Contract;
+    readonly ends: ExecutorEnds;
     readonly counts: NodeSnapshot['queue'];
   };
-  readonly planners: { readonly all: readonly PlannerState[]; readonly searchPid: number | undefined };
+  readonly planners: {
+    readonly all: readonly PlannerState[];
+    readonly failures: NodeSnapshot['failures'];
+    readonly searchPid: number | undefined;
+  };
+  readonly check: { readonly state: CheckState };
+  readonly spool: { readonly state: SpoolState };
   readonly cameras: { readonly counts: readonly CameraReport[] };
   readonly hub: { readonly counts: readonly SubscriberCounts[] };
+  readonly store: { readonly path: string; readonly problem: StoreProblem | undefined };
 }
 
 interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smallestBytes'> {
@@ -60,7 +88,7 @@ interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smalle
 }
 
 export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
-  const { identity, watch, engine, planners, cameras, hub } = sources;
+  const { identity, watch, engine, planners, check, spool, cameras, hub, store } = sources;
   const executor = engine.memory();
   const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? []].flat();
   return {
@@ -69,8 +97,13 @@ export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
     budget: watch.budget,
     executor,
     contract: engine.contract,
+    ends: engine.ends,
+    store: { path: store.path, problem: store.problem ?? null, writtenBytes: readWrittenBytes() },
     service: readServiceMemory(pids, watch.cgroups),
     models: planners.all.map(describeModel),
+    failures: planners.failures,
+    check: check.state,
+    spool: spool.state,
     cameras: cameras.counts,
     queue: engine.counts,
     events: hub.counts,

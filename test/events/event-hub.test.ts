@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { EventHub } from '../../agent/events/event-hub.js';
 import type { NodeEvent } from '../../agent/events/node-event.js';
 
-const replaced = (reason: string): NodeEvent => ({ kind: 'executor-replaced', reason });
+const replaced = (reason: string): NodeEvent => ({ kind: 'executor-replaced', cause: 'crashed', reason });
 const reasonOf = (event: NodeEvent) => (event.kind === 'executor-replaced' ? event.reason : event.kind);
 
 function createHub(capacity = 8) {

@@ -8,18 +8,24 @@ import type { SnapshotSources } from '../../agent/report/snapshot.js';
 import { takeSnapshot } from '../../agent/report/snapshot.js';
 
 const NO_JOBS = { waiting: 0, running: 0, done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 };
+const AT = '2026-11-26T00:00:00.000Z';
 const PREDICTED = { workingBytes: 20, weightsBytes: 10, peakBytes: 30 };
 
 function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources {
   return {
-    identity: { version: '1.2.3', node: 'pole', maxPayloadBytes: 1000 },
+    identity: { version: '1.2.3', node: 'pole', configFault: null, maxPayloadBytes: 1000 },
     watch: { budget: { bytes: 64, bound: 'config' }, cgroups: [] },
     engine: {
       memory: () => ({ pid: process.ppid, residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
       contract: { kind: 'cgroup1', limitBytes: 70 },
+      ends: { count: 1, last: { reason: 'hung', text: 'no sign of life', at: AT } },
       counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
     },
+    store: { path: '/var/agent.db', problem: undefined },
+    check: { state: { at: AT, passed: 2, failed: 0, fault: null } },
+    spool: { state: { waiting: 1, waitingBytes: 20, dropped: 0 } },
     planners: {
+      failures: [{ name: 'late', reason: 'no such folder' }],
       searchPid: undefined,
       all: [
         {
@@ -99,23 +105,28 @@ test('describeInfo() renders what a node is', () => {
 });
 
 test('describeHealth() renders how a node does', () => {
-  const { at: _, service, ...health } = describeHealth(takeSnapshot(createSources()), []);
+  const { at: _, service, store, ...health } = describeHealth(takeSnapshot(createSources()), []);
   assert.deepEqual(health, {
+    configFault: null,
     budget: { bytes: 64, bound: 'config' },
     executor: {
       residentBytes: 40,
       privateBytes: 50,
       idleBytes: 20,
       contract: { kind: 'cgroup1', limitBytes: 70 },
+      ends: { count: 1, last: { reason: 'hung', text: 'no sign of life', at: AT } },
     },
+    check: { at: AT, passed: 2, failed: 0, fault: null },
+    spool: { waiting: 1, waitingBytes: 20, dropped: 0 },
     models: [
       {
         name: 'net',
         pressure: 'tight',
         plan: 'stream4',
         memory: { promisedBytes: 21, measuredBytes: 19, latencyMs: 7 },
+        failure: null,
       },
-      { name: 'late', pressure: 'ok', plan: null, memory: null },
+      { name: 'late', pressure: 'ok', plan: null, memory: null, failure: 'no such folder' },
     ],
     cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
     queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
@@ -124,6 +135,8 @@ test('describeHealth() renders how a node does', () => {
   });
   assert.ok(service.privateBytes > 2 ** 20);
   assert.equal(service.cgroup, null);
+  assert.equal(store.problem, null);
+  assert.ok(store.writtenBytes === null || store.writtenBytes >= 0);
 });
 
 test('readServiceMemory() adds up all processes, and leaves out one that is gone', () => {
