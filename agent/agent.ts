@@ -2,8 +2,10 @@
 import type { Logger } from 'pino';
 import { nodeTopics } from '../shared/wire/index.js';
 import { BudgetWatch } from './board/budget-watch.js';
+import type { ServiceNotifier } from './board/service-notifier.js';
 import { Cameras } from './camera/cameras.js';
 import type { Config } from './config/config-schema.js';
+import { createConnection } from './create-connection.js';
 import { findAllocator, NO_JEMALLOC } from './engine/allocator.js';
 import { InferenceEngine } from './engine/inference-engine.js';
 import { EventHub } from './events/event-hub.js';
@@ -14,13 +16,15 @@ import { defaultStorePath } from './planning/device-profiles.js';
 import { Planners } from './planning/planners.js';
 import { EventLog } from './report/event-log.js';
 import { MqttReports } from './report/mqtt-reports.js';
+import { ServiceState } from './report/service-state.js';
 import { takeSnapshot } from './report/snapshot.js';
 import { BrokerFeature } from './serve/broker/broker-feature.js';
 import { Inference } from './serve/infer.js';
-import { MqttConnection } from './serve/mqtt/mqtt-connection.js';
+import type { MqttConnection } from './serve/mqtt/mqtt-connection.js';
 import { MqttRequests } from './serve/mqtt/requests/mqtt-requests.js';
 import { Housekeeping } from './store/housekeeping.js';
 import { Store } from './store/store.js';
+import { takeOver } from './take-over.js';
 
 export interface AgentOptions {
   readonly models: ModelStore;
@@ -28,6 +32,7 @@ export interface AgentOptions {
   readonly stateFolder: string;
   readonly log: Logger;
   readonly version: string;
+  readonly notifier: ServiceNotifier;
 }
 
 /** Inferences in the queue: a few seconds of work, and a few copies of `maxPayload`. */
@@ -77,21 +82,13 @@ export class Agent {
       watch: this.#watch,
     });
     const broker = new BrokerFeature(config.mqtt, log);
-    const topics = nodeTopics(config.mqtt.base, config.node);
-    this.#connection = new MqttConnection({
-      access: () => broker.access,
-      clientId: config.mqtt.clientId ?? `mafat-${config.node}`,
-      keepaliveSeconds: config.mqtt.keepalive,
-      maxPayloadBytes: config.mqtt.maxPayload,
-      statusTopic: topics.status,
-      log,
-    });
+    this.#connection = createConnection(config, { broker, log });
     this.#features = new Features(this.#list(broker), log);
   }
 
   /** The parts in the order of their start. Each line needs those before it. */
   #list(broker: BrokerFeature): readonly FeatureEntry[] {
-    const { log, version } = this.#options;
+    const { log, version, notifier } = this.#options;
     const { mqtt, node, cameras: configs, health, events } = this.#config;
     const [hub, store, engine, connection] = [this.#hub, this.#store, this.#engine, this.#connection];
     const [watch, planners] = [this.#watch, this.#planners];
@@ -105,7 +102,9 @@ export class Agent {
     const finish = () => engine.finish();
     const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
     const reports = { connection, hub, snapshot, topics, base, healthInterval: health.interval, log };
+    const state = new ServiceState({ notifier, snapshot, isHealthy: () => undefined, log });
     return [
+      { name: 'time to start', feature: state.extension, isOptional: true },
       { name: 'store', feature: store },
       { name: 'event log', feature: new EventLog({ hub, log, store }) },
       { name: 'engine', feature: engine },
@@ -120,11 +119,12 @@ export class Agent {
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },
       { name: 'housekeeping', feature: housekeeping, isOptional: true },
+      { name: 'service state', feature: state, isOptional: true },
     ];
   }
 
   async start(): Promise<void> {
-    await this.#features.start();
+    if (!(await this.#features.start())) return;
     const { kind: allocator } = findAllocator();
     if (allocator === 'glibc') this.#options.log.warn(NO_JEMALLOC);
     const [server, models] = [this.#connection.server, this.#planners.names];
@@ -136,14 +136,14 @@ export class Agent {
     await this.#features.stop();
   }
 
-  /** Takes over what may change while running: the memory section. Anything else asks for a restart. */
+  /** Refuses all work from now on, so that a child that is killed isn't replaced. */
+  refuse(): void {
+    void this.#engine.finish();
+  }
+
+  /** Takes over what may change while running. Anything else asks for a restart. */
   reload(config: Config): void {
-    const { log } = this.#options;
-    const rest = ({ memory: _, ...others }: Config) => JSON.stringify(others);
-    if (rest(config) !== rest(this.#config))
-      log.warn('only the memory section is taken over while running; restart for the rest');
-    this.#config = { ...this.#config, memory: config.memory };
-    this.#watch.configure(config.memory);
-    log.info({ memory: config.memory }, 'configuration reloaded');
+    const [current, watch, log] = [this.#config, this.#watch, this.#options.log];
+    this.#config = takeOver(config, { current, watch, log });
   }
 }

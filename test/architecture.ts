@@ -149,6 +149,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/board',
       'agent/config',
       'agent/decode',
+      'agent/doctor',
       'agent/engine',
       'agent/engine/blocked',
       'agent/engine/wire',
@@ -159,7 +160,25 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/store',
     ],
   },
-  'agent/main.ts': { imports: ['shared/search', 'agent/cli'] },
+  'agent/doctor': {
+    imports: [
+      'shared/graph',
+      'shared/wire',
+      'agent/board',
+      'agent/config',
+      'agent/engine',
+      'agent/models',
+      'agent/planning',
+      'agent/serve/mqtt',
+      'agent/store',
+    ],
+    neverReaches: ['agent', 'agent/serve/broker', 'agent/cli'],
+  },
+  // Whatever it reaches is loaded before signals are caught.
+  'agent/main.ts': {
+    imports: ['agent', 'agent/cli'],
+    neverReaches: ['shared/search', 'agent/cli', 'agent/board'],
+  },
   agent: {
     imports: [
       'shared/wire',
@@ -190,7 +209,7 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   aedes: ['agent/serve/broker/embedded-broker.ts'],
   pidusage: ['agent/report/process-usage.ts'],
   'node-cron': ['agent/store/housekeeping.ts'],
-  commander: ['agent/main.ts', 'agent/cli'],
+  commander: ['agent/cli'],
   'yocto-spinner': ['agent/cli/progress.ts'],
   yaml: ['agent/config/yaml-source.ts', 'agent/models/manifest.ts'],
   '@bufbuild/protobuf': ['shared/onnx'],
