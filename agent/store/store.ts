@@ -311,6 +311,20 @@ export class Store {
   }
 }
 
+/** Digests of the models whose fronts a store has; undefined if it can't be read. The file stays as it is. */
+export function readFrontDigests(path: string): readonly string[] | undefined {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    return database.prepare<[], string>('SELECT DISTINCT model_digest FROM fronts').pluck().all();
+  } catch {
+    // SQLite's errors; and a TypeError where the folder isn't there.
+    return undefined;
+  } finally {
+    database?.close();
+  }
+}
+
 /** Undefined if it isn't an array in JSON. */
 function parseArray<T>(json: string): readonly T[] | undefined {
   try {
