@@ -1,5 +1,5 @@
 /** `mafat doctor`: looks at the board, the configuration and the broker, and says what to do next. */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../config/config-schema.js';
@@ -51,9 +51,9 @@ function serviceConfig(): string | undefined {
 /** The service's folder counts where a person runs the doctor on a board with the service. */
 function modelsFolderOf(env: NodeJS.ProcessEnv): string {
   const isNamed = env.MAFAT_MODELS !== undefined || env.STATE_DIRECTORY !== undefined;
-  return defaultModelsFolder(
-    isNamed || !existsSync(SERVICE.state) ? env : { STATE_DIRECTORY: SERVICE.state },
-  );
+  // A link into a folder that root alone may enter.
+  const hasService = lstatSync(SERVICE.state, { throwIfNoEntry: false }) !== undefined;
+  return defaultModelsFolder(isNamed || !hasService ? env : { STATE_DIRECTORY: SERVICE.state });
 }
 
 interface ReadConfig {

@@ -33,6 +33,8 @@ async function checkModel(
       manifest: { digest },
     } = await models.load(name));
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES')
+      return [poor(messageOf(error), 'run the doctor as the user that runs the agent, or with sudo')];
     return [bad(messageOf(error), 'mafat model list shows what is stored; import it, again if it is broken')];
   }
   const fronts = readFrontDigests(
