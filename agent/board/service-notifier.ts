@@ -42,6 +42,7 @@ export class ServiceNotifier {
   readonly #waiting: NotifyFields[] = [];
   #sending: Promise<void> | undefined;
   #hasFailed = false;
+  #isStopping = false;
 
   constructor({
     socket,
@@ -73,9 +74,13 @@ export class ServiceNotifier {
     return this.#socket !== undefined;
   }
 
-  /** Queues a message and returns at once. One that only tells how things are joins the last that waits. */
+  /**
+   * Queues a message and returns at once. One that only tells how things are joins the last that waits. Nothing is
+   * sent after STOPPING=1.
+   */
   send(fields: NotifyFields): void {
-    if (!this.isActive) return;
+    if (!this.isActive || this.#isStopping) return;
+    this.#isStopping = 'STOPPING' in fields;
     const last = this.#waiting.at(-1);
     const isJoined = last !== undefined && !STATE_KEYS.some((key) => key in fields);
     if (isJoined) this.#waiting.pop();

@@ -36,6 +36,9 @@ export function knownServer(mqtt: Config['mqtt']): string {
   return server;
 }
 
+/** Longest time until a broker has answered: less than that of a check, so that the reason is known. */
+const ANSWER_MS = 4000;
+
 /** Largest payload that the doctor reads: reports of a node take a few KB. */
 const MAX_BYTES = 2 ** 20;
 
@@ -66,12 +69,21 @@ function openVersion(
   const clientId = `mafat-doctor-${randomUUID().slice(0, 8)}`;
   const options = { server, clientId, ...login, keepaliveSeconds: 30, maxPayloadBytes: MAX_BYTES };
   return new Promise((resolve, reject) => {
+    const giveUp = setTimeout(() => {
+      reject(new LineError(`no answer within ${ANSWER_MS / 1000} s`, false));
+      void line.close();
+    }, ANSWER_MS);
     const line = new MqttLine(options, version, {
-      onOpen: () => resolve(line),
+      onOpen: () => {
+        clearTimeout(giveUp);
+        resolve(line);
+      },
       onMessage: (message) => onMessage?.(message),
       onRefused: () => undefined,
-      onEnd: ({ kind }, reason) =>
-        reject(new LineError(reason, kind === 'wrong-version' || (kind === 'unanswered' && version === 5))),
+      onEnd: ({ kind }, reason) => {
+        clearTimeout(giveUp);
+        reject(new LineError(reason, kind === 'wrong-version' || (kind === 'unanswered' && version === 5)));
+      },
     });
     signal.addEventListener('abort', () => void line.close(), { once: true });
   });

@@ -1,9 +1,14 @@
 /** The whole command: on a board as it is, with a real agent and its broker, and with a broken configuration. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { describeFindings } from '../../agent/cli/doctor-command.js';
+import { BROKER_CHECKS } from '../../agent/doctor/broker-checks.js';
+import { CAMERA_CHECKS } from '../../agent/doctor/camera-checks.js';
 import type { Finding } from '../../agent/doctor/check.js';
 import { runCheck } from '../../agent/doctor/check.js';
 import { runMafat, temporaryFolder } from '../fixtures.js';
@@ -62,6 +67,19 @@ for (const { name, skip, start } of BROKERS.filter((broker) => broker.name === '
   });
 }
 
+test('mafat doctor names a broker that takes connections and says nothing', async (context) => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  context.after(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const yaml = `mqtt: { server: 'mqtt://127.0.0.1:${port}' }`;
+  const [reach] = BROKER_CHECKS;
+  assert.ok(reach !== undefined);
+  const [finding] = await runCheck(reach, surroundingsOf(context, {}, { yaml }));
+  assert.equal(finding?.verdict, 'error');
+  assert.match(finding?.text ?? '', /: no answer within 4 s$/);
+});
+
 test('mafat doctor names the faults of a configuration and looks at the board all the same', (context) => {
   const folder = temporaryFolder(context);
   const config = join(folder, 'agent.yaml');
@@ -101,7 +119,6 @@ test('a camera’s program that hangs doesn’t keep the doctor', async (context
   writeFileSync(join(bin, 'ffmpeg'), '#!/bin/sh\nexec sleep 60\n');
   chmodSync(join(bin, 'ffmpeg'), 0o755);
   const surroundings = surroundingsOf(context, {}, { env: { PATH: `${bin}:/usr/bin:/bin` } });
-  const { CAMERA_CHECKS } = await import('../../agent/doctor/camera-checks.js');
   const startMs = performance.now();
   for (const check of CAMERA_CHECKS) await runCheck(check, surroundings);
   assert.ok(performance.now() - startMs < 4500);
