@@ -1,24 +1,29 @@
 /** The daemon: builds its parts, starts them in order and stops them in reverse. It has no logic of its own. */
 import { nodeTopics } from '../shared/wire/index.js';
+import type { ServiceNotifier } from './board/service-notifier.js';
 import { Cameras } from './camera/cameras.js';
 import type { Config } from './config/config-schema.js';
 import type { CoreOptions } from './core.js';
 import { Core } from './core.js';
+import { createConnection } from './create-connection.js';
 import { findAllocator, NO_JEMALLOC } from './engine/allocator.js';
 import type { FeatureEntry } from './features.js';
 import { Features } from './features.js';
 import { EventLog } from './report/event-log.js';
 import { MqttReports } from './report/mqtt-reports.js';
+import { ServiceState } from './report/service-state.js';
 import { takeSnapshot } from './report/snapshot.js';
 import { Spool } from './report/spool.js';
 import { BrokerFeature } from './serve/broker/broker-feature.js';
 import { Inference } from './serve/infer.js';
-import { MqttConnection } from './serve/mqtt/mqtt-connection.js';
+import type { MqttConnection } from './serve/mqtt/mqtt-connection.js';
 import { MqttRequests } from './serve/mqtt/requests/mqtt-requests.js';
 import { Housekeeping } from './store/housekeeping.js';
+import { takeOver } from './take-over.js';
 
 export interface AgentOptions extends CoreOptions {
   readonly version: string;
+  readonly notifier: ServiceNotifier;
   /** Why the configuration is only what could be saved of a wrong one. */
   readonly configFault?: string;
 }
@@ -36,23 +41,16 @@ export class Agent {
     this.#options = options;
     this.#core = new Core(config, options);
     const broker = new BrokerFeature(config.mqtt, log);
-    const topics = nodeTopics(config.mqtt.base, config.node);
-    this.#connection = new MqttConnection({
-      access: () => broker.access,
-      clientId: config.mqtt.clientId ?? `mafat-${config.node}`,
-      keepaliveSeconds: config.mqtt.keepalive,
-      maxPayloadBytes: config.mqtt.maxPayload,
-      statusTopic: topics.status,
-      log,
-    });
+    this.#connection = createConnection(config, { broker, log });
     this.#features = new Features(this.#list(broker), log);
   }
 
   /** The parts in the order of their start. Each line needs those before it. */
   #list(broker: BrokerFeature): readonly FeatureEntry[] {
-    const { log, version, configFault = null } = this.#options;
+    const { log, version, notifier, configFault = null } = this.#options;
     const { mqtt, node, cameras: configs, health, events } = this.#config;
-    const { hub, store, engine, watch, planners, check } = this.#core;
+    const core = this.#core;
+    const { hub, store, engine, watch, planners, check } = core;
     const connection = this.#connection;
     const topics = nodeTopics(mqtt.base, node);
     const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
@@ -69,7 +67,9 @@ export class Agent {
     const isSigned = broker.isEmbedded;
     const requests = { connection, inference, topics, isSigned, base, maxPayloadBytes, finish, log };
     const reports = { connection, spool, hub, snapshot, topics, base, healthInterval: health.interval, log };
+    const state = new ServiceState({ notifier, snapshot, fault: () => core.fault, log });
     return [
+      { name: 'time to start', feature: state.extension, isOptional: true },
       { name: 'store', feature: store },
       { name: 'event log', feature: new EventLog({ hub, log, store }) },
       { name: 'engine', feature: engine },
@@ -83,11 +83,12 @@ export class Agent {
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },
       { name: 'housekeeping', feature: housekeeping, isOptional: true },
+      { name: 'service state', feature: state, isOptional: true },
     ];
   }
 
   async start(): Promise<void> {
-    await this.#features.start();
+    if (!(await this.#features.start())) return;
     const { kind: allocator } = findAllocator();
     if (allocator === 'glibc') this.#options.log.warn(NO_JEMALLOC);
     const [server, models] = [this.#connection.server, this.#core.planners.names];
@@ -99,14 +100,14 @@ export class Agent {
     await this.#features.stop();
   }
 
-  /** Takes over what may change while running: the memory section. Anything else asks for a restart. */
+  /** Refuses all work from now on, so that a child that is killed isn't replaced. */
+  refuse(): void {
+    void this.#core.engine.finish();
+  }
+
+  /** Takes over what may change while running. Anything else asks for a restart. */
   reload(config: Config): void {
     const { log } = this.#options;
-    const rest = ({ memory: _, ...others }: Config) => JSON.stringify(others);
-    if (rest(config) !== rest(this.#config))
-      log.warn('only the memory section is taken over while running; restart for the rest');
-    this.#config = { ...this.#config, memory: config.memory };
-    this.#core.watch.configure(config.memory);
-    log.info({ memory: config.memory }, 'configuration reloaded');
+    this.#config = takeOver(config, { current: this.#config, watch: this.#core.watch, log });
   }
 }

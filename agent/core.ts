@@ -63,4 +63,11 @@ export class Core {
       onRecovered: (model) => hub.publish({ kind: 'check-recovered', model }),
     });
   }
+
+  /** Why the node should be restarted; undefined while it can see. */
+  get fault(): string | undefined {
+    const { fault } = this.check.state;
+    if (fault === null) return this.engine.fault;
+    return `model "${fault.model}": ${fault.reason}`;
+  }
 }

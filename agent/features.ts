@@ -31,10 +31,11 @@ export class Features {
     this.#log = log;
   }
 
-  /** Ends early, without an error, if `stop` is called meanwhile. @throws what a needed feature throws. */
-  start(): Promise<void> {
+  /** @returns false if `stop` was called meanwhile, which ends it early. @throws what a needed feature throws. */
+  async start(): Promise<boolean> {
     this.#starting = this.#startAll();
-    return this.#starting;
+    await this.#starting;
+    return this.#stopping === undefined;
   }
 
   /** Waits for the feature that is being started. One that fails to stop doesn't keep the others. */

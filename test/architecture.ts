@@ -70,8 +70,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'agent/decode': { imports: ['shared/graph', 'shared/darknet', 'agent/engine/wire', 'agent/models'] },
   'agent/config': { imports: ['shared/graph', 'shared/predict', 'shared/rules', 'shared/wire'] },
-  'agent/store': { imports: ['shared/graph', 'shared/predict', 'shared/search'] },
-  'agent/events': { imports: ['shared/predict', 'shared/wire', 'agent/decode'] },
+  'agent/store': { imports: ['shared/graph', 'shared/wire', 'shared/predict', 'shared/search'] },
+  'agent/events': { imports: ['shared/predict', 'shared/wire', 'agent/decode', 'agent/engine'] },
   'agent/planning/calibrate': {
     imports: [...PLANS, 'shared/darknet', 'agent/engine', 'agent/engine/blocked', 'agent/models'],
   },
@@ -130,6 +130,19 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['shared/graph', 'agent/config', 'agent/engine/wire', 'agent/events', 'agent/serve'],
     neverReaches: ['agent/store', 'agent/planning', 'agent/serve/mqtt', 'agent/cli'],
   },
+  'agent/check': {
+    imports: [
+      'shared/search',
+      'shared/wire',
+      'agent/board',
+      'agent/camera',
+      'agent/engine',
+      'agent/engine/wire',
+      'agent/models',
+      'agent/store',
+    ],
+    neverReaches: ['agent/planning', 'agent/serve/mqtt', 'agent/cli'],
+  },
   'agent/report': {
     imports: ['shared/wire', 'agent/board', 'agent/engine', 'agent/events'],
     neverReaches: [
@@ -149,6 +162,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/board',
       'agent/config',
       'agent/decode',
+      'agent/doctor',
       'agent/engine',
       'agent/engine/blocked',
       'agent/engine/wire',
@@ -159,12 +173,31 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/store',
     ],
   },
-  'agent/main.ts': { imports: ['shared/search', 'agent/cli'] },
+  'agent/doctor': {
+    imports: [
+      'shared/graph',
+      'shared/wire',
+      'agent/board',
+      'agent/config',
+      'agent/engine',
+      'agent/models',
+      'agent/planning',
+      'agent/serve/mqtt',
+      'agent/store',
+    ],
+    neverReaches: ['agent', 'agent/serve/broker', 'agent/cli'],
+  },
+  // Whatever it reaches is loaded before signals are caught.
+  'agent/main.ts': {
+    imports: ['agent', 'agent/cli'],
+    neverReaches: ['shared/search', 'agent/cli', 'agent/board'],
+  },
   agent: {
     imports: [
       'shared/wire',
       'agent/board',
       'agent/camera',
+      'agent/check',
       'agent/config',
       'agent/engine',
       'agent/events',
@@ -184,13 +217,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['agent/engine/child/onnx-runtime.ts'],
   sharp: ['agent/engine/child/image.ts'],
-  'better-sqlite3': ['agent/store/store.ts'],
+  'better-sqlite3': ['agent/store'],
   mqtt: ['agent/serve/mqtt/mqtt-line.ts'],
   'mqtt-packet': ['agent/serve/mqtt/mqtt-line.ts'],
   aedes: ['agent/serve/broker/embedded-broker.ts'],
   pidusage: ['agent/report/process-usage.ts'],
   'node-cron': ['agent/store/housekeeping.ts'],
-  commander: ['agent/main.ts', 'agent/cli'],
+  commander: ['agent/cli'],
   'yocto-spinner': ['agent/cli/progress.ts'],
   yaml: ['agent/config/yaml-source.ts', 'agent/models/manifest.ts'],
   '@bufbuild/protobuf': ['shared/onnx'],

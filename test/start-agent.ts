@@ -23,6 +23,8 @@ export interface AgentSetUp {
   readonly model?: string;
   /** Frames a second of the camera. */
   readonly fps?: number;
+  /** Variables in addition to this process's. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts an agent that serves a model, the synthetic detector by default, with a synthetic camera; ended with the test. */
@@ -36,6 +38,7 @@ export function startAgent(
     models: source = detectorModels(),
     model = 'detector',
     fps = 2,
+    env = {},
   }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
@@ -54,7 +57,7 @@ health: { interval: 1 }
     );
   writeConfig(budget);
   const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
-    env: { ...process.env, MAFAT_MODELS: models },
+    env: { ...process.env, ...env, MAFAT_MODELS: models },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   context.after(() => child.kill('SIGKILL'));

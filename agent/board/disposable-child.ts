@@ -47,11 +47,26 @@ export function forkDisposable(script: URL, options: ChildOptions): ChildProcess
     ? [SHELL, '-c', BECOME, 'sh', score, options.procsFile ?? '', ...node]
     : node;
   const [file = process.execPath, ...args] = command;
-  return spawn(file, args, {
+  const child = spawn(file, args, {
     env: options.env ?? process.env,
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc', ...(options.hasBytesPipe === true ? (['pipe'] as const) : [])],
   });
+  trackDisposable(child);
+  return child;
+}
+
+const LIVING = new Set<ChildProcess>();
+
+/** A child that `killDisposables` may end, whoever started it. */
+export function trackDisposable(child: ChildProcess): void {
+  LIVING.add(child);
+  child.once('close', () => LIVING.delete(child));
+}
+
+/** Kills all of them. Each one's owner learns it by the child's exit. */
+export function killDisposables(): void {
+  for (const child of LIVING) child.kill('SIGKILL');
 }
 
 /**

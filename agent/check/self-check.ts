@@ -4,10 +4,12 @@
  * its executor replaced, and the node isn't ready until a check succeeds.
  */
 import type { Plan } from '../../shared/search/index.js';
+import type { CheckFault, CheckState } from '../../shared/wire/index.js';
 import type { EngineInput } from '../engine/inference-engine.js';
 import { WrongAnswerError } from '../engine/inference-engine.js';
 import { BusyError } from '../engine/request-queue.js';
 import type { RunResult } from '../engine/wire/protocol.js';
+import { ModelChangedError } from '../models/watch-files.js';
 import { summarize } from './answer.js';
 import { checkPicture } from './check-picture.js';
 import type { CheckedModel, References } from './references.js';
@@ -38,20 +40,8 @@ interface CheckedPlanner {
   readonly untiledPlan: Plan | undefined;
 }
 
-export interface CheckFault {
-  readonly model: string;
-  readonly notation: string;
-  readonly reason: string;
-}
-
-export interface CheckState {
-  /** Of the last check, ISO 8601; null before the first one. */
-  readonly at: string | null;
-  readonly passed: number;
-  readonly failed: number;
-  /** What is wrong now; null if nothing is. */
-  readonly fault: CheckFault | null;
-}
+/** Time until a check that failed is made again. */
+const RETRY_MS = 10_000;
 
 export class SelfCheck {
   readonly #options: SelfCheckOptions;
@@ -60,6 +50,7 @@ export class SelfCheck {
   #state: Omit<CheckState, 'fault'> = { at: null, passed: 0, failed: 0 };
   /** By model. */
   readonly #faults = new Map<string, CheckFault>();
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: SelfCheckOptions) {
     this.#options = options;
@@ -78,6 +69,7 @@ export class SelfCheck {
   /** Waits for the check that runs. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#retry);
     await this.#running;
   }
 
@@ -110,22 +102,27 @@ export class SelfCheck {
   }
 
   #checkSoon(): void {
+    clearTimeout(this.#retry);
     this.#running ??= this.#checkAll().finally(() => {
       this.#running = undefined;
     });
   }
 
   async #checkAll(): Promise<void> {
+    // Of models that aren't served any more.
+    for (const name of this.#faults.keys())
+      if (this.#options.planners.get(name) === undefined) this.#faults.delete(name);
     for (const planner of this.#options.planners.all) {
       try {
         await this.#check(planner);
       } catch (error) {
-        // A model that doesn't fit now, or a queue that closes, says nothing of the plan.
-        if (error instanceof BusyError) continue;
+        // A model that doesn't fit now, changed files, or a queue that closes say nothing of the plan.
+        if (error instanceof BusyError || error instanceof ModelChangedError) continue;
         const reason = error instanceof Error ? error.message : String(error);
         this.#blame({ model: planner.name, notation: planner.plan?.notation ?? '', reason });
       }
     }
+    if (this.#faults.size > 0) this.#retry = setTimeout(() => this.#checkSoon(), RETRY_MS).unref();
   }
 
   async #check({ name, plan, network, untiledPlan }: CheckedPlanner): Promise<void> {

@@ -3,7 +3,7 @@
  * together with faults of single values. Values of a wrong type are left to the schema.
  */
 import { elementAt } from '../../shared/graph/index.js';
-import { isLoopback } from '../serve/broker/broker-address.js';
+import { isLoopback } from '../../shared/wire/index.js';
 import { DEFAULT_INTERVALS } from './config-schema.js';
 import type { Problem } from './describe-issue.js';
 import { showValue, valueAt } from './show-value.js';

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config } from './config-schema.js';
 import { configSchema } from './config-schema.js';
+import { withCredentials } from './credentials.js';
 import type { Problem } from './describe-issue.js';
 import { describeIssue } from './describe-issue.js';
 import { findConflicts } from './find-conflicts.js';
@@ -14,14 +15,14 @@ import { readYaml } from './yaml-source.js';
 export const DEFAULT_CONFIG: Config = parseConfig('', 'default configuration');
 
 /**
- * The configuration of a file, whose relative paths begin at the file's folder.
+ * The configuration of a file, whose relative paths begin at the file's folder, with the credentials of the service.
  * @throws {RangeError} if the file can't be read; {SyntaxError} as `parseConfig`.
  */
 export async function loadConfig(file: string): Promise<Config> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new RangeError(`Cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
   });
-  return freeze(resolvePaths(parseConfig(text, file), dirname(resolve(file))));
+  return freeze(withCredentials(resolvePaths(parseConfig(text, file), dirname(resolve(file)))));
 }
 
 /**

@@ -129,6 +129,11 @@ export class ExecutorSlot {
     return this.#ends;
   }
 
+  /** Why the executor isn't to be relied on; undefined while it is. */
+  get fault(): string | undefined {
+    return this.#patience.fault;
+  }
+
   /** Whether an executor ended by itself and has no successor yet. */
   get isLost(): boolean {
     return this.#lost !== undefined;

@@ -142,6 +142,11 @@ export class InferenceEngine {
     return this.#slot.ends;
   }
 
+  /** Why the executor isn't to be relied on; undefined while it is. */
+  get fault(): string | undefined {
+    return this.#slot.fault;
+  }
+
   /** How the kernel holds the executor to its plan. */
   get contract(): Contract {
     return this.#slot.contract;

@@ -48,6 +48,11 @@ export class Patience {
     this.#startsAtMs = nowMs + 1000 * pause;
   }
 
+  /** Why the executor isn't to be relied on; undefined while it is. */
+  get fault(): string | undefined {
+    return this.#ends >= FREE_STARTS ? `executor lost ${this.#ends} times in a row` : undefined;
+  }
+
   /** @throws {ExecutorError} if the next start has to wait. */
   checkStart(nowMs = performance.now()): void {
     const leftMs = Math.ceil(this.#startsAtMs - nowMs);

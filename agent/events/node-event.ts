@@ -1,10 +1,8 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { PredictedMemory, Pressure } from '../../shared/wire/index.js';
-import type { CheckFault } from '../check/self-check.js';
+import type { CheckFault, PredictedMemory, Pressure, StoreProblem } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import type { EndReason } from '../engine/executor-end.js';
-import type { StoreProblem } from '../store/open-database.js';
 
 /** A camera's frame was run, and this was found. */
 export interface DetectionsEvent {

@@ -96,9 +96,9 @@ export class ModelStore {
     return parseManifest((await readInputFile(file)).toString('utf8'), file);
   }
 
-  /** SHA-256 over both files of a model, as its manifest should say. */
-  async digest(name: string): Promise<string> {
-    return digestOf(join(this.#folder, checkModelName(name)));
+  /** SHA-256 over both files of a model, as its manifest should say. @throws if the signal aborts. */
+  async digest(name: string, signal?: AbortSignal): Promise<string> {
+    return digestOf(join(this.#folder, checkModelName(name)), signal);
   }
 
   /** @throws {RangeError} if the name is taken and `force` isn't given. */
@@ -173,10 +173,10 @@ async function writeAll(file: FileHandle, { offset, bytes }: ExternalData['chunk
   }
 }
 
-async function digestOf(folder: string): Promise<string> {
+async function digestOf(folder: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for (const file of [MODEL_FILE, DATA_FILE]) {
-    for await (const chunk of createReadStream(join(folder, file))) hash.update(chunk as Buffer);
+    for await (const chunk of createReadStream(join(folder, file), { signal })) hash.update(chunk as Buffer);
   }
   return `sha256:${hash.digest('hex')}`;
 }

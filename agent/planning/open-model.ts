@@ -1,13 +1,11 @@
 /** Opens a stored model as a network that is ready to plan: a graph of fixed shapes, and its weights in a file. */
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Graph } from '../../shared/graph/index.js';
 import { canMapWeights } from '../engine/blocked/model-optimizer.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
 import type { ModelStore } from '../models/model-store.js';
-import { DATA_FILE } from '../models/model-store.js';
 import type { AskExecutor } from '../models/specialize.js';
 import { specializeGraph } from '../models/specialize.js';
+import { watchFiles } from '../models/watch-files.js';
 
 export interface Network {
   readonly name: string;
@@ -38,23 +36,4 @@ export async function openModel(
   const graph = await specializeGraph(stored, { folder, input, executor });
   const mapsWeights = await canMapWeights(folder);
   return { name, folder, manifest, input, graph, mapsWeights, checkFiles: watchFiles(name, folder) };
-}
-
-/** The stored model was replaced or removed since it was opened. It may be opened anew. */
-export class ModelChangedError extends Error {
-  override readonly name = 'ModelChangedError';
-  readonly code = 'MODEL_CHANGED';
-}
-
-/** The graph is in memory and its weights are mapped from a file; both must be of the same import. */
-function watchFiles(name: string, folder: string): () => void {
-  const stamp = () => {
-    const { ino, size, mtimeMs } = statSync(join(folder, DATA_FILE), { throwIfNoEntry: false }) ?? {};
-    return [ino, size, mtimeMs].join();
-  };
-  const opened = stamp();
-  return () => {
-    if (stamp() === opened) return;
-    throw new ModelChangedError(`Cannot load model "${name}": ${folder} was changed since it was opened`);
-  };
 }

@@ -1,8 +1,8 @@
 /** Writes the node's events to the log, and the rare ones to the store, as a feature. */
 import type { Logger } from 'pino';
+import type { StoreProblem } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
 import type { NodeEvent } from '../events/node-event.js';
-import type { StoreProblem } from '../store/store.js';
 
 export interface EventLogOptions {
   readonly hub: EventHub;

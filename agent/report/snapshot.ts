@@ -4,20 +4,20 @@
  */
 import type {
   CameraReport,
+  CheckState,
   NodeHealth,
   PlanMemory,
   PredictedMemory,
   Pressure,
+  StoreProblem,
 } from '../../shared/wire/index.js';
 import type { BoundBytes } from '../board/budget.js';
 import type { Contract } from '../board/executor-group.js';
 import type { CgroupMemory } from '../board/read-memory.js';
 import { readWrittenBytes } from '../board/written-bytes.js';
-import type { CheckState } from '../check/self-check.js';
 import type { ExecutorEnds, ExecutorMemory } from '../engine/inference-engine.js';
 import type { JobCounts, JobKind } from '../engine/request-queue.js';
 import type { SubscriberCounts } from '../events/event-hub.js';
-import type { StoreProblem } from '../store/store.js';
 import type { ServiceMemory } from './service-memory.js';
 import { readServiceMemory } from './service-memory.js';
 import type { SpoolState } from './spool.js';

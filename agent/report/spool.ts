@@ -5,7 +5,13 @@
  * The spool is bounded: beyond its size or age the oldest messages are dropped and counted. Messages are written
  * together, a few seconds' worth at once, to spare SD cards; a power cut loses those.
  */
-import type { SpooledMessage } from '../store/store.js';
+export interface SpooledMessage {
+  readonly id: number;
+  /** When it was made. */
+  readonly atMs: number;
+  readonly topic: string;
+  readonly payload: string;
+}
 
 export interface SpoolOptions {
   readonly connection: {

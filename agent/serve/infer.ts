@@ -18,7 +18,7 @@ import { BusyError, DeadlineError, ShareError } from '../engine/request-queue.js
 import { InputError } from '../engine/wire/input-error.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
-import { ModelChangedError } from '../planning/open-model.js';
+import { ModelChangedError } from '../models/watch-files.js';
 
 /** The facts of a served model that an inference needs. */
 export interface ServedModel {

@@ -9,18 +9,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-
-/** What is wrong with the file, for the log, the status and people. */
-export interface StoreProblem {
-  readonly kind: 'broken' | 'newer' | 'unusable';
-  readonly reason: string;
-  /** Where the file was put; null if it stayed. */
-  readonly asidePath: string | null;
-  /** The copy of an older version that took its place; null if there was none. */
-  readonly copyPath: string | null;
-  /** Whether nothing is kept over a restart. */
-  readonly isMemory: boolean;
-}
+import type { StoreProblem } from '../../shared/wire/index.js';
 
 export interface OpenedDatabase {
   readonly database: Database.Database;
@@ -31,7 +20,7 @@ export interface OpenedDatabase {
 export class NewerStoreError extends RangeError {}
 
 /** Time in ms that a writer waits for another process's lock. The agent stands still meanwhile. */
-const BUSY_MS = 200;
+export const BUSY_MS = 200;
 
 /** Largest file that is served from memory. */
 const MAX_MEMORY_BYTES = 16 * 2 ** 20;

@@ -12,11 +12,10 @@ import { copyFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { RunSettings } from '../../shared/predict/index.js';
 import type { PlanPrediction, WeightsPolicy } from '../../shared/search/index.js';
+import type { StoreProblem } from '../../shared/wire/index.js';
 import { MIGRATIONS } from './migrations.js';
-import type { StoreProblem, Upgrade } from './open-database.js';
-import { backupPath, NewerStoreError, openAnyhow, openFile } from './open-database.js';
-
-export type { StoreProblem } from './open-database.js';
+import type { Upgrade } from './open-database.js';
+import { BUSY_MS, backupPath, NewerStoreError, openAnyhow, openFile } from './open-database.js';
 
 /** Everything that the plans of a model depend on. */
 export interface FrontKey {
@@ -445,6 +444,20 @@ export class Store {
       database.pragma(`user_version = ${newest}`);
     });
     upgrade();
+  }
+}
+
+/** Digests of the models whose fronts a store has; undefined if it can't be read. The file stays as it is. */
+export function readFrontDigests(path: string): readonly string[] | undefined {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    return database.prepare<[], string>('SELECT DISTINCT model_digest FROM fronts').pluck().all();
+  } catch {
+    // SQLite's errors; and a TypeError where the folder isn't there.
+    return undefined;
+  } finally {
+    database?.close();
   }
 }
 

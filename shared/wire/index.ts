@@ -4,14 +4,18 @@ export type { Envelope, InferenceInput, InferenceRequest } from './inference-req
 export { parseInferenceRequest, salvageEnvelope } from './inference-request.js';
 export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';
 export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
+export { isLoopback } from './loopback.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';
 export type {
   CameraReport,
+  CheckFault,
+  CheckState,
   NodeHealth,
   NodeInfo,
   PlanMemory,
   PredictedMemory,
   Pressure,
+  StoreProblem,
 } from './node-report.js';
 export { RequestError } from './request-error.js';
 export type { NodeTopics } from './topics.js';

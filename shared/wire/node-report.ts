@@ -18,6 +18,34 @@ export interface PlanMemory {
   readonly latencyMs: number | null;
 }
 
+/** What was wrong with the store's file when it was opened. */
+export interface StoreProblem {
+  readonly kind: 'broken' | 'newer' | 'unusable';
+  readonly reason: string;
+  /** Where the file was put; null if it stayed. */
+  readonly asidePath: string | null;
+  /** The copy of an older version that took its place; null if there was none. */
+  readonly copyPath: string | null;
+  /** Whether nothing is kept over a restart. */
+  readonly isMemory: boolean;
+}
+
+/** A model whose plan doesn't answer a stored picture as it should. */
+export interface CheckFault {
+  readonly model: string;
+  readonly notation: string;
+  readonly reason: string;
+}
+
+export interface CheckState {
+  /** Of the last check, ISO 8601; null before the first one. */
+  readonly at: string | null;
+  readonly passed: number;
+  readonly failed: number;
+  /** What is wrong now; null if nothing is. The node isn't ready then. */
+  readonly fault: CheckFault | null;
+}
+
 /** `<base>/<node>/info` */
 export interface NodeInfo {
   readonly version: string;
@@ -61,16 +89,7 @@ export interface NodeHealth {
   readonly store: {
     readonly path: string;
     /** What was wrong with the file at the start; null if nothing was. */
-    readonly problem: {
-      readonly kind: 'broken' | 'newer' | 'unusable';
-      readonly reason: string;
-      /** Where the file was put; null if it stayed. */
-      readonly asidePath: string | null;
-      /** The copy of an older version that took its place. */
-      readonly copyPath: string | null;
-      /** Whether nothing is kept over a restart. */
-      readonly isMemory: boolean;
-    } | null;
+    readonly problem: StoreProblem | null;
     /** Bytes that the agent has written to disks since its start; null where the kernel doesn't count. */
     readonly writtenBytes: number | null;
   };
@@ -97,14 +116,7 @@ export interface NodeHealth {
     readonly failure: string | null;
   }[];
   /** Whether the node answers a stored picture as it should. */
-  readonly check: {
-    /** Of the last check; null before the first one. */
-    readonly at: string | null;
-    readonly passed: number;
-    readonly failed: number;
-    /** What is wrong now; null if nothing is. The node isn't ready then. */
-    readonly fault: { readonly model: string; readonly notation: string; readonly reason: string } | null;
-  };
+  readonly check: CheckState;
   /** Messages that wait for the broker. */
   readonly spool: {
     readonly waiting: number;

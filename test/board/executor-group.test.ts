@@ -129,3 +129,17 @@ test('ExecutorGroup holds a process to its limit, and counts its death', {
   group.remove();
   assert.deepEqual(group.contract, { kind: 'none', reason: 'the group was removed' });
 });
+
+test('ExecutorGroup.create() finds its group where the unit has it mounted once more, over a read-only tree (v2)', (context) => {
+  const own = '/system.slice/mafat.service';
+  const point = `/sys/fs/cgroup${own}`;
+  const root = fakeTree(context, {
+    ...DELEGATED,
+    'proc/self/mountinfo': [
+      '30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw',
+      `99 30 0:26 ${own} ${point} rw,nosuid - cgroup2 cgroup2 rw`,
+      '',
+    ].join('\n'),
+  });
+  assert.equal(ExecutorGroup.create(root).procsFile, join(root, GROUP, 'cgroup.procs'));
+});

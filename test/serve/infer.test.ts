@@ -6,7 +6,7 @@ import type { JobOptions } from '../../agent/engine/request-queue.js';
 import { BusyError, DeadlineError, ShareError } from '../../agent/engine/request-queue.js';
 import { InputError } from '../../agent/engine/wire/input-error.js';
 import type { Manifest } from '../../agent/models/manifest.js';
-import { ModelChangedError } from '../../agent/planning/open-model.js';
+import { ModelChangedError } from '../../agent/models/watch-files.js';
 import type { InferRequest, ServedModel } from '../../agent/serve/infer.js';
 import { Inference, UnavailableError } from '../../agent/serve/infer.js';
 import { RequestError } from '../../shared/wire/index.js';

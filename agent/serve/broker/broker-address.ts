@@ -14,11 +14,6 @@ export function localUrl({ address, port }: Pick<AddressInfo, 'address' | 'port'
   return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Whether only programs of this machine can reach an address, or come from it. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^(::ffff:)?127\./.test(host);
-}
-
 /** An error in terms of the configuration, where the user can correct it. */
 export function explainListenError(error: NodeJS.ErrnoException, { host, port }: ListenOptions): RangeError {
   const reason = REASONS[error.code ?? '']?.({ host, port }) ?? `${host}:${port}: ${error.message}`;
