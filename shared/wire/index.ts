@@ -12,6 +12,7 @@ export type {
   PredictedMemory,
   Pressure,
 } from './node-report.js';
+export type { CountsReport, DetectionReport, ObjectReport } from './object-report.js';
 export { RequestError } from './request-error.js';
-export type { NodeTopics } from './topics.js';
-export { inferTopic, isReplyTopic, isTopicLevel, nodeTopics } from './topics.js';
+export type { CameraTopics, NodeTopics } from './topics.js';
+export { cameraTopics, inferTopic, isReplyTopic, isTopicLevel, nodeTopics } from './topics.js';
