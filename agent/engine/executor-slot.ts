@@ -12,8 +12,9 @@ import type { ExecutorClient, ExecutorError } from './executor-client.js';
 import { idleBytesOf, startExecutor } from './executor-client.js';
 import type { LoadableModel } from './load-plan.js';
 import { programOf } from './load-plan.js';
+import { BusyError } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
-import type { ImageSource, Program, RunResult, TensorSource } from './wire/protocol.js';
+import type { ImageSource, Program, RunResult, SnapshotRequest, TensorSource } from './wire/protocol.js';
 
 /** What the engine needs to run a model. */
 export interface EngineModel extends LoadableModel {
@@ -185,6 +186,12 @@ export class ExecutorSlot {
       if (error instanceof InterruptedError) this.#loaded = undefined;
       throw error;
     }
+  }
+
+  /** Draws a snapshot. None is worth the start of an executor. @throws {BusyError} if none runs. */
+  async draw(request: SnapshotRequest): Promise<Uint8Array> {
+    if (this.#executor === undefined) throw new BusyError('Cannot draw a snapshot: no executor runs');
+    return this.#executor.ask(request);
   }
 
   /** Gives the memory of the loaded plan back. */

@@ -17,7 +17,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
     engine: {
       memory: () => ({ pid: process.ppid, residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
       contract: { kind: 'cgroup1', limitBytes: 70 },
-      counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
+      counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS, snapshot: NO_JOBS },
     },
     planners: {
       searchPid: undefined,
@@ -41,7 +41,9 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
       ],
     },
     cameras: {
-      counts: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
+      counts: [
+        { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
+      ],
     },
     hub: { counts: [] },
     ...changes,
@@ -117,8 +119,10 @@ test('describeHealth() renders how a node does', () => {
       },
       { name: 'late', pressure: 'ok', plan: null, memory: null },
     ],
-    cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
-    queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
+    cameras: [
+      { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
+    ],
+    queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS, snapshot: NO_JOBS },
     events: [],
     processes: [],
   });
