@@ -20,6 +20,7 @@ import {
 import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import { byteSize, section } from './config-rule.js';
 import { fitNodeName, TOPIC_NAME } from './node-name.js';
+import { viewRules } from './view-schema.js';
 
 /** Default intervals of memory samples, in seconds. If only one is given, it is compared with the other's default. */
 export const DEFAULT_INTERVALS = { least: 0.1, most: 5 } as const;
@@ -56,6 +57,7 @@ const cameraBase = {
   model: modelName,
   /** Frames per second. */
   fps: orDefault(numberWithin(0.001, 120), 1),
+  ...viewRules,
 };
 
 const cameraSchema = variant('kind', {
