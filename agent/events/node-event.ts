@@ -1,6 +1,12 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { PredictedMemory, Pressure } from '../../shared/wire/index.js';
+import type {
+  CountsReport,
+  DetectionReport,
+  ObjectReport,
+  PredictedMemory,
+  Pressure,
+} from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 
 /** A camera's frame was run, and this was found. */
@@ -13,7 +19,25 @@ export interface DetectionsEvent {
   readonly latencyMs: number;
   /** Notation of the plan that ran. */
   readonly plan: string;
-  readonly findings: Findings;
+  readonly findings: Omit<Findings, 'detections'> & { readonly detections: readonly DetectionReport[] };
+}
+
+/** An object that a camera sees began, changed or ended. */
+export interface ObjectEvent extends ObjectReport {
+  readonly kind: 'object';
+}
+
+/** The numbers of objects that a camera sees are others than before. */
+export interface CountsEvent extends CountsReport {
+  readonly kind: 'counts';
+  readonly camera: string;
+}
+
+/** A camera's picture, with what was found drawn into it. */
+export interface SnapshotEvent {
+  readonly kind: 'snapshot';
+  readonly camera: string;
+  readonly jpeg: Uint8Array;
 }
 
 /** From its next inference on, a model runs by another plan. */
@@ -74,6 +98,9 @@ export interface PressureEvent {
 
 export type NodeEvent =
   | DetectionsEvent
+  | ObjectEvent
+  | CountsEvent
+  | SnapshotEvent
   | PlanChangedEvent
   | ExecutorReplacedEvent
   | FrontKnownEvent

@@ -30,7 +30,7 @@ export class EventLog {
   }
 
   #take(event: NodeEvent): void {
-    if (event.kind === 'detections') return;
+    if (isOfFrames(event)) return;
     const { kind, ...detail } = event;
     const { log, store } = this.#options;
     log[levelOf(event)](detail, TEXTS[kind]);
@@ -38,7 +38,15 @@ export class EventLog {
   }
 }
 
-type LoggedEvent = Exclude<NodeEvent, { kind: 'detections' }>;
+/** Kinds of events that come with frames, too often for a log and a store. */
+const FRAME_KINDS = ['detections', 'object', 'counts', 'snapshot'] as const;
+
+type FrameEvent = Extract<NodeEvent, { kind: (typeof FRAME_KINDS)[number] }>;
+type LoggedEvent = Exclude<NodeEvent, FrameEvent>;
+
+function isOfFrames(event: NodeEvent): event is FrameEvent {
+  return FRAME_KINDS.some((kind) => kind === event.kind);
+}
 
 const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   'plan-changed': 'plan changed',

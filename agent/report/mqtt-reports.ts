@@ -1,19 +1,31 @@
 /**
- * Publishes the node's reports over MQTT, as a feature: detections as they come, info after each change of plan,
+ * Publishes the node's reports over MQTT, as a feature: what cameras see as it comes, info after each change of plan,
  * health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';
 import type { NodeTopics } from '../../shared/wire/index.js';
+import { cameraTopics } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
-import type { DetectionsEvent, NodeEvent } from '../events/node-event.js';
+import type {
+  CountsEvent,
+  DetectionsEvent,
+  NodeEvent,
+  ObjectEvent,
+  SnapshotEvent,
+} from '../events/node-event.js';
 import { describeHealth } from './health.js';
 import { describeInfo } from './info.js';
 import { readProcesses } from './process-usage.js';
 import type { NodeSnapshot } from './snapshot.js';
 
+interface PublishOptions {
+  readonly qos?: 0 | 1;
+  readonly retain?: boolean;
+}
+
 export interface ReportsOptions {
   readonly connection: {
-    publish(topic: string, payload: string): void;
+    publish(topic: string, payload: string | Uint8Array, options?: PublishOptions): void;
     retain(topic: string, payload: string): void;
   };
   readonly hub: EventHub;
@@ -51,12 +63,31 @@ export class MqttReports {
 
   #take(event: NodeEvent): void {
     if (event.kind === 'detections') this.#publishDetections(event);
+    if (event.kind === 'object') this.#publishObject(event);
+    if (event.kind === 'counts') this.#retainCounts(event);
+    if (event.kind === 'snapshot') this.#publishSnapshot(event);
     if (event.kind === 'plan-changed' || event.kind === 'front-known') this.#reportInfo();
   }
 
   #publishDetections({ kind: _, findings, ...about }: DetectionsEvent): void {
     const { connection, topics } = this.#options;
     connection.publish(topics.events, JSON.stringify({ ...about, ...findings }));
+  }
+
+  #publishObject({ kind: _, ...report }: ObjectEvent): void {
+    const { connection, topics } = this.#options;
+    connection.publish(cameraTopics(topics, report.camera).objects, JSON.stringify(report), { qos: 1 });
+  }
+
+  #retainCounts({ kind: _, camera, ...report }: CountsEvent): void {
+    const { connection, topics } = this.#options;
+    connection.retain(cameraTopics(topics, camera).counts, JSON.stringify(report));
+  }
+
+  /** The broker keeps it. The agent doesn't: it would hold the bytes only to say them again at a connect. */
+  #publishSnapshot({ camera, jpeg }: SnapshotEvent): void {
+    const { connection, topics } = this.#options;
+    connection.publish(cameraTopics(topics, camera).snapshot, jpeg, { qos: 1, retain: true });
   }
 
   #reportInfo(): void {

@@ -15,6 +15,19 @@ export interface NodeTopics {
   readonly events: string;
   /** Subscription for inference requests of all models. */
   readonly infer: string;
+  /** First levels of the topics of all cameras. */
+  readonly cameras: string;
+  /** Subscription for requests of snapshots of all cameras. */
+  readonly snapshotGet: string;
+}
+
+export interface CameraTopics {
+  /** JSON: an object that began, changed or ended. */
+  readonly objects: string;
+  /** Retained JSON: numbers of objects by label and zone. */
+  readonly counts: string;
+  /** Retained JPEG. */
+  readonly snapshot: string;
 }
 
 export function nodeTopics(base: string, node: string): NodeTopics {
@@ -25,7 +38,14 @@ export function nodeTopics(base: string, node: string): NodeTopics {
     health: `${root}/health`,
     events: `${root}/events`,
     infer: `${root}/v2/models/+/infer`,
+    cameras: `${root}/cameras`,
+    snapshotGet: `${root}/cameras/+/snapshot/get`,
   };
+}
+
+export function cameraTopics({ cameras }: NodeTopics, camera: string): CameraTopics {
+  const root = `${cameras}/${camera}`;
+  return { objects: `${root}/objects`, counts: `${root}/counts`, snapshot: `${root}/snapshot` };
 }
 
 /** Topic of inference requests: the tail is the Open Inference Protocol's REST path. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isReplyTopic } from '../../shared/wire/index.js';
+import { cameraTopics, isReplyTopic, nodeTopics } from '../../shared/wire/index.js';
 
 test('isReplyTopic() allows only topics under a client of the base', () => {
   for (const topic of ['mafat/clients/c1/answers', 'mafat/clients/c1/a/b/c'])
@@ -19,4 +19,12 @@ test('isReplyTopic() allows only topics under a client of the base', () => {
   ]) {
     assert.equal(isReplyTopic('mafat', topic), false, topic);
   }
+});
+
+test('cameraTopics() lie below those of the node', () => {
+  assert.deepEqual(cameraTopics(nodeTopics('site/mafat', 'pole'), 'door'), {
+    objects: 'site/mafat/pole/cameras/door/objects',
+    counts: 'site/mafat/pole/cameras/door/counts',
+    snapshot: 'site/mafat/pole/cameras/door/snapshot',
+  });
 });

@@ -70,7 +70,7 @@ export class MqttConnection {
   }
 
   /** Lost where there is no connection. @throws {RangeError} if the broker doesn't take it. */
-  publish(topic: string, payload: string, options: PublishOptions = {}): void {
+  publish(topic: string, payload: string | Uint8Array, options: PublishOptions = {}): void {
     this.#link?.publish(topic, payload, options);
   }
 }

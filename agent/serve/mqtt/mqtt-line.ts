@@ -118,10 +118,11 @@ export class MqttLine {
   }
 
   /** The caller has checked the size, since the broker would cut the line for a packet that is too large. */
-  publish(topic: string, payload: string, { correlationData, ...options }: Publish): void {
+  publish(topic: string, payload: string | Uint8Array, { correlationData, ...options }: Publish): void {
     const properties =
       correlationData === undefined ? {} : { properties: { correlationData: Buffer.from(correlationData) } };
-    this.#client.publish(topic, payload, { ...options, ...properties }, (error, ack) =>
+    const sent = typeof payload === 'string' ? payload : Buffer.from(payload);
+    this.#client.publish(topic, sent, { ...options, ...properties }, (error, ack) =>
       this.#acknowledge(topic, error, ack),
     );
   }
