@@ -34,7 +34,12 @@ for (const broker of BROKERS) {
     await checkSnapshots(client);
     assert.equal(await agent.stop(), 0);
     // The embedded broker ends with its agent, and may not have sent all before.
-    if (!isEmbedded) await until(() => isAtRest(client.told));
+    if (external !== undefined) {
+      await until(() => isAtRest(client.told));
+      const late = await openClient(context, port, 'late');
+      await until(() => isAtRest(late.told) && late.snapshots.length === 1);
+      assert.deepEqual(late.snapshots[0], client.snapshots.at(-1));
+    }
     checkObjects(client.told);
   });
 }
@@ -56,7 +61,7 @@ async function describeCamera(folder: string): Promise<string> {
 /** One message of the camera, in the order of arrival. */
 type Told = { readonly object: ObjectReport } | { readonly counts: CountsReport };
 
-async function openClient(context: TestContext, port: number) {
+async function openClient(context: TestContext, port: number, clientId = 'watcher') {
   const told: Told[] = [];
   const snapshots: Uint8Array[] = [];
   const frames: (readonly DetectionReport[])[] = [];
@@ -73,7 +78,7 @@ async function openClient(context: TestContext, port: number) {
   const link = new MqttLink(
     {
       server: `mqtt://127.0.0.1:${port}`,
-      clientId: 'watcher',
+      clientId,
       keepaliveSeconds: 30,
       maxPayloadBytes: 2 ** 25,
     },

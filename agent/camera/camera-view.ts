@@ -129,7 +129,7 @@ export class CameraView {
   }
 }
 
-function createTracker({ objects, fps }: CameraConfig): ObjectTracker {
+function createTracker({ name, objects, fps }: CameraConfig): ObjectTracker {
   const { maxAge, minHits, iouThreshold, updateInterval } = objects;
   return new ObjectTracker({
     maxAgeMs: maxAge * 1000,
@@ -138,7 +138,7 @@ function createTracker({ objects, fps }: CameraConfig): ObjectTracker {
     updateMs: updateInterval * 1000,
     frameMs: 1000 / fps,
     // A camera begins at one time once only, unless the clock is set back.
-    idPrefix: Date.now().toString(36),
+    idPrefix: `${name}-${Date.now().toString(36)}`,
   });
 }
 

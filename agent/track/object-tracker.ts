@@ -44,8 +44,11 @@ export interface Seen {
   readonly changes: readonly ObjectChange[];
 }
 
-/** Most tracks of one camera, over all labels. More are noise, and assigning them takes the square of their number. */
-export const MAX_TRACKS = 200;
+/**
+ * Most tracks of one camera, over all labels. More are noise, and all of them take 8 ms a frame at most (x86-64), a few
+ * times as much on a small board, while the event loop stands.
+ */
+export const MAX_TRACKS = 100;
 
 /** Frames without a detection that an object outlives, and a bit for frames that come late. */
 const MISSED_FRAMES = 2.5;
