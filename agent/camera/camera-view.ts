@@ -68,7 +68,9 @@ export class CameraView {
   isStill(frame: ImageSource): boolean {
     const isOpen = this.#gate?.look(frame, performance.now()) ?? true;
     // Tracks end by frames that don't show them. A snapshot is of any frame.
-    return !isOpen && this.#tracker.isEmpty && this.#snapshots?.isWanted !== true;
+    const isStill = !isOpen && this.#tracker.isEmpty && this.#snapshots?.isWanted !== true;
+    if (isStill) this.#tracker.pause();
+    return isStill;
   }
 
   /** Publishes what a frame showed. Its bytes must stay as they are until its snapshot was drawn. */
@@ -98,7 +100,7 @@ export class CameraView {
     if (findings?.classes !== undefined || findings?.outputs !== undefined) return { ids: [], changes: [] };
     const seen = this.#tracker.see(sightings, moment);
     clearTimeout(this.#expiry);
-    if (!this.#tracker.isEmpty)
+    if (this.#tracker.objects.length > 0)
       this.#expiry = setTimeout(() => this.#endObjects(), this.#tracker.maxAgeMs).unref();
     return seen;
   }

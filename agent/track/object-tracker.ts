@@ -53,6 +53,9 @@ export const MAX_TRACKS = 100;
 /** Frames without a detection that an object outlives, and a bit for frames that come late. */
 const MISSED_FRAMES = 2.5;
 
+/** A longer interval is a pause of the camera, and no model's latency. */
+const LONGEST_FRAME_MS = 60_000;
+
 interface Entry {
   object: TrackedObject;
   reportedMs: number;
@@ -106,10 +109,13 @@ export class ObjectTracker {
     return [...this.#entries.keys()].map((id) => this.#end(id));
   }
 
-  /** While nothing is followed, frames may be left out on purpose; their interval says nothing then. */
+  /** Frames are left out on purpose until the next one that is seen; so their interval says nothing. */
+  pause(): void {
+    this.#lastMs = undefined;
+  }
+
   #measureRate(nowMs: number): void {
-    const { frameMs } = this.#options;
-    this.#frameMs = this.isEmpty || this.#lastMs === undefined ? frameMs : nowMs - this.#lastMs;
+    if (this.#lastMs !== undefined) this.#frameMs = Math.min(nowMs - this.#lastMs, LONGEST_FRAME_MS);
     this.#lastMs = nowMs;
   }
 

@@ -140,6 +140,21 @@ test('CameraView ends objects of a camera that gives no frames any more', async 
   assert.deepEqual(of('counts').at(-1)?.labels, {});
 });
 
+test('CameraView finds objects in frames that are farther apart than objects may be unseen', async (context) => {
+  const { view, see, of } = createView('fps: 100, objects: { maxAge: 0.1, minHits: 1 }');
+  context.after(() => view.stop());
+  view.start();
+  see(person(10));
+  await until(() => of('object').some(({ change }) => change === 'end'));
+  see(person(10));
+  see(person(12));
+  await turn();
+  assert.deepEqual(
+    of('object').map(({ change }) => change),
+    ['new', 'end', 'new'],
+  );
+});
+
 test('CameraView follows no box without a size', async (context) => {
   const { view, see, of } = createView();
   context.after(() => view.stop());

@@ -96,11 +96,14 @@ test('ObjectTracker lets objects outlive a missed frame of a slow model', () => 
   assert.equal(tracker.maxAgeMs, 20_000);
 });
 
-test('ObjectTracker does not take a pause without objects for the rate of its frames', () => {
+test('ObjectTracker takes neither frames that were left out nor a long pause for the rate of its frames', () => {
   const tracker = new ObjectTracker(OPTIONS);
   tracker.see([], at(0));
+  tracker.pause();
   tracker.see([sighting()], at(500));
   assert.equal(tracker.maxAgeMs, OPTIONS.maxAgeMs);
+  tracker.see([sighting()], at(4000));
+  assert.equal(tracker.maxAgeMs, 150_000);
 });
 
 test('ObjectTracker.endAll() ends all objects, and their ids are not used again', () => {

@@ -90,6 +90,36 @@ test('SortTracker keeps the id of a thing over a gap shorter than its greatest a
   );
 });
 
+test('SortTracker keeps the ids of several things in spite of noise and of detections that are missing', () => {
+  const noise = fc.double({ min: -0.01, max: 0.01, noNaN: true });
+  const seen = fc.record({
+    x: noise,
+    y: noise,
+    isMissing: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0),
+  });
+  const frames = fc.array(fc.array(seen, { minLength: 4, maxLength: 4 }), { minLength: 12, maxLength: 12 });
+  fc.assert(
+    fc.property(frames, (sequence) => {
+      const tracker = createTracker();
+      for (const [number, things] of sequence.entries()) {
+        // The first two frames have all of them, since one that is missing on its probation begins anew.
+        const shown = things.flatMap(({ isMissing }, thing) => (isMissing && number > 1 ? [] : [thing]));
+        const boxes = shown.map((thing) => {
+          const { x, y } = things[thing] ?? assert.fail();
+          const direction = thing % 2 === 0 ? 1 : -1;
+          return boxAt(0.5 + direction * 0.03 * (number - 6) + x, 0.2 * (thing + 1) + y);
+        });
+        const { ids } = tracker.update(boxes, frame(number, { maxAgeMs: 60_000 }));
+        if (number > 0)
+          assert.deepEqual(
+            ids,
+            shown.map((thing) => thing + 1),
+          );
+      }
+    }),
+  );
+});
+
 test('SortTracker counts time and not frames: one after a pause is expected farther on', () => {
   const tracker = createTracker();
   for (const number of [0, 1, 2]) tracker.update([boxAt(0.1 + 0.1 * number)], frame(number));
