@@ -18,7 +18,7 @@ export function sightingOf(detection: Detection, image: Size, { labels, zones }:
     detection,
     place,
     zones: zonesOf(zones, place),
-    counts: isConfident(detection, labels) && hasArea(place),
+    isCounted: isConfident(detection, labels) && hasArea(place),
   };
 }
 

@@ -69,6 +69,10 @@ const motion = map({
   mask: orDefault(list(polygon, { most: 32, expected: 'a list of at most 32 polygons' }), []),
 });
 
+/**
+ * SORT's paper has an age of 1 frame, 3 hits and an overlap of 0.3, for 25 frames a second and more. At one or two frames a
+ * second one missed detection must not end an object, and a walker has passed after three frames.
+ */
 const objects = section({
   /** Seconds without a detection after which an object ends. */
   maxAge: orDefault(numberWithin(0.1, 3600), 3),

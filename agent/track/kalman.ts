@@ -10,7 +10,7 @@
  */
 import type { Box } from '../decode/detection.js';
 
-/** Variances of one component: of a measurement, of what a step adds, and before the second measurement. */
+/** Variances of one component: of a measurement, of what a step adds, and at the start. */
 interface Noise {
   readonly measured: number;
   readonly step: number;

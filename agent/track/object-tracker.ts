@@ -28,7 +28,7 @@ export interface Sighting {
   /** Its box relative to the picture. */
   readonly place: Box;
   /** Whether it is of an object. If so, width and height of its box are above 0. */
-  readonly counts: boolean;
+  readonly isCounted: boolean;
   readonly zones: readonly string[];
 }
 
@@ -122,7 +122,7 @@ export class ObjectTracker {
   /** Places of the sightings of each label, and of labels that were seen before. */
   #byLabel(sightings: readonly Sighting[]): ReadonlyMap<string, readonly number[]> {
     const members = new Map<string, number[]>([...this.#trackers.keys()].map((label) => [label, []]));
-    const counted = sightings.flatMap(({ counts }, at) => (counts ? [at] : []));
+    const counted = sightings.flatMap(({ isCounted }, at) => (isCounted ? [at] : []));
     for (const at of counted.slice(0, MAX_TRACKS)) {
       const { label } = elementAt(sightings, at).detection;
       const others = members.get(label);

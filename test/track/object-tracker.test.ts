@@ -29,7 +29,7 @@ function sighting({
     detection: { label, classId: 0, confidence, box: { x: 100 * x, y: 40, width: 10, height: 20 } },
     place: { centerX: x, centerY: 0.5, width: 0.1, height: 0.2 },
     zones: [],
-    counts: true,
+    isCounted: true,
     ...changes,
   };
 }
@@ -76,7 +76,7 @@ test('ObjectTracker follows each label alone, and leaves out what does not count
   const frame = [
     sighting(),
     sighting({ label: 'dog' }),
-    sighting({ label: 'cat', counts: false }),
+    sighting({ label: 'cat', isCounted: false }),
     sighting({ x: 0.9 }),
   ];
   assert.deepEqual(tracker.see(frame, at(0)).ids, [undefined, undefined, undefined, undefined]);

@@ -1,8 +1,8 @@
 /**
  * Draws boxes, polygons and their texts into RGB pixels.
  *
- * There is no library for this on purpose. SVG by librsvg would need fonts, which boards often lack: it then draws
- * no text at all. Here every board draws the same.
+ * SVG by librsvg would need fonts, which boards often lack: tried without any, it drew an empty box for each letter. Here
+ * every board draws the same.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import type { DrawnShape } from '../wire/protocol.js';
