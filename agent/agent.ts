@@ -55,7 +55,7 @@ export class Agent {
     const topics = nodeTopics(mqtt.base, node);
     const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
     const inference = new Inference({ engine, models: planners, onFault });
-    const cameras = new Cameras(configs, { inference, hub, log });
+    const cameras = new Cameras(configs, { inference, engine, hub, log });
     const identity = { version, node, configFault, maxPayloadBytes: mqtt.maxPayload };
     const onRefused = (topic: string, reason: string) => log.warn({ topic, reason }, 'message dropped');
     const spool = new Spool({ connection, store, onRefused });
@@ -65,7 +65,7 @@ export class Agent {
     const finish = () => engine.finish();
     const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
     const isSigned = broker.isEmbedded;
-    const requests = { connection, inference, topics, isSigned, base, maxPayloadBytes, finish, log };
+    const requests = { connection, inference, cameras, topics, isSigned, base, maxPayloadBytes, finish, log };
     const reports = { connection, spool, hub, snapshot, topics, base, healthInterval: health.interval, log };
     const state = new ServiceState({ notifier, snapshot, fault: () => core.fault, log });
     return [

@@ -126,8 +126,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['shared/graph', 'shared/wire'],
     neverReaches: ['agent/engine', 'agent/serve/mqtt'],
   },
+  'agent/track': { imports: ['shared/graph', 'shared/wire', 'agent/decode'] },
   'agent/camera': {
-    imports: ['shared/graph', 'agent/config', 'agent/engine/wire', 'agent/events', 'agent/serve'],
+    imports: [
+      'shared/graph',
+      'agent/config',
+      'agent/decode',
+      'agent/engine/wire',
+      'agent/events',
+      'agent/serve',
+      'agent/track',
+    ],
     neverReaches: ['agent/store', 'agent/planning', 'agent/serve/mqtt', 'agent/cli'],
   },
   'agent/check': {

@@ -40,7 +40,7 @@ const health = (budget: number, privateBytes: number, peak: number) => ({
   budget: { bytes: budget * MB, bound: 'config' },
   executor: { privateBytes: privateBytes * MB, idleBytes: 50 * MB },
   models: [{ memory: { measuredBytes: peak * MB } }],
-  cameras: [{ processed: 4, replaced: 1, skipped: 0, failed: 0 }],
+  cameras: [{ processed: 4, replaced: 1, skipped: 0, still: 0, failed: 0 }],
 });
 
 test('describeDemo() shows each plan with what was predicted and seen of it when the plan has changed', async () => {

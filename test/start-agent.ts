@@ -25,6 +25,8 @@ export interface AgentSetUp {
   readonly fps?: number;
   /** Variables in addition to this process's. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The camera instead of a synthetic one: a map in YAML. */
+  readonly camera?: string;
 }
 
 /** Starts an agent that serves a model, the synthetic detector by default, with a synthetic camera; ended with the test. */
@@ -39,6 +41,7 @@ export function startAgent(
     model = 'detector',
     fps = 2,
     env = {},
+    camera = `{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }`,
   }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
@@ -51,7 +54,7 @@ export function startAgent(
 models: [{ name: ${model} }]
 memory: { budget: ${bytes} }
 mqtt: { server: '${server}', listen: { port: ${port} } }
-cameras: [{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }]
+cameras: [${camera}]
 health: { interval: 1 }
 `,
     );

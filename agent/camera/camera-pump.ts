@@ -10,12 +10,17 @@ export interface PumpCounts extends FrameCounts {
   readonly processed: number;
   /** Frames left out because the model doesn't fit into memory. */
   readonly skipped: number;
+  /** Frames left out because nothing moved. */
+  readonly still: number;
   readonly failed: number;
 }
 
+/** What became of a frame that didn't fail. */
+export type FrameFate = 'processed' | 'skipped' | 'still';
+
 export interface PumpHandlers {
-  /** Runs one frame. @returns false if the frame was left out. */
-  readonly process: (frame: ImageSource) => Promise<boolean>;
+  /** Runs one frame, or leaves it out. */
+  readonly process: (frame: ImageSource) => Promise<FrameFate>;
   /** Called with what `process` threw. The pump goes on with the next frame. */
   readonly onError: (error: unknown) => void;
 }
@@ -26,7 +31,7 @@ export class CameraPump {
   readonly #slot = new FrameSlot<ImageSource>();
   #controller: AbortController | undefined;
   #running: Promise<void> = Promise.resolve();
-  #counts = { processed: 0, skipped: 0, failed: 0 };
+  #counts = { processed: 0, skipped: 0, still: 0, failed: 0 };
 
   constructor(camera: Camera, handlers: PumpHandlers) {
     this.camera = camera;
@@ -56,8 +61,7 @@ export class CameraPump {
       const frame = await this.#slot.take(signal).catch(() => undefined);
       if (frame === undefined) return;
       try {
-        if (await this.#handlers.process(frame)) this.#counts.processed += 1;
-        else this.#counts.skipped += 1;
+        this.#counts[await this.#handlers.process(frame)] += 1;
       } catch (error) {
         this.#counts.failed += 1;
         this.#handlers.onError(error);

@@ -1,80 +1,94 @@
 /** All cameras of the node, as a feature: each frame is run, and what is found in it becomes an event. */
-import type { Logger } from 'pino';
 import type { CameraConfig } from '../config/config-schema.js';
 import type { ImageSource } from '../engine/wire/protocol.js';
-import type { EventHub } from '../events/event-hub.js';
-import type { Inference } from '../serve/infer.js';
 import { UnavailableError } from '../serve/infer.js';
 import type { Camera } from './camera.js';
-import type { PumpCounts } from './camera-pump.js';
+import type { FrameFate, PumpCounts } from './camera-pump.js';
 import { CameraPump } from './camera-pump.js';
+import type { ViewOptions } from './camera-view.js';
+import { CameraView } from './camera-view.js';
 import { FileCamera } from './file-camera.js';
 import { SyntheticCamera } from './synthetic-camera.js';
 
-export interface CamerasOptions {
-  readonly inference: Inference;
-  readonly hub: EventHub;
-  readonly log: Logger;
-}
+export type CamerasOptions = ViewOptions;
 
 export interface CameraCounts extends PumpCounts {
   readonly name: string;
 }
 
+/** One camera: what gives its frames, and what is made of them. */
+interface Eye {
+  readonly pump: CameraPump;
+  readonly view: CameraView;
+}
+
 export class Cameras {
-  readonly #pumps: readonly CameraPump[];
+  readonly #eyes: readonly Eye[];
+  readonly #options: CamerasOptions;
 
   constructor(configs: readonly CameraConfig[], options: CamerasOptions) {
-    this.#pumps = configs.map((config) => createPump(config, options));
+    this.#options = options;
+    this.#eyes = configs.map((config) => createEye(config, options));
   }
 
   get counts(): readonly CameraCounts[] {
-    return this.#pumps.map(({ camera: { name }, counts }) => ({ name, ...counts }));
+    return this.#eyes.map(({ pump: { camera, counts } }) => ({ name: camera.name, ...counts }));
   }
 
+  /** A camera whose configuration doesn't fit its model isn't started; the others are. */
   start(): void {
-    for (const pump of this.#pumps) pump.start();
+    for (const { pump, view } of this.#eyes) {
+      try {
+        view.start();
+        pump.start();
+      } catch (error) {
+        const camera = pump.camera.name;
+        this.#options.log.error({ camera, error: String(error) }, 'camera not started; going on without it');
+      }
+    }
   }
 
   /** Waits for the frames that run. */
   async stop(): Promise<void> {
-    await Promise.all(this.#pumps.map((pump) => pump.stop()));
+    await Promise.all(this.#eyes.map(({ pump }) => pump.stop()));
+    for (const { view } of this.#eyes) view.stop();
+  }
+
+  /** Has the next frame of a camera drawn and published. @throws {RangeError} if it gives no snapshots. */
+  requestSnapshot(camera: string): void {
+    const eye = this.#eyes.find(({ pump }) => pump.camera.name === camera);
+    if (eye === undefined) throw new RangeError(`Cannot give a snapshot: there is no camera "${camera}"`);
+    eye.view.requestSnapshot();
   }
 }
 
-function createPump(config: CameraConfig, options: CamerasOptions): CameraPump {
+function createEye(config: CameraConfig, options: CamerasOptions): Eye {
   const camera: Camera = config.kind === 'synthetic' ? new SyntheticCamera(config) : new FileCamera(config);
-  return new CameraPump(camera, {
-    process: (frame) => processFrame(frame, config, options),
+  const view = new CameraView(config, options);
+  const pump = new CameraPump(camera, {
+    process: (frame) => processFrame(frame, view, { config, options }),
     onError: (error) => options.log.warn({ camera: config.name, error: String(error) }, 'frame failed'),
   });
+  return { pump, view };
 }
 
-/** @returns false if the frame was left out because the model doesn't fit into memory now. */
+interface FrameContext {
+  readonly config: CameraConfig;
+  readonly options: CamerasOptions;
+}
+
+/** Leaves a frame out if nothing moves in it, or if the model doesn't fit into memory now. */
 async function processFrame(
   frame: ImageSource,
-  { name, model }: CameraConfig,
-  { inference, hub }: CamerasOptions,
-): Promise<boolean> {
+  view: CameraView,
+  { config: { model }, options: { inference } }: FrameContext,
+): Promise<FrameFate> {
+  if (view.isStill(frame)) return 'still';
   try {
-    const { latencyMs, plan, findings } = await inference.infer({
-      model,
-      input: frame,
-      job: { kind: 'frame' },
-    });
-    const at = new Date().toISOString();
-    hub.publish({
-      kind: 'detections',
-      camera: name,
-      model,
-      at,
-      latencyMs,
-      plan,
-      findings: findings ?? { detections: [] },
-    });
-    return true;
+    view.report(frame, await inference.infer({ model, input: frame, job: { kind: 'frame' } }));
+    return 'processed';
   } catch (error) {
-    if (error instanceof UnavailableError) return false;
+    if (error instanceof UnavailableError) return 'skipped';
     throw error;
   }
 }

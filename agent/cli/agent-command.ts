@@ -1,12 +1,12 @@
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import type { Logger } from 'pino';
 import { pino } from 'pino';
-import { Agent } from '../agent.js';
 import { ServiceNotifier } from '../board/service-notifier.js';
 import { DEFAULT_CONFIG, loadConfig } from '../config/load-config.js';
 import { daemonSignals } from '../early-signals.js';
 import { defaultModelsFolder, ModelStore } from '../models/model-store.js';
+import type { ReadConfig } from './configured-agent.js';
+import { ConfiguredAgent, readConfig } from './configured-agent.js';
 import { runDaemon } from './run-daemon.js';
 import { keepHeapSmall } from './small-heap.js';
 
@@ -17,28 +17,22 @@ export function agentCommand(version: string): Command {
     .action(async ({ config: file }: { config?: string }) => {
       daemonSignals.catchAll();
       keepHeapSmall();
-      const config = file === undefined ? DEFAULT_CONFIG : await loadConfig(file);
-      const log = pino({ level: config.log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+      const read = await readFirst(file);
+      const { level } = (read.config ?? DEFAULT_CONFIG).log;
+      const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
       const notifier = ServiceNotifier.fromEnvironment({
         onError: (error) => log.warn({ error: String(error) }, 'service manager not told'),
       });
       const folder = defaultModelsFolder();
-      const agent = new Agent(config, {
-        models: new ModelStore(folder),
-        stateFolder: dirname(folder),
-        log,
-        version,
-        notifier,
-      });
-      const reload = file === undefined ? {} : { reload: () => reloadAgent(agent, { file, log }) };
-      await runDaemon(agent, { signals: daemonSignals, notifier, log, ...reload });
+      const models = new ModelStore(folder);
+      const options = { models, stateFolder: dirname(folder), log, version, notifier };
+      const agent = new ConfiguredAgent(read, file, options);
+      await runDaemon(agent, { signals: daemonSignals, notifier, log });
     });
 }
 
-async function reloadAgent(agent: Agent, { file, log }: { file: string; log: Logger }): Promise<void> {
-  try {
-    agent.reload(await loadConfig(file));
-  } catch (error) {
-    log.error({ error: String(error) }, 'configuration not reloaded; the old one stays');
-  }
+/** Whoever starts the agent by hand sees what is wrong at once; a service mustn't end for a bad file. */
+async function readFirst(file: string | undefined): Promise<ReadConfig> {
+  if (file === undefined) return { config: DEFAULT_CONFIG };
+  return process.stdin.isTTY ? { config: await loadConfig(file) } : readConfig(file);
 }

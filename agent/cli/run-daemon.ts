@@ -19,21 +19,26 @@ export interface Daemon {
   refuse(): void;
 }
 
+export interface ReloadableDaemon extends Daemon {
+  /** Takes over the configuration; a bad one changes nothing. @throws if the daemon can't go on. */
+  reload(): Promise<void>;
+}
+
 export interface DaemonOptions {
   readonly signals: DaemonSignals;
   readonly notifier: ServiceNotifier;
   readonly log: Logger;
-  /** Takes over the configuration; never throws. Absent where there is no file. */
-  readonly reload?: () => Promise<void>;
 }
 
 /** Time from the first signal on. The rest of the 5 s is for closing the connection, which takes 1.5 s at most. */
 const DEADLINES_MS = { children: 2500, process: 4500 } as const;
 
-export async function runDaemon(daemon: Daemon, options: DaemonOptions): Promise<void> {
+export async function runDaemon(daemon: ReloadableDaemon, options: DaemonOptions): Promise<void> {
   const { signals, log } = options;
   let stopping: Promise<void> | undefined;
-  const ended = new Promise<void>((resolve) => {
+  let fail: (error: Error) => void = () => undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    fail = reject;
     signals.listenForEnd((signal) => {
       if (stopping !== undefined) endNow(daemon, { log, reason: `${signal} came again` });
       stopping = stopInTime(daemon, { ...options, signal });
@@ -42,7 +47,10 @@ export async function runDaemon(daemon: Daemon, options: DaemonOptions): Promise
   });
   try {
     if (stopping === undefined) await daemon.start();
-    signals.listenForReload(() => void reload(options));
+    let reloading = Promise.resolve();
+    signals.listenForReload(() => {
+      reloading = reloading.then(() => reload(daemon, options)).catch(fail);
+    });
     await ended;
   } catch (error) {
     if (stopping === undefined) throw error;
@@ -86,9 +94,8 @@ function endNow(daemon: Daemon, { log, reason }: { readonly log: Logger; readonl
   process.exit(1);
 }
 
-async function reload({ reload: takeOver, notifier, log }: DaemonOptions): Promise<void> {
-  if (takeOver === undefined) return log.warn('SIGHUP does nothing: the agent was started without a file');
+async function reload(daemon: ReloadableDaemon, { notifier }: DaemonOptions): Promise<void> {
   notifier.sendReloading();
-  await takeOver();
+  await daemon.reload();
   notifier.send({ READY: '1' });
 }

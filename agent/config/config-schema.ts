@@ -20,6 +20,7 @@ import {
 import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import { byteSize, section } from './config-rule.js';
 import { fitNodeName, TOPIC_NAME } from './node-name.js';
+import { viewRules } from './view-schema.js';
 
 /** Default intervals of memory samples, in seconds. If only one is given, it is compared with the other's default. */
 export const DEFAULT_INTERVALS = { least: 0.1, most: 5 } as const;
@@ -56,6 +57,7 @@ const cameraBase = {
   model: modelName,
   /** Frames per second. */
   fps: orDefault(numberWithin(0.001, 120), 1),
+  ...viewRules,
 };
 
 const cameraSchema = variant('kind', {
@@ -89,10 +91,7 @@ const memorySchema = section({
 });
 
 const listenSchema = section({
-  host: orDefault(
-    text('an IP address or a host name', (host) => isIP(host) !== 0 || HOST.test(host)),
-    '127.0.0.1',
-  ),
+  host: orDefault(text('an IP address or a host name', isHost), '127.0.0.1'),
   port: orDefault(wholeNumber(0, 65_535), 1883),
 });
 
@@ -111,6 +110,14 @@ const mqttSchema = section({
   ),
   username: orDefault(secret, null),
   password: orDefault(secret, null),
+  /** File whose first line is the password. */
+  passwordFile: orDefault(path, null),
+  /** Files in PEM for `mqtts`: authorities instead of the system's, and a client certificate with its key. */
+  tls: section({
+    ca: orDefault(path, null),
+    cert: orDefault(path, null),
+    key: orDefault(path, null),
+  }),
   clientId: orDefault(
     matching(/^[^\p{Cc}/+#]{1,128}$/u, '1 to 128 printable characters other than /, + and #'),
     null,
@@ -120,6 +127,11 @@ const mqttSchema = section({
   /** Largest payload of a request, in bytes. */
   maxPayload: orDefault(byteSize(MAX_PAYLOAD), 2 * 2 ** 20),
 });
+
+/** Whether a value is an IP address or a host name. */
+export function isHost(value: unknown): value is string {
+  return typeof value === 'string' && (isIP(value) !== 0 || HOST.test(value));
+}
 
 function isPath(text: string): boolean {
   return text !== '' && !text.includes('\0');

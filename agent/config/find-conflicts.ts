@@ -4,18 +4,25 @@
  */
 import { elementAt } from '../../shared/graph/index.js';
 import { isLoopback } from '../../shared/wire/index.js';
-import { DEFAULT_INTERVALS } from './config-schema.js';
+import { DEFAULT_INTERVALS, isHost } from './config-schema.js';
 import type { Problem } from './describe-issue.js';
 import { showValue, valueAt } from './show-value.js';
 
-export function findConflicts(root: unknown): readonly Problem[] {
+/** What counts beside the file. */
+export interface Outside {
+  /** Whether the service manager hands over a folder of credentials, which may have the login. */
+  readonly hasCredentials: boolean;
+}
+
+export function findConflicts(root: unknown, outside: Outside): readonly Problem[] {
   return [
     ...findTwins(root, 'models'),
     ...findTwins(root, 'cameras'),
     ...findLost(root),
     ...findCrossed(root),
-    ...findHalfLogin(root),
-    ...findOpenDoor(root),
+    ...findHalfLogin(root, outside),
+    ...findOpenDoor(root, outside),
+    ...findHalfTls(root),
   ];
 }
 
@@ -62,32 +69,57 @@ function findCrossed(root: unknown): readonly Problem[] {
 }
 
 /** A user name without a password, or the other way round. The embedded broker asks for both or for neither. */
-function findHalfLogin(root: unknown): readonly Problem[] {
-  const read = (key: string) => valueAt(root, ['mqtt', key]) ?? undefined;
-  const isEmbedded = (read('server') ?? 'embedded') === 'embedded';
-  const missing = ['username', 'password'].filter((key) => read(key) === undefined);
-  if (!isEmbedded || missing.length !== 1) return [];
-  const path = ['mqtt', elementAt(missing, 0)];
-  return [
-    { path, message: 'is missing, expected username and password, or neither, with the embedded broker' },
+function findHalfLogin(root: unknown, { hasCredentials }: Outside): readonly Problem[] {
+  const given = (key: string) => (valueAt(root, ['mqtt', key]) ?? undefined) !== undefined;
+  if (given('password') && given('passwordFile'))
+    return [
+      { path: ['mqtt', 'passwordFile'], message: 'cannot be given beside password, expected one of the two' },
+    ];
+  const missing = [
+    ...(given('username') ? [] : ['username']),
+    ...(given('password') || given('passwordFile') ? [] : ['password']),
   ];
+  if (!isEmbedded(root) || hasCredentials || missing.length !== 1) return [];
+  const path = ['mqtt', elementAt(missing, 0)];
+  const message =
+    'is missing, expected username and password or passwordFile, or neither, with the embedded broker';
+  return [{ path, message }];
 }
 
 /** An embedded broker that other machines can reach, without a login: whoever is on the network would be let in. */
-function findOpenDoor(root: unknown): readonly Problem[] {
-  const read = (...keys: readonly string[]) => valueAt(root, ['mqtt', ...keys]) ?? undefined;
-  const host = read('listen', 'host');
-  const isEmbedded = (read('server') ?? 'embedded') === 'embedded';
-  const hasLogin =
-    read('username') !== undefined || read('password') !== undefined || read('passwordFile') !== undefined;
-  if (!isEmbedded || typeof host !== 'string' || isLoopback(host) || hasLogin) return [];
+function findOpenDoor(root: unknown, { hasCredentials }: Outside): readonly Problem[] {
   const path = ['mqtt', 'listen', 'host'];
-  return [
-    {
-      path,
-      message: `cannot be ${showValue(host, path)} without mqtt.username and mqtt.password, expected both, or 127.0.0.1`,
-    },
-  ];
+  const host = valueAt(root, path);
+  const hasLogin = ['username', 'password', 'passwordFile'].some(
+    (key) => (valueAt(root, ['mqtt', key]) ?? undefined) !== undefined,
+  );
+  if (!isEmbedded(root) || !isHost(host) || isLoopback(host) || hasLogin || hasCredentials) return [];
+  const message = `cannot be ${showValue(host, path)} without a login, expected mqtt.username and mqtt.passwordFile, or 127.0.0.1`;
+  return [{ path, message }];
+}
+
+/** Certificates without TLS, and a client certificate without its key. */
+function findHalfTls(root: unknown): readonly Problem[] {
+  const given = ['ca', 'cert', 'key'].filter(
+    (key) => (valueAt(root, ['mqtt', 'tls', key]) ?? undefined) !== undefined,
+  );
+  const server = valueAt(root, ['mqtt', 'server']);
+  const [first] = given;
+  if (first === undefined) return [];
+  if (typeof server !== 'string' || !server.startsWith('mqtts:'))
+    return [
+      {
+        path: ['mqtt', 'tls', first],
+        message: 'is for mqtts alone, expected mqtt.server: mqtts://host:port',
+      },
+    ];
+  if (given.includes('cert') === given.includes('key')) return [];
+  const missing = given.includes('cert') ? 'key' : 'cert';
+  return [{ path: ['mqtt', 'tls', missing], message: 'is missing, expected cert and key, or neither' }];
+}
+
+function isEmbedded(root: unknown): boolean {
+  return (valueAt(root, ['mqtt', 'server']) ?? 'embedded') === 'embedded';
 }
 
 function valuesOf(root: unknown, key: string, field: string): readonly unknown[] {

@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config } from './config-schema.js';
 import { configSchema } from './config-schema.js';
-import { withCredentials } from './credentials.js';
+import { credentialsFolder, withCredentials } from './credentials.js';
 import type { Problem } from './describe-issue.js';
 import { describeIssue } from './describe-issue.js';
+import type { Outside } from './find-conflicts.js';
 import { findConflicts } from './find-conflicts.js';
 import { showPath } from './show-value.js';
 import type { YamlSource } from './yaml-source.js';
@@ -22,7 +23,8 @@ export async function loadConfig(file: string): Promise<Config> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new RangeError(`Cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
   });
-  return freeze(withCredentials(resolvePaths(parseConfig(text, file), dirname(resolve(file)))));
+  const hasCredentials = credentialsFolder() !== undefined;
+  return complete(parseConfig(text, file, { hasCredentials }), file);
 }
 
 /**
@@ -32,35 +34,53 @@ export async function loadConfig(file: string): Promise<Config> {
 export async function salvageConfig(file: string): Promise<Config | undefined> {
   try {
     const { value } = readYaml(await readFile(file, 'utf8'), file);
-    const { node, mqtt, log } = (value ?? {}) as Partial<Record<keyof Config, unknown>>;
-    const part = { node, mqtt, log };
+    const { node, mqtt } = (value ?? {}) as Partial<Record<keyof Config, unknown>>;
+    const part = { node, mqtt };
     const checked = configSchema(part);
-    return checked.isValid && findConflicts(part).length === 0 ? freeze(checked.value) : undefined;
+    const hasCredentials = credentialsFolder() !== undefined;
+    if (!checked.isValid || findConflicts(part, { hasCredentials }).length > 0) return undefined;
+    return complete(checked.value, file);
   } catch {
     return undefined;
   }
 }
 
+/** With what other files say, and absolute paths. */
+function complete(config: Config, file: string): Config {
+  return freeze(withCredentials(resolvePaths(config, dirname(resolve(file)))));
+}
+
 function resolvePaths(config: Config, folder: string): Config {
   const from = (path: string) => resolve(folder, path);
-  const { cameras, store } = config;
+  const fromGiven = (path: string | null) => (path === null ? null : from(path));
+  const { cameras, store, mqtt } = config;
+  const { ca, cert, key } = mqtt.tls;
   return {
     ...config,
     cameras: cameras.map((camera) =>
       camera.kind === 'file' ? { ...camera, files: camera.files.map(from) } : camera,
     ),
-    store: { path: store.path === null ? null : from(store.path) },
+    store: { path: fromGiven(store.path) },
+    mqtt: {
+      ...mqtt,
+      passwordFile: fromGiven(mqtt.passwordFile),
+      tls: { ca: fromGiven(ca), cert: fromGiven(cert), key: fromGiven(key) },
+    },
   };
 }
 
 /** @throws {SyntaxError} naming file, line and key of each fault. */
-export function parseConfig(text: string, file: string): Config {
+export function parseConfig(
+  text: string,
+  file: string,
+  outside: Outside = { hasCredentials: false },
+): Config {
   const source = readYaml(text, file);
   const checked = configSchema(source.value);
   const problems = [
     ...source.duplicates,
     ...(checked.isValid ? [] : checked.issues.map(describeIssue)),
-    ...findConflicts(source.value),
+    ...findConflicts(source.value, outside),
   ];
   if (checked.isValid && problems.length === 0) return freeze(checked.value);
   throw new SyntaxError(`Cannot use ${file}:\n  ${formatProblems(problems, source, file).join('\n  ')}`);

@@ -8,6 +8,7 @@ import type { MqttVersion } from '../serve/mqtt/retry-policy.js';
 export interface Login {
   readonly username?: string;
   readonly password?: string;
+  readonly tls: Config['mqtt']['tls'];
 }
 
 export interface LineWish {
@@ -25,8 +26,8 @@ export function serverOf({ server, listen }: Config['mqtt']): string | undefined
   return `mqtt://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
 }
 
-export function loginOf({ username, password }: Config['mqtt']): Login {
-  return { ...(username === null ? {} : { username }), ...(password === null ? {} : { password }) };
+export function loginOf({ username, password, tls }: Config['mqtt']): Login {
+  return { tls, ...(username === null ? {} : { username }), ...(password === null ? {} : { password }) };
 }
 
 /** @throws {RangeError} if the port isn't known; the first check has said so. */

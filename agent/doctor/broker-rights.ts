@@ -29,7 +29,7 @@ export async function checkRights({ config }: Surroundings, signal: AbortSignal)
   try {
     ear = await openLine({
       server,
-      login: isEmbedded ? loginOf(mqtt) : {},
+      login: isEmbedded ? loginOf(mqtt) : { tls: mqtt.tls },
       signal,
       onMessage: ({ topic }) => heard.add(topic),
     });

@@ -14,12 +14,16 @@ import type { EndReason } from './executor-end.js';
 import type { LoadableModel } from './load-plan.js';
 import { programOf } from './load-plan.js';
 import { Patience } from './patience.js';
+import { BusyError } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
-import type { ImageSource, Program, RunResult, TensorSource } from './wire/protocol.js';
+import type { ImageSource, Program, RunResult, SnapshotRequest, TensorSource } from './wire/protocol.js';
 
 /** Time for a model to be loaded from a slow SD card, and for memory to be given back. */
 const LOAD_MS = 120_000;
 const UNLOAD_MS = 30_000;
+
+/** Time for a snapshot to be drawn, of the largest picture on the slowest board. */
+const DRAW_MS = 30_000;
 
 /** What the engine needs to run a model. */
 export interface EngineModel extends LoadableModel {
@@ -223,6 +227,12 @@ export class ExecutorSlot {
   #loadedPlan(): Plan {
     if (this.loaded === undefined) throw new RangeError('Cannot run: no plan is loaded');
     return this.loaded.plan;
+  }
+
+  /** Draws a snapshot. None is worth the start of an executor. @throws {BusyError} if none runs. */
+  async draw(request: SnapshotRequest): Promise<Uint8Array> {
+    if (this.#executor === undefined) throw new BusyError('Cannot draw a snapshot: no executor runs');
+    return this.#executor.ask(request, { deadlineMs: DRAW_MS });
   }
 
   /** Gives the memory of the loaded plan back. */

@@ -28,7 +28,7 @@ import { ExecutorSlot } from './executor-slot.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
 import { BusyError, RequestQueue } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
-import type { RunResult } from './wire/protocol.js';
+import type { RunResult, SnapshotRequest } from './wire/protocol.js';
 
 export type { EngineInput, EngineModel, ExecutorEnds, ExecutorMemory, PlanTerms } from './executor-slot.js';
 
@@ -78,6 +78,9 @@ export interface MeasuredRun {
 
 /** Runs of one inference: the second and third by what the planner has chosen after a loss or an interruption. */
 const MAX_TRIES = 3;
+
+/** Time for which a snapshot may wait, and its frame stay in memory. */
+const SNAPSHOT_DEADLINE_MS = 10_000;
 
 export interface EngineRun extends RunResult {
   readonly plan: Plan;
@@ -241,6 +244,16 @@ export class InferenceEngine {
       const planned = { model: this.#plannedOf(name).model, plan };
       await this.#occupy(planned, async () => (await this.#load(planned, { isTrial: true })).meter.stop());
     });
+  }
+
+  /**
+   * Draws a snapshot when no inference waits.
+   * @throws {BusyError} if too many wait or no executor runs; {DeadlineError} if its turn doesn't come soon;
+   * {InputError} for an image that can't be used.
+   */
+  draw(request: SnapshotRequest): Promise<Uint8Array> {
+    const job = { kind: 'snapshot', deadlineMs: SNAPSHOT_DEADLINE_MS } as const;
+    return this.#queue.add(job, () => this.#slot.draw(request));
   }
 
   #inferNow(name: string, input: EngineInput): Promise<EngineRun> {

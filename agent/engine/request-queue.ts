@@ -5,11 +5,12 @@
  * - At most `maxWaiting` jobs are in the queue, the running one included; more are refused at once. One client may have
  *   three quarters of them, so that it doesn't shut the others out.
  * - Upkeep (replacing an executor) is the engine's own work: it goes first and is never refused for want of room.
+ * - Snapshots go last: they are drawn when no inference waits.
  */
 
-export type JobKind = 'frame' | 'request' | 'upkeep';
+export type JobKind = 'frame' | 'request' | 'upkeep' | 'snapshot';
 
-const KINDS = ['frame', 'request', 'upkeep'] as const satisfies readonly JobKind[];
+const KINDS = ['frame', 'request', 'upkeep', 'snapshot'] as const satisfies readonly JobKind[];
 
 /** The queue is full or closed; the same job may be accepted later. */
 export class BusyError extends Error {
@@ -72,7 +73,11 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Part of the places that one client may have. */
 const SHARE = 0.75;
 
-const UPKEEP_PRIORITY = Number.POSITIVE_INFINITY;
+/** Priorities of kinds that choose none. */
+const PRIORITIES: Partial<Record<JobKind, number>> = {
+  upkeep: Number.POSITIVE_INFINITY,
+  snapshot: Number.NEGATIVE_INFINITY,
+};
 
 export class RequestQueue {
   readonly #maxWaiting: number;
@@ -86,7 +91,7 @@ export class RequestQueue {
   constructor({ maxWaiting }: { readonly maxWaiting: number }) {
     this.#maxWaiting = maxWaiting;
     const none = () => ({ done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 });
-    this.#fates = { frame: none(), request: none(), upkeep: none() };
+    this.#fates = { frame: none(), request: none(), upkeep: none(), snapshot: none() };
   }
 
   get counts(): Readonly<Record<JobKind, JobCounts>> {
@@ -109,7 +114,7 @@ export class RequestQueue {
       const job: Job = {
         kind: options.kind,
         client: options.client,
-        priority: options.kind === 'upkeep' ? UPKEEP_PRIORITY : (options.priority ?? 0),
+        priority: PRIORITIES[options.kind] ?? options.priority ?? 0,
         // A timer's resolution is a millisecond.
         expiresAtMs: performance.now() + (options.deadlineMs ?? Number.POSITIVE_INFINITY) + 1,
         run: () => settle(work, { resolve, reject }),

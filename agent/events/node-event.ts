@@ -1,6 +1,14 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { CheckFault, PredictedMemory, Pressure, StoreProblem } from '../../shared/wire/index.js';
+import type {
+  CheckFault,
+  CountsReport,
+  DetectionReport,
+  ObjectReport,
+  PredictedMemory,
+  Pressure,
+  StoreProblem,
+} from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import type { EndReason } from '../engine/executor-end.js';
 
@@ -14,7 +22,25 @@ export interface DetectionsEvent {
   readonly latencyMs: number;
   /** Notation of the plan that ran. */
   readonly plan: string;
-  readonly findings: Findings;
+  readonly findings: Omit<Findings, 'detections'> & { readonly detections: readonly DetectionReport[] };
+}
+
+/** An object that a camera sees began, changed or ended. */
+export interface ObjectEvent extends ObjectReport {
+  readonly kind: 'object';
+}
+
+/** The numbers of objects that a camera sees are others than before. */
+export interface CountsEvent extends CountsReport {
+  readonly kind: 'counts';
+  readonly camera: string;
+}
+
+/** A camera's picture, with what was found drawn into it. */
+export interface SnapshotEvent {
+  readonly kind: 'snapshot';
+  readonly camera: string;
+  readonly jpeg: Uint8Array;
 }
 
 /** From its next inference on, a model runs by another plan. */
@@ -92,10 +118,13 @@ export interface PressureEvent {
   readonly to: Pressure;
 }
 
+/** What cameras see, with their frames: too often for a log and a store. */
+export type SightEvent = DetectionsEvent | ObjectEvent | CountsEvent | SnapshotEvent;
+
 export type NodeEvent =
   | CheckFailedEvent
   | CheckRecoveredEvent
-  | DetectionsEvent
+  | SightEvent
   | PlanChangedEvent
   | ExecutorReplacedEvent
   | FrontKnownEvent

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { StoreProblem } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
-import type { NodeEvent } from '../events/node-event.js';
+import type { NodeEvent, SightEvent } from '../events/node-event.js';
 
 export interface EventLogOptions {
   readonly hub: EventHub;
@@ -35,7 +35,7 @@ export class EventLog {
   }
 
   #take(event: NodeEvent): void {
-    if (event.kind === 'detections') return;
+    if (isSight(event)) return;
     const { kind, ...detail } = event;
     const { log, store } = this.#options;
     log[levelOf(event)](detail, TEXTS[kind]);
@@ -43,7 +43,18 @@ export class EventLog {
   }
 }
 
-type LoggedEvent = Exclude<NodeEvent, { kind: 'detections' }>;
+type LoggedEvent = Exclude<NodeEvent, SightEvent>;
+
+const SIGHTS: ReadonlySet<NodeEvent['kind']> = new Set<SightEvent['kind']>([
+  'detections',
+  'object',
+  'counts',
+  'snapshot',
+]);
+
+function isSight(event: NodeEvent): event is SightEvent {
+  return SIGHTS.has(event.kind);
+}
 
 const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   'plan-changed': 'plan changed',

@@ -1,18 +1,34 @@
 /**
- * Publishes the node's reports over MQTT, as a feature: detections and notices as they come, info after each change of
- * plan, health at a steady interval. docs/protocol.md, section 1.
+ * Publishes the node's reports over MQTT, as a feature: what cameras see and notices as they come, info after each
+ * change of plan, health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';
 import type { NodeTopics } from '../../shared/wire/index.js';
+import { cameraTopics } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
-import type { DetectionsEvent, NodeEvent } from '../events/node-event.js';
+import type {
+  CountsEvent,
+  DetectionsEvent,
+  NodeEvent,
+  ObjectEvent,
+  SightEvent,
+  SnapshotEvent,
+} from '../events/node-event.js';
 import { describeHealth } from './health.js';
 import { describeInfo } from './info.js';
 import { readProcesses } from './process-usage.js';
 import type { NodeSnapshot } from './snapshot.js';
 
+interface PublishOptions {
+  readonly qos?: 0 | 1;
+  readonly retain?: boolean;
+}
+
 export interface ReportsOptions {
-  readonly connection: { retain(topic: string, payload: string): void };
+  readonly connection: {
+    publish(topic: string, payload: string | Uint8Array, options?: PublishOptions): void;
+    retain(topic: string, payload: string): void;
+  };
   /** Sends what mustn't be lost while the broker is away. */
   readonly spool: { publish(topic: string, payload: string): void };
   readonly hub: EventHub;
@@ -50,8 +66,22 @@ export class MqttReports {
   }
 
   #take(event: NodeEvent): void {
-    if (event.kind === 'detections') this.#publishDetections(event);
-    else this.#publishNotice(event);
+    switch (event.kind) {
+      case 'detections':
+        this.#publishDetections(event);
+        break;
+      case 'object':
+        this.#publishObject(event);
+        break;
+      case 'counts':
+        this.#retainCounts(event);
+        break;
+      case 'snapshot':
+        this.#publishSnapshot(event);
+        break;
+      default:
+        this.#publishNotice(event);
+    }
     if (event.kind === 'check-failed' || event.kind === 'check-recovered') this.#reportStatus();
     if (event.kind === 'plan-changed' || event.kind === 'front-known') this.#reportInfo();
   }
@@ -61,7 +91,7 @@ export class MqttReports {
     spool.publish(topics.events, JSON.stringify({ ...about, ...findings }));
   }
 
-  #publishNotice(event: Exclude<NodeEvent, DetectionsEvent>): void {
+  #publishNotice(event: Exclude<NodeEvent, SightEvent>): void {
     const { spool, topics } = this.#options;
     spool.publish(topics.notices, JSON.stringify({ at: new Date().toISOString(), ...event }));
   }
@@ -71,6 +101,22 @@ export class MqttReports {
     const { connection, snapshot, topics } = this.#options;
     const { check, configFault } = snapshot();
     connection.retain(topics.status, check.fault === null && configFault === null ? 'online' : 'degraded');
+  }
+
+  #publishObject({ kind: _, ...report }: ObjectEvent): void {
+    const { spool, topics } = this.#options;
+    spool.publish(cameraTopics(topics, report.camera).objects, JSON.stringify(report));
+  }
+
+  #retainCounts({ kind: _, camera, ...report }: CountsEvent): void {
+    const { connection, topics } = this.#options;
+    connection.retain(cameraTopics(topics, camera).counts, JSON.stringify(report));
+  }
+
+  /** The broker keeps it. The agent doesn't: it would hold the bytes only to say them again at a connect. */
+  #publishSnapshot({ camera, jpeg }: SnapshotEvent): void {
+    const { connection, topics } = this.#options;
+    connection.publish(cameraTopics(topics, camera).snapshot, jpeg, { qos: 1, retain: true });
   }
 
   #reportInfo(): void {

@@ -12,7 +12,7 @@ import { TimeExtension } from './time-extension.js';
 
 export interface ServiceStateOptions {
   readonly notifier: ServiceNotifier;
-  readonly snapshot: () => Pick<NodeSnapshot, 'models' | 'queue'>;
+  readonly snapshot: () => Pick<NodeSnapshot, 'models' | 'queue' | 'configFault'>;
   /** Why the node should be restarted; undefined while it is healthy. */
   readonly fault: () => string | undefined;
   /** Whether a job runs that takes minutes, such as a calibration. The start counts as one by itself. */
@@ -58,12 +58,9 @@ export class ServiceState {
     this.#timer = setInterval(() => this.#look(performance.now()), this.#lookMs);
   }
 
-  /** The manager learns it at once, since this feature is the first to stop. */
   stop(): void {
-    if (this.#timer === undefined) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#options.notifier.send({ STOPPING: '1' });
   }
 
   #look(nowMs: number): void {
@@ -95,12 +92,12 @@ export class ServiceState {
 
   /** A status line; empty if it is that of the last time. */
   #describe(nowMs: number): NotifyFields {
-    const { models, queue } = this.#options.snapshot();
+    const { models, queue, configFault } = this.#options.snapshot();
     const runs = queue.frame.done + queue.request.done;
     const seconds = (nowMs - this.#counted.atMs) / 1000;
     const rate = this.#counted.atMs === 0 ? 0 : (runs - this.#counted.runs) / seconds;
     this.#counted = { runs, atMs: nowMs };
-    const status = describeStatus(models, { rate, fault: this.#fault });
+    const status = describeStatus(models, { rate, fault: this.#fault ?? configFault?.split('\n')[0] });
     if (status === this.#status) return {};
     this.#status = status;
     return { STATUS: status };

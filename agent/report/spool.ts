@@ -40,7 +40,7 @@ export interface SpoolState {
 const LIMITS = { bytes: 8 * 2 ** 20, ageMs: 24 * 60 * 60_000 } as const;
 
 /** Messages that are on their way at once; the others wait in the store. */
-const MAX_ON_THE_WAY = 32;
+const MAX_ON_THE_WAY = 128;
 
 /** Messages that are written or sent at once, and the time between two writes. */
 const BATCH = { messages: 64, ms: 5000 } as const;

@@ -75,6 +75,8 @@ export interface InferResult {
   /** Notation of the plan that ran. */
   readonly plan: string;
   readonly latencyMs: number;
+  /** Size of the image as given, in whose pixels boxes are; of the network's input for tensors. */
+  readonly image: EngineRun['image'];
   /** Absent where tensors were asked for. */
   readonly findings?: Findings;
   /** The tensors asked for, in that order; all outputs of a model without a decoder. */
@@ -112,6 +114,12 @@ export class Inference {
       if (fault.status === 500) this.#options.onFault(error);
       throw fault;
     }
+  }
+
+  /** Labels of the boxes that a model finds; undefined if it finds no boxes or isn't served. None may be named. */
+  boxLabels(name: string): readonly string[] | undefined {
+    const manifest = this.#options.models.get(name)?.network.manifest;
+    return manifest?.decoder.kind === 'darknet' ? manifest.labels : undefined;
   }
 
   #findModel(name: string): ServedModel {
@@ -179,7 +187,7 @@ interface RunContext {
 function describeRun(run: EngineRun, { request, model, wanted }: RunContext): InferResult {
   const { manifest, input } = model.network;
   const threshold = request.threshold ?? model.threshold;
-  const common = { plan: run.plan.notation, latencyMs: run.latencyMs };
+  const common = { plan: run.plan.notation, latencyMs: run.latencyMs, image: run.image };
   const findings =
     request.outputs === undefined
       ? {

@@ -17,6 +17,7 @@ export type {
   Pressure,
   StoreProblem,
 } from './node-report.js';
+export type { CountsReport, DetectionReport, ObjectReport } from './object-report.js';
 export { RequestError } from './request-error.js';
-export type { NodeTopics } from './topics.js';
-export { clientOf, inferTopic, isTopicLevel, nodeTopics } from './topics.js';
+export type { CameraTopics, NodeTopics } from './topics.js';
+export { cameraTopics, clientOf, inferTopic, isTopicLevel, nodeTopics } from './topics.js';

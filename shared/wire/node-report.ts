@@ -126,7 +126,7 @@ export interface NodeHealth {
   };
   readonly cameras: readonly CameraReport[];
   /** Jobs of the executor's queue by kind. */
-  readonly queue: Readonly<Record<'frame' | 'request' | 'upkeep', JobReport>>;
+  readonly queue: Readonly<Record<'frame' | 'request' | 'upkeep' | 'snapshot', JobReport>>;
   /** Events by subscriber. */
   readonly events: readonly EventReport[];
   readonly processes: readonly {
@@ -166,5 +166,7 @@ export interface CameraReport {
   readonly replaced: number;
   readonly processed: number;
   readonly skipped: number;
+  /** Not run, since nothing moved. */
+  readonly still: number;
   readonly failed: number;
 }

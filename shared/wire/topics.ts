@@ -19,6 +19,19 @@ export interface NodeTopics {
   readonly infer: string;
   /** The same where the broker appends the sender's client id. */
   readonly signedInfer: string;
+  /** First levels of the topics of all cameras. */
+  readonly cameras: string;
+  /** Subscription for requests of snapshots of all cameras. */
+  readonly snapshotGet: string;
+}
+
+export interface CameraTopics {
+  /** JSON: an object that began, changed or ended. */
+  readonly objects: string;
+  /** Retained JSON: numbers of objects by label and zone. */
+  readonly counts: string;
+  /** Retained JPEG. */
+  readonly snapshot: string;
 }
 
 export function nodeTopics(base: string, node: string): NodeTopics {
@@ -31,7 +44,14 @@ export function nodeTopics(base: string, node: string): NodeTopics {
     notices: `${root}/notices`,
     infer: `${root}/v2/models/+/infer`,
     signedInfer: `${root}/v2/models/+/infer/+`,
+    cameras: `${root}/cameras`,
+    snapshotGet: `${root}/cameras/+/snapshot/get`,
   };
+}
+
+export function cameraTopics({ cameras }: NodeTopics, camera: string): CameraTopics {
+  const root = `${cameras}/${camera}`;
+  return { objects: `${root}/objects`, counts: `${root}/counts`, snapshot: `${root}/snapshot` };
 }
 
 /** Topic of inference requests: the tail is the Open Inference Protocol's REST path. */

@@ -2,23 +2,24 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Camera } from '../../agent/camera/camera.js';
+import type { FrameFate } from '../../agent/camera/camera-pump.js';
 import { CameraPump } from '../../agent/camera/camera-pump.js';
 import type { ImageSource } from '../../agent/engine/wire/protocol.js';
 
-test('CameraPump counts frames as processed, skipped or failed, and goes on after each', async () => {
+test('CameraPump counts frames as processed, skipped, still or failed, and goes on after each', async () => {
   const { camera, pump, seen, errors, finish } = setUp();
   pump.start();
-  const fates = ['processed', 'skipped', 'failed', 'processed'] as const;
+  const fates = ['processed', 'skipped', 'failed', 'still', 'processed'] as const;
   for (const [at, fate] of fates.entries()) {
     camera.give(`${at}`);
     await turn();
     finish(fate);
     await turn();
   }
-  assert.deepEqual(seen, ['0', '1', '2', '3']);
+  assert.deepEqual(seen, ['0', '1', '2', '3', '4']);
   assert.deepEqual(pump.counts, {
-    ...{ captured: 4, taken: 4, replaced: 0 },
-    ...{ processed: 2, skipped: 1, failed: 1 },
+    ...{ captured: 5, taken: 5, replaced: 0 },
+    ...{ processed: 2, skipped: 1, still: 1, failed: 1 },
   });
   assert.deepEqual(errors, ['frame 2 failed']);
   await pump.stop();
@@ -37,7 +38,7 @@ test('CameraPump processes one frame at a time, and the latest next', async () =
   assert.deepEqual(seen, ['0', '3']);
   assert.deepEqual(pump.counts, {
     ...{ captured: 4, taken: 2, replaced: 2 },
-    ...{ processed: 1, skipped: 0, failed: 0 },
+    ...{ processed: 1, skipped: 0, still: 0, failed: 0 },
   });
   finish('processed');
   await pump.stop();
@@ -93,7 +94,7 @@ class HandCamera implements Camera {
   }
 }
 
-type Fate = 'processed' | 'skipped' | 'failed';
+type Fate = FrameFate | 'failed';
 
 /** A pump whose frames end by `finish`, in order. */
 function setUp() {
@@ -107,7 +108,7 @@ function setUp() {
       seen.push(path);
       const fate = await new Promise<Fate>((resolve) => ends.push(resolve));
       if (fate === 'failed') throw new Error(`frame ${path} failed`);
-      return fate === 'processed';
+      return fate;
     },
     onError: (error) => errors.push(error instanceof Error ? error.message : String(error)),
   });

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Logger } from 'pino';
 import type { Camera } from '../../agent/camera/camera.js';
 import { FrameClock } from '../../agent/camera/camera.js';
+import { Cameras } from '../../agent/camera/cameras.js';
 import { FileCamera } from '../../agent/camera/file-camera.js';
 import { FrameSlot } from '../../agent/camera/frame-slot.js';
 import { drawFrame, SyntheticCamera } from '../../agent/camera/synthetic-camera.js';
+import { parseConfig } from '../../agent/config/load-config.js';
 import type { ImageSource } from '../../agent/engine/wire/protocol.js';
+import { EventHub } from '../../agent/events/event-hub.js';
+import type { Inference } from '../../agent/serve/infer.js';
 import { until } from '../start-agent.js';
 
 test('SyntheticCamera gives frames that move, until it is stopped', async () => {
@@ -63,6 +68,30 @@ test('FrameSlot waits for a frame, or for the end', async () => {
   const last = slot.take(controller.signal);
   controller.abort(new Error('end'));
   await assert.rejects(last, /end/);
+});
+
+test('Cameras starts all cameras but those whose labels the model lacks, and says so', async () => {
+  const errors: string[] = [];
+  const { cameras: configs } = parseConfig(
+    `models: [{ name: net }]
+cameras:
+  - { kind: file, name: good, model: net, files: [a.jpg], fps: 100, labels: [person] }
+  - { kind: file, name: bad, model: net, files: [a.jpg], fps: 100, labels: [persn] }`,
+    'a.yaml',
+  );
+  const infer = async () => ({ plan: 'whole', latencyMs: 1, image: { width: 4, height: 4 } });
+  const cameras = new Cameras(configs, {
+    inference: { boxLabels: () => ['person'], infer } as unknown as Inference,
+    engine: { draw: () => assert.fail('no snapshot is configured') },
+    hub: new EventHub({ onError: (_, error) => assert.fail(String(error)) }),
+    log: { error: ({ error }: { error: string }) => errors.push(error) } as unknown as Logger,
+  });
+  cameras.start();
+  await until(() => (cameras.counts[0]?.processed ?? 0) > 2);
+  await cameras.stop();
+  assert.deepEqual([cameras.counts[1]?.captured, errors.length], [0, 1]);
+  assert.match(errors[0] ?? '', /"persn".*person/);
+  assert.throws(() => cameras.requestSnapshot('none'), /no camera "none"/);
 });
 
 function firstFrames(camera: Camera, count: number): Promise<readonly ImageSource[]> {

@@ -35,7 +35,17 @@ test('config/agent.yaml has every key, in the order of the schema', () => {
 
 test('config/agent.yaml leaves null only what depends on the machine or has no value', () => {
   const nulls = [...UNCOMMENTED.matchAll(/^ *(\w+): null$/gm)].map(([, key]) => key);
-  assert.deepEqual(nulls, ['node', 'username', 'password', 'clientId', 'path']);
+  assert.deepEqual(nulls, [
+    'node',
+    'username',
+    'password',
+    'passwordFile',
+    'ca',
+    'cert',
+    'key',
+    'clientId',
+    'path',
+  ]);
 });
 
 test("config/agent.yaml's examples have every key, with its default", () => {

@@ -148,8 +148,11 @@ test('checkUnit() knows a unit that is missing, shipped, or changed', async (con
 test('serverOf() finds the embedded broker from this machine', () => {
   const at = (yaml: string) => serverOf(parseConfig(yaml, 'test').mqtt);
   assert.equal(at(''), 'mqtt://127.0.0.1:1883');
-  assert.equal(at('mqtt: { listen: { host: "0.0.0.0", port: 1884 } }'), 'mqtt://127.0.0.1:1884');
-  assert.equal(at('mqtt: { listen: { host: "::" } }'), 'mqtt://[::1]:1883');
+  assert.equal(
+    at('mqtt: { username: u, password: p, listen: { host: "0.0.0.0", port: 1884 } }'),
+    'mqtt://127.0.0.1:1884',
+  );
+  assert.equal(at('mqtt: { username: u, password: p, listen: { host: "::" } }'), 'mqtt://[::1]:1883');
   assert.equal(at('mqtt: { listen: { port: 0 } }'), undefined);
   assert.equal(at('mqtt: { server: "mqtts://broker:8883" }'), 'mqtts://broker:8883');
 });

@@ -131,6 +131,7 @@ test('ExecutorClient is killed when a request is aborted or passes its deadline'
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: slow });
     const signal = AbortSignal.timeout(1);
+    process.kill(executor.pid, 'SIGSTOP');
     await assert.rejects(
       executor.ask({ kind: 'run', image: image, outputs: 'shapes' }, { signal }),
       /aborted|Timeout/i,
@@ -140,6 +141,7 @@ test('ExecutorClient is killed when a request is aborted or passes its deadline'
   await withExecutor(async (executor) => {
     await executor.ask({ kind: 'load', program: slow });
     const request = { kind: 'run', image: image, outputs: 'shapes' } as const;
+    process.kill(executor.pid, 'SIGSTOP');
     await assert.rejects(executor.ask(request, { deadlineMs: 1 }), /no sign of life for 1 ms/);
     assert.equal(executor.endedBy?.reason, 'hung');
   });

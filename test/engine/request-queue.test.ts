@@ -37,23 +37,25 @@ test('RequestQueue runs one job at a time, in order of arrival', async () => {
   assert.equal(queue.counts.frame.done, 1);
 });
 
-test('RequestQueue runs higher priorities first, and upkeep before all', async () => {
+test('RequestQueue runs higher priorities first, upkeep before all and snapshots after all', async () => {
   const { begun, work, end } = createWorks();
   const queue = new RequestQueue({ maxWaiting: 8 });
   const add = (name: string, options: JobOptions) => queue.add(options, work(name));
   const jobs = [
     add('first', REQUEST),
+    add('snapshot', { kind: 'snapshot', priority: 9 }),
     add('low', REQUEST),
     add('high', { ...REQUEST, priority: 2 }),
     add('high too', { ...REQUEST, priority: 2 }),
     add('upkeep', { kind: 'upkeep' }),
   ];
-  for (const name of ['first', 'upkeep', 'high', 'high too', 'low']) {
+  const order = ['first', 'upkeep', 'high', 'high too', 'low', 'snapshot'];
+  for (const name of order) {
     await settled();
     end(name);
   }
   await Promise.all(jobs);
-  assert.deepEqual(begun, ['first', 'upkeep', 'high', 'high too', 'low']);
+  assert.deepEqual(begun, order);
 });
 
 test('RequestQueue refuses jobs beyond its bound, but not upkeep', async () => {

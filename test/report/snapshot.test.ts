@@ -19,7 +19,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
       memory: () => ({ pid: process.ppid, residentBytes: 40, privateBytes: 50, idleBytes: 20 }),
       contract: { kind: 'cgroup1', limitBytes: 70 },
       ends: { count: 1, last: { reason: 'hung', text: 'no sign of life', at: AT } },
-      counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
+      counts: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS, snapshot: NO_JOBS },
     },
     store: { path: '/var/agent.db', problem: undefined },
     check: { state: { at: AT, passed: 2, failed: 0, fault: null } },
@@ -47,7 +47,9 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
       ],
     },
     cameras: {
-      counts: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
+      counts: [
+        { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
+      ],
     },
     hub: { counts: [] },
     ...changes,
@@ -128,8 +130,10 @@ test('describeHealth() renders how a node does', () => {
       },
       { name: 'late', pressure: 'ok', plan: null, memory: null, failure: 'no such folder' },
     ],
-    cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
-    queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
+    cameras: [
+      { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
+    ],
+    queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS, snapshot: NO_JOBS },
     events: [],
     processes: [],
   });

@@ -21,7 +21,9 @@ export interface TestBroker {
   start(port: number): Promise<StartedBroker>;
 }
 
-const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'].find(existsSync);
+export const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'].find(
+  existsSync,
+);
 
 export const BROKERS: readonly TestBroker[] = [
   { name: 'the embedded broker', skip: false, start: startEmbedded },
@@ -53,7 +55,7 @@ async function startMosquitto(port: number): Promise<StartedBroker> {
   return { url: `mqtt://127.0.0.1:${port}`, login: {}, stop };
 }
 
-async function listening(port: number): Promise<void> {
+export async function listening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1');

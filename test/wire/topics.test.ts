@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientOf } from '../../shared/wire/index.js';
+import { cameraTopics, clientOf, nodeTopics } from '../../shared/wire/index.js';
 
 test('clientOf() knows the client of a topic under the base, and of no other', () => {
   for (const topic of ['mafat/clients/c1/answers', 'mafat/clients/c1/a/b/c'])
@@ -19,4 +19,12 @@ test('clientOf() knows the client of a topic under the base, and of no other', (
   ]) {
     assert.equal(clientOf('mafat', topic), undefined, topic);
   }
+});
+
+test('cameraTopics() lie below those of the node', () => {
+  assert.deepEqual(cameraTopics(nodeTopics('site/mafat', 'pole'), 'door'), {
+    objects: 'site/mafat/pole/cameras/door/objects',
+    counts: 'site/mafat/pole/cameras/door/counts',
+    snapshot: 'site/mafat/pole/cameras/door/snapshot',
+  });
 });

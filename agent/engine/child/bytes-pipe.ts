@@ -18,7 +18,7 @@ export class PipedBytes implements IncomingBytes {
   #left: number;
 
   constructor({ request }: AskMessage) {
-    this.#left = request.kind === 'run' && 'byteCount' in request.image ? request.image.byteCount : 0;
+    this.#left = 'image' in request && 'byteCount' in request.image ? request.image.byteCount : 0;
   }
 
   /** @throws {RangeError} if the message had fewer; {Error} if the agent has ended. */

@@ -17,6 +17,8 @@ import type {
   RunRequest,
   Sent,
   SentRun,
+  SentSnapshot,
+  SnapshotRequest,
   Source,
   TensorSource,
 } from '../wire/protocol.js';
@@ -36,7 +38,7 @@ import { TRIVIAL_MODEL } from './trivial-model.js';
 /** Progress goes out this often at most. */
 const PROGRESS_MS = 100;
 
-type OtherRequest = Exclude<Request, RunRequest>;
+type OtherRequest = Exclude<Request, RunRequest | SnapshotRequest> | SentSnapshot;
 type OtherAnswer = Answers[OtherRequest['kind']];
 
 /** What a run gives: what its answer says, and outputs that are to be released once they were sent. */
@@ -56,8 +58,10 @@ class ExecutorProcess {
     this.#collector = collector;
   }
 
-  async handle(request: OtherRequest): Promise<OtherAnswer> {
+  async handle(request: OtherRequest, bytes: IncomingBytes): Promise<OtherAnswer> {
     switch (request.kind) {
+      case 'snapshot':
+        return this.#draw(request, bytes);
       case 'load':
         return this.#load(request.program);
       case 'unload':
@@ -93,6 +97,23 @@ class ExecutorProcess {
     this.#collector.collectAll();
     await purge();
     return null;
+  }
+
+  /**
+   * What draws is loaded with the first snapshot, and stays: 1 MB. The rest is given back before the next run, which would
+   * be measured to take 2 MB more.
+   * @throws {InputError} naming what is wrong with the image.
+   */
+  async #draw(request: SentSnapshot, bytes: IncomingBytes): Promise<Uint8Array> {
+    try {
+      const { makeSnapshot } = await import('./make-snapshot.js');
+      return await makeSnapshot(request, bytes);
+    } catch (error) {
+      throw asInputError(error);
+    } finally {
+      this.#collector.collectAll();
+      await purge();
+    }
   }
 
   /** @throws {InterruptedError} after the program was unloaded. */
@@ -146,8 +167,14 @@ async function readInput(
       ? readTensor(source, { bytes, program })
       : await readImage(source, { bytes, input: program.input });
   } catch (error) {
-    throw error instanceof RangeError || error instanceof SyntaxError ? new InputError(error.message) : error;
+    throw asInputError(error);
   }
+}
+
+/** What is wrong with an input, as the agent knows it. */
+function asInputError(error: unknown): unknown {
+  const isOfInput = error instanceof RangeError || error instanceof SyntaxError;
+  return isOfInput ? new InputError(error.message) : error;
 }
 
 /** @throws {RangeError} naming shape or type, if it isn't what the network takes. */
@@ -199,7 +226,7 @@ async function answer(executor: ExecutorProcess, message: AskMessage): Promise<v
   const bytes = new PipedBytes(message);
   try {
     if (request.kind === 'run') await sendRun(id, await executor.run(request, bytes), request.outputs);
-    else await send({ kind: 'answer', id, answer: await executor.handle(request) });
+    else await send({ kind: 'answer', id, answer: await executor.handle(request, bytes) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     await send({ kind: 'error', id, name, message });

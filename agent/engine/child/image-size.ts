@@ -7,7 +7,7 @@ export const MAX_PIXELS = 2 ** 26;
 export const MAX_INTERLACED_PIXELS = 2 ** 24;
 
 /** Least rows and columns of an image. One of a single row or column can't be sampled from corner to corner. */
-const MIN_EDGE = 2;
+export const MIN_EDGE = 2;
 
 interface SizeLimit {
   /** Name of the image. */

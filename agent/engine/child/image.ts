@@ -1,5 +1,5 @@
 /**
- * Decodes images to raw bytes. The only file that touches sharp (libvips).
+ * Decodes images to raw bytes, and encodes snapshots. The only file that touches sharp (libvips).
  *
  * It runs in the executor process, because encoded images come from cameras and strangers. The header is
  * checked before anything is decoded, and decoding is streamed into the resize. So memory is bounded whatever
@@ -73,6 +73,14 @@ async function toRaw(image: Sharp, { shrunk, channels }: DecodeOptions): Promise
   if (info.channels !== channels)
     throw new RangeError(`it has ${info.channels} channels, expected ${channels}`);
   return { data, width: info.width, height: info.height, channels };
+}
+
+/** Encodes pixels as JPEG. @param quality 1 to 100. */
+export function encodeJpeg(
+  { data, width, height, channels }: RawImage,
+  quality: number,
+): Promise<Uint8Array> {
+  return sharp(data, { raw: { width, height, channels } }).jpeg({ quality }).toBuffer();
 }
 
 /** The first line of an error. The others of sharp's messages are libvips' own and say no more. */

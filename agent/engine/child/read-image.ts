@@ -1,5 +1,5 @@
 /**
- * Reads an image and brings it to the network's input size.
+ * Reads an image and brings it to the network's input size, or to that of a snapshot.
  *
  * Pixels are sampled while they come from the agent, row by row. An encoded image is decoded to one buffer, which is
  * released when its rows have been sampled.
@@ -16,28 +16,43 @@ import type { RowSource } from './sample-image.js';
 import { sampleImage } from './sample-image.js';
 
 export interface DecodedImage {
-  /** Bytes row by row, channels interleaved, at the network's input size. */
+  /** Bytes row by row, channels interleaved, at the target's size. */
   readonly data: Uint8Array;
   /** Size of the image as given. */
   readonly width: number;
   readonly height: number;
 }
 
-/** Bytes of the source, and the input that they are brought to. */
+/** Size and kind of pixels that an image is brought to; a part of a network's input. */
+export type ImageTarget = Pick<ImageInput, 'width' | 'height' | 'channels' | 'resize'>;
+
+/** Bytes of the source, and what they are brought to. */
 export interface ReadOptions {
   readonly bytes: IncomingBytes;
-  readonly input: ImageInput;
+  readonly input: ImageTarget;
+}
+
+export interface FitOptions {
+  readonly bytes: IncomingBytes;
+  /** What an image is brought to, by its size as given. */
+  readonly targetFor: (given: Size) => ImageTarget;
 }
 
 /** @throws {RangeError | SyntaxError} naming the image, if it is too large, too small or not an image. */
-export async function readImage(source: Sent<ImageSource>, options: ReadOptions): Promise<DecodedImage> {
+export function readImage(source: Sent<ImageSource>, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+  return readFitted(source, { bytes, targetFor: () => input });
+}
+
+/** The same where the target depends on the image. @throws as `readImage`. */
+export async function readFitted(source: Sent<ImageSource>, options: FitOptions): Promise<DecodedImage> {
   return source.kind === 'pixels' ? readPixels(source, options) : readEncoded(source, options);
 }
 
 type Pixels = Extract<Sent<ImageSource>, { kind: 'pixels' }>;
 
-async function readPixels(pixels: Pixels, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+async function readPixels(pixels: Pixels, { bytes, targetFor }: FitOptions): Promise<DecodedImage> {
   checkPixels(pixels);
+  const input = targetFor(pixels);
   const { width, height, name } = pixels;
   const options = decodingOf(pixels, input);
   if (options.shrunk === undefined && options.channels === 3)
@@ -56,10 +71,11 @@ function checkPixels({ name, width, height, byteCount }: Pixels): void {
 
 type EncodedSource = Exclude<Sent<ImageSource>, Pixels>;
 
-async function readEncoded(source: EncodedSource, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+async function readEncoded(source: EncodedSource, { bytes, targetFor }: FitOptions): Promise<DecodedImage> {
   const [name, encoded] =
     source.kind === 'file' ? [source.path, source.path] : [source.name, bytes.readAll()];
   const given = await readHeader(encoded, name);
+  const input = targetFor(given);
   const raw = await nameErrors(name, () => decodeImage(encoded, decodingOf(given, input)));
   if (typeof encoded !== 'string') release(encoded);
   return placeRaw(raw, { given, input });
@@ -72,7 +88,7 @@ async function readEncoded(source: EncodedSource, { bytes, input }: ReadOptions)
 const LARGE_AREA = 6;
 
 /** A large image is shrunk by whole factors while it is decoded, since sampling needs all its pixels at once. */
-function decodingOf(given: Size, input: ImageInput): DecodeOptions {
+function decodingOf(given: Size, input: ImageTarget): DecodeOptions {
   const { channels } = input;
   const shown = shownSize(given, input);
   if (given.width * given.height <= LARGE_AREA * shown.width * shown.height)
@@ -96,7 +112,7 @@ async function nameErrors(name: string, decode: () => Promise<RawImage>): Promis
 interface PlaceOptions {
   /** Size of the image as given. */
   readonly given: Size;
-  readonly input: ImageInput;
+  readonly input: ImageTarget;
 }
 
 function placeRaw({ data, width, height, channels }: RawImage, options: PlaceOptions): DecodedImage {

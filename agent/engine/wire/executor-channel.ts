@@ -6,11 +6,13 @@ import { inspect } from 'node:util';
 import type {
   AgentMessage,
   Answers,
+  AskMessage,
   ExecutorMessage,
   OutputTensor,
   RanMessage,
   Request,
-  RunRequest,
+  Sent,
+  Source,
 } from './protocol.js';
 import { BYTES_FD } from './protocol.js';
 
@@ -54,19 +56,9 @@ export class ExecutorChannel {
 
   /** @param onSent called when the message has left, with an error if it couldn't. */
   send(id: number, request: Request, onSent: (error: Error | null) => void): void {
-    if (request.kind !== 'run') this.#send({ kind: 'ask', id, request }, onSent);
-    else this.#sendRun(id, request, onSent);
-  }
-
-  #sendRun(id: number, { image: source, ...run }: RunRequest, onSent: (error: Error | null) => void): void {
-    if (source.kind === 'file') {
-      this.#send({ kind: 'ask', id, request: { ...run, image: source } }, onSent);
-      return;
-    }
-    const { bytes, ...image } = source;
-    const request = { ...run, image: { ...image, byteCount: bytes.byteLength } };
-    this.#send({ kind: 'ask', id, request }, onSent);
-    this.#pipe.write(bytes);
+    const bytes = 'image' in request && 'bytes' in request.image ? request.image.bytes : undefined;
+    this.#send({ kind: 'ask', id, request: withoutBytes(request) }, onSent);
+    if (bytes !== undefined) this.#pipe.write(bytes);
   }
 
   /** Ends a run that is going on after its step. */
@@ -112,4 +104,21 @@ const KINDS: ReadonlySet<unknown> = new Set<ExecutorMessage['kind']>([
 
 function isExecutorMessage(message: unknown): message is ExecutorMessage {
   return typeof message === 'object' && message !== null && 'kind' in message && KINDS.has(message.kind);
+}
+
+function withoutBytes(request: Request): AskMessage['request'] {
+  switch (request.kind) {
+    case 'run':
+      return { ...request, image: describe(request.image) };
+    case 'snapshot':
+      return { ...request, image: describe(request.image) };
+    default:
+      return request;
+  }
+}
+
+function describe<S extends Source>(source: S): Sent<S> {
+  if (!('bytes' in source)) return source as Sent<S>;
+  const { bytes, ...rest } = source;
+  return { ...rest, byteCount: bytes.byteLength } as Sent<S>;
 }

@@ -151,6 +151,33 @@ export interface RunRequest {
   readonly outputs: 'values' | 'shapes';
 }
 
+/** A polygon or a box that is drawn into a picture, by relative coordinates: 0 to 1 from the left and from the top. */
+export interface DrawnShape {
+  readonly kind: 'box' | 'polygon';
+  /** Corners in order. A box has its upper left and its lower right one. */
+  readonly points: readonly { readonly x: number; readonly y: number }[];
+  /** Written at the first point. */
+  readonly text: string;
+}
+
+/** Bounds of a snapshot. */
+export interface SnapshotLimits {
+  /** Most columns. */
+  readonly width: number;
+  /** Of JPEG, 1 to 100. */
+  readonly quality: number;
+  /** Where the picture takes more, its quality is lower. */
+  readonly maxBytes: number;
+}
+
+/** Draws shapes into a picture. */
+export interface SnapshotRequest {
+  readonly kind: 'snapshot';
+  readonly image: ImageSource;
+  readonly shapes: readonly DrawnShape[];
+  readonly limits: SnapshotLimits;
+}
+
 export type Request =
   | { readonly kind: 'load'; readonly program: Program }
   /** Gives the memory of the loaded program back. */
@@ -158,6 +185,7 @@ export type Request =
   /** Asks for a sign of life. */
   | { readonly kind: 'ping' }
   | RunRequest
+  | SnapshotRequest
   | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
   | OptimizeRequest;
@@ -200,6 +228,8 @@ export interface Answers {
   readonly unload: null;
   readonly ping: null;
   readonly run: RunResult;
+  /** A JPEG. */
+  readonly snapshot: Uint8Array;
   readonly inspect: readonly InspectedTensor[];
   readonly evaluate: readonly OutputTensor[];
   readonly optimize: null;
@@ -213,15 +243,22 @@ export type Sent<T> = T extends { readonly bytes: Uint8Array }
   ? Omit<T, 'bytes'> & { readonly byteCount: number }
   : T;
 
+/** Requests whose image's bytes follow on the pipe. */
+export type ImageRequest = RunRequest | SnapshotRequest;
+
 export interface SentRun extends Omit<RunRequest, 'image'> {
   readonly image: Sent<Source>;
+}
+
+export interface SentSnapshot extends Omit<SnapshotRequest, 'image'> {
+  readonly image: Sent<ImageSource>;
 }
 
 /** A request, which is answered by its id. */
 export interface AskMessage {
   readonly kind: 'ask';
   readonly id: number;
-  readonly request: Exclude<Request, RunRequest> | SentRun;
+  readonly request: Exclude<Request, ImageRequest> | SentRun | SentSnapshot;
 }
 
 /** Without an answer: a run that is going on ends after its step, unloads its program and fails. */

@@ -10,9 +10,10 @@
  * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the
  *   secrecy of its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes
  *   doesn't share anyway.
- * - It may publish inference requests to any node below the base (section 2), and nothing else. A request may
- *   not be retained, since it would run again at each start of the node. The broker appends the client's id to the
- *   topic, so that the agent knows who asked and sends the answer to no one else.
+ * - It may publish inference requests (section 2) and requests of snapshots (section 1) to any node below the base,
+ *   and nothing else. A request may not be retained, since it would run again at each start of the node. The broker
+ *   appends the client's id to the topic of an inference, so that the agent knows who asked and sends the answer to
+ *   no one else.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import { isTopicLevel } from '../../../shared/wire/index.js';
@@ -28,8 +29,11 @@ export interface Publication {
   readonly retain: boolean;
 }
 
-/** Levels of a request's topic after base and node. `<model>` stands for any level. */
-const INFER_TAIL = ['v2', 'models', '<model>', 'infer'] as const;
+/** Levels of each kind of request's topic after base and node. `<name>` stands for any level. */
+const REQUEST_TAILS = [
+  ['v2', 'models', '<name>', 'infer'],
+  ['cameras', '<name>', 'snapshot', 'get'],
+] as const;
 
 /** Whether a client other than the agent may subscribe to a filter. */
 export function mayRead(filter: string, { base, client }: Reader): boolean {
@@ -65,9 +69,11 @@ export function mayPublish({ topic, retain }: Publication, base: string): boolea
   const levels = topic.slice(base.length + 1).split('/');
   const node = elementAt(levels, 0);
   // Answers lie below `clients`, also those of a client whose id is v2.
-  if (!isTopicLevel(node) || node === 'clients' || levels.length !== 1 + INFER_TAIL.length) return false;
-  return INFER_TAIL.every((expected, at) => {
-    const level = elementAt(levels, 1 + at);
-    return expected === '<model>' ? isTopicLevel(level) : level === expected;
-  });
+  if (!isTopicLevel(node) || node === 'clients') return false;
+  return REQUEST_TAILS.some((tail) => isLike(levels.slice(1), tail));
+}
+
+function isLike(levels: readonly string[], tail: readonly string[]): boolean {
+  if (levels.length !== tail.length) return false;
+  return levels.every((level, at) => (tail[at] === '<name>' ? isTopicLevel(level) : level === tail[at]));
 }

@@ -3,6 +3,12 @@ import type { Logger } from 'pino';
 import { EmbeddedBroker } from './embedded-broker.js';
 import { MAX_PACKET_BYTES } from './packet-limit.js';
 
+interface TlsPaths {
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
 /** The configuration's section `mqtt`, as far as the broker is concerned. */
 export interface BrokerSettings {
   /** `embedded`, or the address of another broker. */
@@ -11,6 +17,8 @@ export interface BrokerSettings {
   readonly base: string;
   readonly username: string | null;
   readonly password: string | null;
+  /** Paths of files in PEM for `mqtts`. */
+  readonly tls: TlsPaths;
   /** Bytes of the largest request or answer. */
   readonly maxPayload: number;
 }
@@ -19,15 +27,18 @@ export interface BrokerAccess {
   readonly url: string;
   readonly username?: string;
   readonly password?: string;
+  readonly tls?: TlsPaths;
 }
 
 export class BrokerFeature {
   readonly #broker: EmbeddedBroker | undefined;
   #access: BrokerAccess;
 
-  constructor({ server, listen, base, username, password, maxPayload }: BrokerSettings, log: Logger) {
+  constructor(settings: BrokerSettings, log: Logger) {
+    const { server, listen, base, username, password, tls, maxPayload } = settings;
     this.#access = {
       url: server,
+      tls,
       ...(username === null ? {} : { username }),
       ...(password === null ? {} : { password }),
     };

@@ -10,7 +10,7 @@ import { MqttLink } from './mqtt-link.js';
 
 export interface ConnectionOptions extends Omit<LinkOptions, 'server' | 'will'> {
   /** Address and credentials of the broker. Asked for at the start, since the embedded one has them only then. */
-  readonly access: () => { readonly url: string; readonly username?: string; readonly password?: string };
+  readonly access: () => Pick<LinkOptions, 'username' | 'password' | 'tls'> & { readonly url: string };
   readonly statusTopic: string;
   readonly log: Logger;
 }
@@ -88,7 +88,7 @@ export class MqttConnection {
   }
 
   /** Lost where there is no connection. @throws {RangeError} if the broker doesn't take it. */
-  publish(topic: string, payload: string, options: PublishOptions = {}): void {
+  publish(topic: string, payload: string | Uint8Array, options: PublishOptions = {}): void {
     this.#link?.publish(topic, payload, options);
   }
 }

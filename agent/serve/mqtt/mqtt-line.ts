@@ -9,6 +9,7 @@ import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
 import library from 'mqtt/lib/client';
 import { ReasonCodes } from 'mqtt/lib/handlers/ack';
 import { writeToStream } from 'mqtt-packet';
+import type { TlsFiles } from './broker-socket.js';
 import { loginOf, openSocket } from './broker-socket.js';
 import type { LineEnd, MqttVersion } from './retry-policy.js';
 
@@ -17,6 +18,8 @@ export interface LineOptions {
   readonly clientId: string;
   readonly username?: string;
   readonly password?: string;
+  /** For `mqtts`. */
+  readonly tls?: TlsFiles;
   readonly keepaliveSeconds: number;
   /** Largest payload that is sent or read, in bytes. */
   readonly maxPayloadBytes: number;
@@ -90,7 +93,10 @@ export class MqttLine {
   constructor(options: LineOptions, version: MqttVersion, events: LineEvents) {
     this.version = version;
     this.#events = events;
-    const client = new library.default(() => openSocket(options.server), clientOptions(options, version));
+    const client = new library.default(
+      () => openSocket(options.server, options.tls),
+      clientOptions(options, version),
+    );
     this.#client = client;
     client.on('connect', ({ properties }) => {
       this.#maxPacketBytes = properties?.maximumPacketSize ?? MAX_PACKET_BYTES;
@@ -121,10 +127,11 @@ export class MqttLine {
   }
 
   /** The caller has checked the size, since the broker would cut the line for a packet that is too large. */
-  publish(topic: string, payload: string, { correlationData, ...options }: Publish): void {
+  publish(topic: string, payload: string | Uint8Array, { correlationData, ...options }: Publish): void {
     const properties =
       correlationData === undefined ? {} : { properties: { correlationData: Buffer.from(correlationData) } };
-    this.#client.publish(topic, payload, { ...options, ...properties }, (error, ack) =>
+    const sent = typeof payload === 'string' ? payload : Buffer.from(payload);
+    this.#client.publish(topic, sent, { ...options, ...properties }, (error, ack) =>
       this.#acknowledge(topic, error, ack),
     );
   }

@@ -29,6 +29,8 @@ export interface LinkEvents {
 
 export interface PublishOptions {
   readonly qos?: 0 | 1;
+  /** The broker keeps it. The link doesn't repeat it at a connect, as it does what `retain` was given. */
+  readonly retain?: boolean;
   /** Correlation data of the request; sent only by MQTT 5. */
   readonly correlationData?: Uint8Array;
 }
@@ -96,11 +98,15 @@ export class MqttLink {
    * Publishes now; lost if there is no line, or if it breaks before the broker has it.
    * @throws {RangeError} if it can't be sent to this broker; the caller may send something shorter instead.
    */
-  publish(topic: string, payload: string, { correlationData, qos = 0 }: PublishOptions = {}): void {
+  publish(
+    topic: string,
+    payload: string | Uint8Array,
+    { correlationData, qos = 0, retain = false }: PublishOptions = {},
+  ): void {
     const correlated = this.#line?.version === 5 && correlationData !== undefined ? { correlationData } : {};
     const fault = this.#faultOf(topic, payload, correlated);
     if (fault !== undefined) throw new RangeError(`Cannot publish to ${topic}: ${fault}`);
-    this.#send(topic, payload, { qos, ...correlated });
+    this.#send(topic, payload, { qos, retain, ...correlated });
   }
 
   /**
@@ -122,12 +128,16 @@ export class MqttLink {
     else this.#refuse(topic, fault);
   }
 
-  #send(topic: string, payload: string, options: Publish): void {
+  #send(topic: string, payload: string | Uint8Array, options: Publish): void {
     if (this.connected) this.#line?.publish(topic, payload, options);
   }
 
   /** The reason why it can't be sent to this broker, or to any broker while there is no line. */
-  #faultOf(topic: string, payload: string, { correlationData }: PublishOptions = {}): string | undefined {
+  #faultOf(
+    topic: string,
+    payload: string | Uint8Array,
+    { correlationData }: PublishOptions = {},
+  ): string | undefined {
     if (!TOPIC.test(topic)) return 'expected a topic without wildcards, control characters and noncharacters';
     const bytes = Buffer.byteLength(payload);
     const otherBytes = Buffer.byteLength(topic) + (correlationData?.byteLength ?? 0) + FRAMING_BYTES;

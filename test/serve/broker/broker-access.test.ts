@@ -70,10 +70,11 @@ test('mayRead() refuses a filter exactly when it matches a topic of another clie
   }
 });
 
-test('mayPublish() allows inference requests alone', () => {
+test('mayPublish() allows requests of inferences and snapshots alone', () => {
   const allowed = (topic: string, retain = false) => mayPublish({ topic, retain }, 'mafat');
   assert.ok(allowed('mafat/node/v2/models/yolo/infer'));
   assert.ok(allowed('mafat/another/v2/models/m/infer'));
+  assert.ok(allowed('mafat/node/cameras/door/snapshot/get'));
   assert.ok(mayPublish({ topic: 'site/mafat/node/v2/models/m/infer', retain: false }, 'site/mafat'));
   for (const topic of [
     'mafat/node/status',
@@ -84,6 +85,11 @@ test('mayPublish() allows inference requests alone', () => {
     'mafat//v2/models/m/infer',
     'mafat/clients/you/answers',
     'mafat/clients/v2/models/m/infer',
+    'mafat/clients/cameras/door/snapshot/get',
+    'mafat/node/cameras/door/snapshot',
+    'mafat/node/cameras/door/objects',
+    'mafat/node/cameras/door/counts',
+    'mafat/node/cameras//snapshot/get',
     'site/mafat/node/v2/models/m/infer',
     'mafats/node/v2/models/m/infer',
     'node/v2/models/m/infer',
@@ -94,7 +100,8 @@ test('mayPublish() allows inference requests alone', () => {
 });
 
 test('mayPublish() refuses a request that is retained: it would be run at each start of the node', () => {
-  assert.equal(mayPublish({ topic: 'mafat/node/v2/models/m/infer', retain: true }, 'mafat'), false);
+  for (const topic of ['mafat/node/v2/models/m/infer', 'mafat/node/cameras/door/snapshot/get'])
+    assert.equal(mayPublish({ topic, retain: true }, 'mafat'), false);
 });
 
 /** Whether a filter matches a topic, by the letter of MQTT 3.1.1, section 4.7. */

@@ -4,10 +4,13 @@ import type { NodeTopics } from '../../../../shared/wire/index.js';
 import type { Inference } from '../../infer.js';
 import type { MqttConnection } from '../mqtt-connection.js';
 import { inferRoute } from './infer.js';
+import type { SnapshotCameras } from './snapshot.js';
+import { snapshotRoute } from './snapshot.js';
 
 export interface RequestsOptions {
   readonly connection: MqttConnection;
   readonly inference: Inference;
+  readonly cameras: SnapshotCameras;
   readonly topics: NodeTopics;
   /** Whether the broker appends the sender's id to the topics of requests. */
   readonly isSigned: boolean;
@@ -26,10 +29,13 @@ export class MqttRequests {
   }
 
   start(): void {
-    const { connection, inference, topics, isSigned, base, maxPayloadBytes, log } = this.#options;
+    const { connection, inference, cameras, topics, isSigned, base, maxPayloadBytes, log } = this.#options;
     const filter = isSigned ? topics.signedInfer : topics.infer;
     const publish: MqttConnection['publish'] = (...message) => connection.publish(...message);
-    const routes = [inferRoute({ inference, filter, base, maxPayloadBytes, publish })];
+    const routes = [
+      inferRoute({ inference, filter, base, maxPayloadBytes, publish }),
+      snapshotRoute({ filter: topics.snapshotGet, cameras }),
+    ];
     connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
   }
 
