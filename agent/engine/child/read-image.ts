@@ -38,6 +38,7 @@ type Pixels = Extract<Sent<ImageSource>, { kind: 'pixels' }>;
 
 async function readPixels(pixels: Pixels, { bytes, input }: ReadOptions): Promise<DecodedImage> {
   checkPixels(pixels);
+  if (pixels.fittedFrom !== undefined) return readFitted(pixels, pixels.fittedFrom, { bytes, input });
   const { width, height, name } = pixels;
   const options = decodingOf(pixels, input);
   if (options.shrunk === undefined && options.channels === 3)
@@ -46,6 +47,22 @@ async function readPixels(pixels: Pixels, { bytes, input }: ReadOptions): Promis
   const raw = await nameErrors(name, () => convertPixels(all, pixels, options));
   release(all);
   return placeRaw(raw, { given: pixels, input });
+}
+
+/** Pixels that have the network's size already; only their colours may have to be changed. */
+async function readFitted(pixels: Pixels, from: Size, { bytes, input }: ReadOptions): Promise<DecodedImage> {
+  const { width, height, name } = pixels;
+  if (width !== input.width || height !== input.height)
+    throw new RangeError(
+      `Cannot read image ${name}: ${width}x${height} pixels, expected the network's ${input.width}x${input.height}`,
+    );
+  const all = bytes.readAll();
+  if (input.channels === 3) return { ...from, data: all };
+  const raw = await nameErrors(name, () =>
+    convertPixels(all, pixels, { shrunk: undefined, channels: input.channels }),
+  );
+  release(all);
+  return { ...from, data: raw.data };
 }
 
 function checkPixels({ name, width, height, byteCount }: Pixels): void {

@@ -132,6 +132,11 @@ export type ImageSource =
       readonly name: string;
       readonly width: number;
       readonly height: number;
+      /**
+       * Size of the image before it was fitted to the network's input, margins included. Absent for an image of its
+       * own size.
+       */
+      readonly fittedFrom?: { readonly width: number; readonly height: number };
       readonly bytes: Uint8Array;
     };
 
