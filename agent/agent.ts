@@ -98,12 +98,18 @@ export class Agent {
     const topics = nodeTopics(mqtt.base, node);
     const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
     const inference = new Inference({ engine, models: planners, onFault });
-    const cameras = new Cameras(configs, { inference, hub, log });
+    const cameras = new Cameras(configs, {
+      inference,
+      inputOf: (model) => planners.get(model)?.network.input,
+      hub,
+      log,
+    });
     const identity = { version, node, maxPayloadBytes: mqtt.maxPayload };
     const snapshot = () => takeSnapshot({ identity, watch, engine, planners, cameras, hub });
     const { base, maxPayload: maxPayloadBytes } = mqtt;
     const finish = () => engine.finish();
     const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
+    const requests = { connection, inference, cameras, topics, base, maxPayloadBytes, finish, log };
     const reports = { connection, hub, snapshot, topics, base, healthInterval: health.interval, log };
     return [
       { name: 'store', feature: store },
@@ -112,10 +118,7 @@ export class Agent {
       { name: 'planners', feature: planners },
       { name: 'broker', feature: broker },
       { name: 'connection', feature: connection },
-      {
-        name: 'requests',
-        feature: new MqttRequests({ connection, inference, topics, base, maxPayloadBytes, finish, log }),
-      },
+      { name: 'requests', feature: new MqttRequests(requests) },
       { name: 'memory watch', feature: watch },
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },

@@ -127,7 +127,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     neverReaches: ['agent/engine', 'agent/serve/mqtt'],
   },
   'agent/camera': {
-    imports: ['shared/graph', 'agent/config', 'agent/engine/wire', 'agent/events', 'agent/serve'],
+    imports: [
+      'shared/graph',
+      'shared/wire',
+      'agent/board',
+      'agent/config',
+      'agent/engine/wire',
+      'agent/events',
+      'agent/report',
+      'agent/serve',
+    ],
     neverReaches: ['agent/store', 'agent/planning', 'agent/serve/mqtt', 'agent/cli'],
   },
   'agent/report': {

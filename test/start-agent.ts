@@ -23,6 +23,8 @@ export interface AgentSetUp {
   readonly model?: string;
   /** Frames a second of the camera. */
   readonly fps?: number;
+  /** Cameras in addition to the synthetic one, as YAML. */
+  readonly cameras?: readonly string[];
 }
 
 /** Starts an agent that serves a model, the synthetic detector by default, with a synthetic camera; ended with the test. */
@@ -36,6 +38,7 @@ export function startAgent(
     models: source = detectorModels(),
     model = 'detector',
     fps = 2,
+    cameras = [],
   }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
@@ -48,7 +51,8 @@ export function startAgent(
 models: [{ name: ${model} }]
 memory: { budget: ${bytes} }
 mqtt: { server: '${server}', listen: { port: ${port} } }
-cameras: [{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }]
+cameras:
+${[`{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }`, ...cameras].map((camera) => `- ${camera}`).join('\n')}
 health: { interval: 1 }
 `,
     );

@@ -1,6 +1,6 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
-import type { PredictedMemory, Pressure } from '../../shared/wire/index.js';
+import type { CameraStateReport, PredictedMemory, Pressure } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 
 /** A camera's frame was run, and this was found. */
@@ -14,6 +14,12 @@ export interface DetectionsEvent {
   /** Notation of the plan that ran. */
   readonly plan: string;
   readonly findings: Findings;
+}
+
+/** A camera was switched on or off, or its source came, was lost or is tried again. */
+export interface CameraStateEvent extends CameraStateReport {
+  readonly kind: 'camera-state';
+  readonly camera: string;
 }
 
 /** From its next inference on, a model runs by another plan. */
@@ -73,6 +79,7 @@ export interface PressureEvent {
 }
 
 export type NodeEvent =
+  | CameraStateEvent
   | DetectionsEvent
   | PlanChangedEvent
   | ExecutorReplacedEvent

@@ -30,7 +30,8 @@ export class EventLog {
   }
 
   #take(event: NodeEvent): void {
-    if (event.kind === 'detections') return;
+    // Cameras log their losses themselves, since these repeat.
+    if (event.kind === 'detections' || event.kind === 'camera-state') return;
     const { kind, ...detail } = event;
     const { log, store } = this.#options;
     log[levelOf(event)](detail, TEXTS[kind]);
@@ -38,7 +39,7 @@ export class EventLog {
   }
 }
 
-type LoggedEvent = Exclude<NodeEvent, { kind: 'detections' }>;
+type LoggedEvent = Exclude<NodeEvent, { kind: 'detections' | 'camera-state' }>;
 
 const TEXTS: Readonly<Record<LoggedEvent['kind'], string>> = {
   'plan-changed': 'plan changed',

@@ -1,11 +1,12 @@
 /**
- * Publishes the node's reports over MQTT, as a feature: detections as they come, info after each change of plan,
- * health at a steady interval. docs/protocol.md, section 1.
+ * Publishes the node's reports over MQTT, as a feature: detections and states of cameras as they come, info after
+ * each change of plan, health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';
-import type { NodeTopics } from '../../shared/wire/index.js';
+import type { CameraStateReport, NodeTopics } from '../../shared/wire/index.js';
+import { cameraTopics } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
-import type { DetectionsEvent, NodeEvent } from '../events/node-event.js';
+import type { CameraStateEvent, DetectionsEvent, NodeEvent } from '../events/node-event.js';
 import { describeHealth } from './health.js';
 import { describeInfo } from './info.js';
 import { readProcesses } from './process-usage.js';
@@ -51,12 +52,19 @@ export class MqttReports {
 
   #take(event: NodeEvent): void {
     if (event.kind === 'detections') this.#publishDetections(event);
+    if (event.kind === 'camera-state') this.#reportCamera(event);
     if (event.kind === 'plan-changed' || event.kind === 'front-known') this.#reportInfo();
   }
 
   #publishDetections({ kind: _, findings, ...about }: DetectionsEvent): void {
     const { connection, topics } = this.#options;
     connection.publish(topics.events, JSON.stringify({ ...about, ...findings }));
+  }
+
+  #reportCamera({ camera, enabled, state, reason }: CameraStateEvent): void {
+    const { connection, topics } = this.#options;
+    const report: CameraStateReport = { enabled, state, reason };
+    connection.retain(cameraTopics(topics, camera).state, JSON.stringify(report));
   }
 
   #reportInfo(): void {

@@ -105,8 +105,22 @@ export interface EventReport {
   readonly waiting: number;
 }
 
-/** Numbers of frames by their fate. */
-export interface CameraReport {
+/** `starting`: no frame has come yet. `waiting`: the source was lost and is tried again soon. `disabled`: switched off. */
+export type CameraState = 'starting' | 'running' | 'waiting' | 'disabled';
+
+export interface CameraStatus {
+  readonly state: CameraState;
+  /** Why the source was lost last, without credentials; null while frames come. */
+  readonly reason: string | null;
+}
+
+/** `<base>/<node>/cameras/<camera>/state` */
+export interface CameraStateReport extends CameraStatus {
+  readonly enabled: boolean;
+}
+
+/** State of a camera, and numbers of frames by their fate. */
+export interface CameraReport extends CameraStatus {
   readonly name: string;
   readonly captured: number;
   readonly taken: number;

@@ -15,6 +15,16 @@ export interface NodeTopics {
   readonly events: string;
   /** Subscription for inference requests of all models. */
   readonly infer: string;
+  /** First levels of the topics of cameras; see `cameraTopics`. */
+  readonly cameras: string;
+}
+
+/** Topics of one camera. */
+export interface CameraTopics {
+  /** Changes of its setting, by clients. */
+  readonly set: string;
+  /** Retained JSON: whether it is enabled and runs. */
+  readonly state: string;
 }
 
 export function nodeTopics(base: string, node: string): NodeTopics {
@@ -25,7 +35,13 @@ export function nodeTopics(base: string, node: string): NodeTopics {
     health: `${root}/health`,
     events: `${root}/events`,
     infer: `${root}/v2/models/+/infer`,
+    cameras: `${root}/cameras`,
   };
+}
+
+/** @param camera `+` for the filter of all cameras. */
+export function cameraTopics({ cameras }: Pick<NodeTopics, 'cameras'>, camera: string): CameraTopics {
+  return { set: `${cameras}/${camera}/set`, state: `${cameras}/${camera}/state` };
 }
 
 /** Topic of inference requests: the tail is the Open Inference Protocol's REST path. */

@@ -6,8 +6,13 @@ import { readProcesses } from '../../agent/report/process-usage.js';
 import { readServiceMemory } from '../../agent/report/service-memory.js';
 import type { SnapshotSources } from '../../agent/report/snapshot.js';
 import { takeSnapshot } from '../../agent/report/snapshot.js';
+import type { CameraReport } from '../../shared/wire/index.js';
 
 const NO_JOBS = { waiting: 0, running: 0, done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 };
+const DOOR: CameraReport = {
+  ...{ name: 'door', state: 'waiting', reason: 'no frame for 10 s' },
+  ...{ captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 },
+};
 const PREDICTED = { workingBytes: 20, weightsBytes: 10, peakBytes: 30 };
 
 function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources {
@@ -41,7 +46,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
       ],
     },
     cameras: {
-      counts: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
+      counts: [DOOR],
     },
     hub: { counts: [] },
     ...changes,
@@ -117,7 +122,7 @@ test('describeHealth() renders how a node does', () => {
       },
       { name: 'late', pressure: 'ok', plan: null, memory: null },
     ],
-    cameras: [{ name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 }],
+    cameras: [DOOR],
     queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS },
     events: [],
     processes: [],

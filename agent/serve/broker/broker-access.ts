@@ -8,8 +8,8 @@
  * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the
  *   secrecy of its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes
  *   doesn't share anyway.
- * - It may publish inference requests to any node below the base (section 2), and nothing else. A request may
- *   not be retained, since it would run again at each start of the node.
+ * - It may publish inference requests (section 2) and settings of cameras (section 5) to any node below the base, and
+ *   nothing else. None may be retained: it would count again at each start of the node.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import { isTopicLevel } from '../../../shared/wire/index.js';
@@ -25,8 +25,11 @@ export interface Publication {
   readonly retain: boolean;
 }
 
-/** Levels of a request's topic after base and node. `<model>` stands for any level. */
-const INFER_TAIL = ['v2', 'models', '<model>', 'infer'] as const;
+/** Levels of what clients publish, after base and node: requests, and settings of cameras. `<name>` is any level. */
+const TAILS = [
+  ['v2', 'models', '<name>', 'infer'],
+  ['cameras', '<name>', 'set'],
+] as const;
 
 /** Whether a client other than the agent may subscribe to a filter. */
 export function mayRead(filter: string, { base, client }: Reader): boolean {
@@ -48,9 +51,12 @@ export function mayPublish({ topic, retain }: Publication, base: string): boolea
   const levels = topic.slice(base.length + 1).split('/');
   const node = elementAt(levels, 0);
   // Answers lie below `clients`, also those of a client whose id is v2.
-  if (!isTopicLevel(node) || node === 'clients' || levels.length !== 1 + INFER_TAIL.length) return false;
-  return INFER_TAIL.every((expected, at) => {
-    const level = elementAt(levels, 1 + at);
-    return expected === '<model>' ? isTopicLevel(level) : level === expected;
-  });
+  return isTopicLevel(node) && node !== 'clients' && TAILS.some((tail) => isTail(levels.slice(1), tail));
+}
+
+function isTail(levels: readonly string[], tail: readonly string[]): boolean {
+  return (
+    levels.length === tail.length &&
+    levels.every((level, at) => (tail[at] === '<name>' ? isTopicLevel(level) : level === tail[at]))
+  );
 }

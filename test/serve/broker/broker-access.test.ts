@@ -70,14 +70,19 @@ test('mayRead() refuses a filter exactly when it matches a topic of another clie
   }
 });
 
-test('mayPublish() allows inference requests alone', () => {
+test('mayPublish() allows inference requests and settings of cameras alone', () => {
   const allowed = (topic: string, retain = false) => mayPublish({ topic, retain }, 'mafat');
   assert.ok(allowed('mafat/node/v2/models/yolo/infer'));
   assert.ok(allowed('mafat/another/v2/models/m/infer'));
+  assert.ok(allowed('mafat/node/cameras/door/set'));
   assert.ok(mayPublish({ topic: 'site/mafat/node/v2/models/m/infer', retain: false }, 'site/mafat'));
   for (const topic of [
     'mafat/node/status',
     'mafat/node/info',
+    'mafat/node/cameras/door/state',
+    'mafat/node/cameras/door/set/more',
+    'mafat/node/cameras/set',
+    'mafat/clients/cameras/door/set',
     'mafat/node/v2/models/m/infer/more',
     'mafat/node/v2/models/infer',
     'mafat/node/v2/models//infer',
@@ -93,8 +98,9 @@ test('mayPublish() allows inference requests alone', () => {
     assert.equal(allowed(topic), false, topic);
 });
 
-test('mayPublish() refuses a request that is retained: it would be run at each start of the node', () => {
-  assert.equal(mayPublish({ topic: 'mafat/node/v2/models/m/infer', retain: true }, 'mafat'), false);
+test('mayPublish() refuses what is retained: it would count again at each start of the node', () => {
+  for (const topic of ['mafat/node/v2/models/m/infer', 'mafat/node/cameras/door/set'])
+    assert.equal(mayPublish({ topic, retain: true }, 'mafat'), false);
 });
 
 /** Whether a filter matches a topic, by the letter of MQTT 3.1.1, section 4.7. */

@@ -4,10 +4,13 @@ import type { NodeTopics } from '../../../../shared/wire/index.js';
 import type { Inference } from '../../infer.js';
 import type { MqttConnection } from '../mqtt-connection.js';
 import { inferRoute } from './infer.js';
+import type { SwitchableCameras } from './set-camera.js';
+import { setCameraRoute } from './set-camera.js';
 
 export interface RequestsOptions {
   readonly connection: MqttConnection;
   readonly inference: Inference;
+  readonly cameras: SwitchableCameras;
   readonly topics: NodeTopics;
   readonly base: string;
   readonly maxPayloadBytes: number;
@@ -24,9 +27,12 @@ export class MqttRequests {
   }
 
   start(): void {
-    const { connection, inference, topics, base, maxPayloadBytes, log } = this.#options;
+    const { connection, inference, cameras, topics, base, maxPayloadBytes, log } = this.#options;
     const publish: MqttConnection['publish'] = (...message) => connection.publish(...message);
-    const routes = [inferRoute({ inference, filter: topics.infer, base, maxPayloadBytes, publish })];
+    const routes = [
+      inferRoute({ inference, filter: topics.infer, base, maxPayloadBytes, publish }),
+      setCameraRoute(cameras, topics),
+    ];
     connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
   }
 

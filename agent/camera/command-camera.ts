@@ -1,0 +1,84 @@
+/** A camera whose frames come from a command, which is supervised. Loaded only where such a camera is configured. */
+import type { CameraStatus } from '../../shared/wire/index.js';
+import type { FfmpegConfig, LibcameraConfig } from '../config/camera-schema.js';
+import type { Camera, OnFrame } from './camera.js';
+import type { CommandPlan } from './command-process.js';
+import { CommandProcess } from './command-process.js';
+import type { CameraLoss } from './command-supervisor.js';
+import { CommandSupervisor } from './command-supervisor.js';
+import type { FrameInput } from './ffmpeg-command.js';
+import { planFfmpeg } from './ffmpeg-command.js';
+import { FramePool } from './frame-pool.js';
+import { planLibcamera } from './libcamera-command.js';
+
+export interface CommandCameraOptions {
+  /** Input of the camera's model; undefined while it isn't served. */
+  readonly input: () => FrameInput | undefined;
+  readonly onStatus: (status: CameraStatus) => void;
+  readonly onLost: (loss: CameraLoss) => void;
+  /** Pauses before the next start, in turn. */
+  readonly pausesMs?: readonly number[];
+}
+
+export class CommandCamera implements Camera {
+  readonly name: string;
+  readonly #config: FfmpegConfig | LibcameraConfig;
+  readonly #options: CommandCameraOptions;
+  readonly #pool = new FramePool();
+  readonly #supervisor: CommandSupervisor;
+  #onFrame: OnFrame = () => undefined;
+  #process: CommandProcess | undefined;
+
+  constructor(config: FfmpegConfig | LibcameraConfig, options: CommandCameraOptions) {
+    this.name = config.name;
+    this.#config = config;
+    this.#options = options;
+    const { firstFrameTimeout, stallTimeout, fps } = config;
+    const { input: _, ...events } = options;
+    this.#supervisor = new CommandSupervisor({
+      ...events,
+      createCommand: () => this.#createProcess(),
+      firstFrameMs: firstFrameTimeout * 1000,
+      // At a slow rate frames are far apart.
+      stallMs: Math.max(stallTimeout * 1000, 2000 / fps),
+    });
+  }
+
+  get status(): CameraStatus {
+    return this.#supervisor.status;
+  }
+
+  /** Id of the command's process; undefined if there was none yet. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  start(onFrame: OnFrame): void {
+    this.#onFrame = onFrame;
+    this.#supervisor.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#supervisor.stop();
+  }
+
+  #createProcess(): CommandProcess {
+    const process = new CommandProcess(() => this.#plan(() => this.#process === process));
+    this.#process = process;
+    return process;
+  }
+
+  /** @param isCurrent whether frames of this run still count. */
+  #plan(isCurrent: () => boolean): Promise<CommandPlan> {
+    const onFrame: OnFrame = (image, release) => {
+      if (!isCurrent()) return release?.();
+      this.#supervisor.countFrame();
+      this.#onFrame(image, release);
+    };
+    const [config, pool] = [this.#config, this.#pool];
+    if (config.kind === 'libcamera') return planLibcamera({ config, pool, onFrame });
+    const input = this.#options.input();
+    if (input === undefined) throw new RangeError(`Cannot fit frames: model "${config.model}" isn't served`);
+    return planFfmpeg({ config, input, pool, onFrame });
+  }
+}
