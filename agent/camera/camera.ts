@@ -11,6 +11,8 @@ export interface Camera {
   readonly name: string;
   /** Absent where the source can't be lost. */
   readonly status?: CameraStatus;
+  /** Number of images that the source gave and that couldn't be decoded before they became frames. */
+  readonly brokenCount?: number;
   /** Calls back with each frame, until `stop`. */
   start(onFrame: OnFrame): void;
   /** Resolves when nothing of the camera runs any more. */

@@ -23,9 +23,11 @@ export interface CamerasOptions {
 
 export interface CameraCounts extends PumpCounts, CameraStatus {
   readonly name: string;
+  /** Images of the source that couldn't be decoded before they became frames. */
+  readonly broken: number;
 }
 
-/** A source that is lost for days says so at each start of its command else. */
+/** A source that is lost for days is logged no more often. */
 const LOSS_INTERVAL_MS = 10 * 60_000;
 
 export class Cameras {
@@ -44,7 +46,10 @@ export class Cameras {
   }
 
   get counts(): readonly CameraCounts[] {
-    return this.#pumps.map(({ camera: { name }, counts, status }) => ({ name, ...status, ...counts }));
+    return this.#pumps.map(({ camera: { name, brokenCount: broken = 0 }, counts, status }) => ({
+      ...{ name, ...status, broken },
+      ...counts,
+    }));
   }
 
   get names(): readonly string[] {
@@ -109,6 +114,7 @@ export class Cameras {
       onStatus,
       onLost: ({ reason, retryMs }) =>
         this.#losses.note({ camera, reason, retryMs }, 'camera lost; starting it again'),
+      onBroken: (reason) => this.#faults.note({ camera, reason }, 'image of a camera is broken; left out'),
     });
   }
 }

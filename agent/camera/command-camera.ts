@@ -16,6 +16,8 @@ export interface CommandCameraOptions {
   readonly input: () => FrameInput | undefined;
   readonly onStatus: (status: CameraStatus) => void;
   readonly onLost: (loss: CameraLoss) => void;
+  /** Called for each image that is broken and left out. */
+  readonly onBroken: (reason: string) => void;
   /** Pauses before the next start, in turn. */
   readonly pausesMs?: readonly number[];
 }
@@ -24,19 +26,22 @@ export class CommandCamera implements Camera {
   readonly name: string;
   readonly #config: FfmpegConfig | LibcameraConfig;
   readonly #options: CommandCameraOptions;
-  readonly #pool = new FramePool();
+  #pool = new FramePool();
   readonly #supervisor: CommandSupervisor;
   #onFrame: OnFrame = () => undefined;
   #process: CommandProcess | undefined;
+  #brokenCount = 0;
 
   constructor(config: FfmpegConfig | LibcameraConfig, options: CommandCameraOptions) {
     this.name = config.name;
     this.#config = config;
     this.#options = options;
     const { firstFrameTimeout, stallTimeout, fps } = config;
-    const { input: _, ...events } = options;
+    const { onStatus, onLost, pausesMs } = options;
     this.#supervisor = new CommandSupervisor({
-      ...events,
+      onStatus,
+      onLost,
+      ...(pausesMs === undefined ? {} : { pausesMs }),
       createCommand: () => this.#createProcess(),
       firstFrameMs: firstFrameTimeout * 1000,
       // At a slow rate frames are far apart.
@@ -48,7 +53,11 @@ export class CommandCamera implements Camera {
     return this.#supervisor.status;
   }
 
-  /** Id of the command's process; undefined if there was none yet. */
+  get brokenCount(): number {
+    return this.#brokenCount;
+  }
+
+  /** Id of the command's process; undefined if there is none. */
   get pid(): number | undefined {
     return this.#process?.pid;
   }
@@ -59,11 +68,14 @@ export class CommandCamera implements Camera {
   }
 
   async stop(): Promise<void> {
+    this.#process = undefined;
     await this.#supervisor.stop();
+    // A camera that is switched off holds no buffers.
+    this.#pool = new FramePool();
   }
 
   #createProcess(): CommandProcess {
-    const process = new CommandProcess(() => this.#plan(() => this.#process === process));
+    const process: CommandProcess = new CommandProcess(() => this.#plan(() => this.#process === process));
     this.#process = process;
     return process;
   }
@@ -79,6 +91,10 @@ export class CommandCamera implements Camera {
     if (config.kind === 'libcamera') return planLibcamera({ config, pool, onFrame });
     const input = this.#options.input();
     if (input === undefined) throw new RangeError(`Cannot fit frames: model "${config.model}" isn't served`);
-    return planFfmpeg({ config, input, pool, onFrame });
+    const onBroken = (reason: string) => {
+      this.#brokenCount += 1;
+      this.#options.onBroken(reason);
+    };
+    return planFfmpeg({ config, input, pool, onFrame, onBroken });
   }
 }

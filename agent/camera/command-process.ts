@@ -22,6 +22,9 @@ export interface CommandPlan {
 /** Time from SIGTERM to SIGKILL. */
 const KILL_MS = 2000;
 
+/** Time after SIGKILL in which a process may stay: one that hangs in a driver can't be killed, and isn't waited for. */
+const LET_GO_MS = 1000;
+
 /** Time in which the last output is read after a command has ended: a child of its own may hold the pipe open. */
 const DRAIN_MS = 500;
 
@@ -64,7 +67,7 @@ export class CommandProcess implements SupervisedCommand {
     if (child === undefined) return;
     const timer = setTimeout(() => child.kill('SIGKILL'), KILL_MS);
     child.kill('SIGTERM');
-    await this.#gone;
+    await Promise.race([this.#gone, sleep(KILL_MS + LET_GO_MS, undefined, { ref: false })]);
     clearTimeout(timer);
     this.#pipe?.close();
     child.stderr?.destroy();
@@ -74,8 +77,7 @@ export class CommandProcess implements SupervisedCommand {
   async #start(): Promise<void> {
     const { file, args, onBytes, readLine, onEnd } = await this.#plan();
     const pipe = await openReusedPipe(onBytes);
-    const child = spawnDisposable([file, ...args], { role: 'camera', stdout: pipe.writeEnd });
-    pipe.writeEnd.destroy();
+    const child = spawnOnPipe([file, ...args], pipe);
     const lines = new LastLines(readLine);
     child.stderr?.setEncoding('utf8').on('data', (part: string) => lines.add(part));
     this.#child = child;
@@ -93,5 +95,20 @@ export class CommandProcess implements SupervisedCommand {
     await Promise.race([pipe.ended, sleep(DRAIN_MS, undefined, { ref: false })]);
     this.#lines?.end();
     this.#tellEnd(reason);
+  }
+}
+
+/** @throws {Error} where there is no memory for a process. */
+function spawnOnPipe(
+  command: readonly [file: string, ...args: readonly string[]],
+  pipe: ReusedPipe,
+): ChildProcess {
+  try {
+    return spawnDisposable(command, { role: 'camera', stdout: pipe.writeEnd });
+  } catch (error) {
+    pipe.close();
+    throw error;
+  } finally {
+    pipe.writeEnd.destroy();
   }
 }

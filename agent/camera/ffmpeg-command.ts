@@ -26,17 +26,25 @@ export interface FfmpegOptions {
   readonly input: FrameInput;
   readonly pool: FramePool;
   readonly onFrame: OnFrame;
+  /** Called for each picture that ffmpeg can't decode, with what it says of it. */
+  readonly onBroken: (reason: string) => void;
 }
 
 /** @throws {RangeError | SyntaxError} saying why ffmpeg can't be started now. */
-export async function planFfmpeg({ config, input, pool, onFrame }: FfmpegOptions): Promise<CommandPlan> {
+export async function planFfmpeg({
+  config,
+  input,
+  pool,
+  onFrame,
+  onBroken,
+}: FfmpegOptions): Promise<CommandPlan> {
   const { name, inputOptions } = config;
   const url = config.url ?? (await readUrl(config.urlFile ?? ''));
   const source = parseCameraSource(url);
   if (source === undefined)
     throw new SyntaxError(`Cannot use the URL of urlFile: expected ${CAMERA_SOURCE_RULE}`);
   const { width, height } = input;
-  const log = new FfmpegLog(secretsOf(url, inputOptions));
+  const log = new FfmpegLog(secretsOf(url, inputOptions), onBroken);
   const frames = new RawFrames({
     frameBytes: width * height * 3,
     pool,
@@ -69,13 +77,21 @@ function afterOtherOutput(callback: () => void): void {
   setImmediate(() => setImmediate(callback));
 }
 
+/** What ffmpeg says of a picture that it can't decode: before version 6.1, since then, and of a damaged one. */
+const BROKEN = /Error while decoding|Error submitting .*to decoder|corrupt decoded frame/;
+
+/** What ffmpeg says of frames that are as they should be, at some sources of each. */
+const NOISE = /deprecated pixel format used|Changing video frame properties on the fly/;
+
 /** Reads ffmpeg's log, whose lines carry their level: `[scale @ 0x5581] [verbose] text`. */
 class FfmpegLog {
   readonly #secrets: readonly string[];
+  readonly #onBroken: (reason: string) => void;
   #sourceSize: { readonly width: number; readonly height: number } | undefined;
 
-  constructor(secrets: readonly string[]) {
+  constructor(secrets: readonly string[], onBroken: (reason: string) => void) {
     this.#secrets = secrets;
+    this.#onBroken = onBroken;
   }
 
   /** Size of the source's pictures, turned upright; undefined before the first. */
@@ -87,9 +103,11 @@ class FfmpegLog {
   read(line: string): string | undefined {
     const [, width, height] = /^\[Parsed_scale_.* w:(\d+) h:(\d+) .*-> w:\d+ h:\d+/.exec(line) ?? [];
     if (width !== undefined) this.#sourceSize = { width: Number(width), height: Number(height) };
-    if (!/\[(warning|error|fatal|panic)\] /.test(line)) return undefined;
+    if (!/\[(warning|error|fatal|panic)\] /.test(line) || NOISE.test(line)) return undefined;
     const plain = line.replace(/ @ 0x[\da-f]+\]/g, ']').replace(/\[(warning|error|fatal|panic)\] /, '');
-    return redact(plain, this.#secrets);
+    const shown = redact(plain, this.#secrets);
+    if (BROKEN.test(line)) this.#onBroken(shown);
+    return shown;
   }
 }
 
@@ -111,23 +129,31 @@ export function ffmpegArguments(
     ...['-threads', '1'],
     ...sourceOptions(source),
     ...inputOptions,
-    ...['-i', locationOf(source)],
+    // Filters made anew at another size would number frames from 0, and ffmpeg would drop all until the old number.
+    ...['-reinit_filter', '0', '-i', locationOf(source)],
     ...['-map', '0:v:0', '-vf', filtersFor(input, fps), '-r', String(fps)],
     ...['-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo', 'pipe:1'],
   ];
 }
 
+/**
+ * A JPEG image that is cut short is left out instead of filled up. Only for sources that give such images: decoders of
+ * other formats would refuse whole streams of cameras that don't keep to the letter.
+ */
+const SKIP_BROKEN = ['-err_detect', 'explode'] as const;
+
 function sourceOptions(source: CameraSource): readonly string[] {
   switch (source.kind) {
     case 'device':
-      return ['-f', 'v4l2'];
+      return ['-f', 'v4l2', ...SKIP_BROKEN];
     case 'lavfi':
       return ['-re', '-f', 'lavfi'];
     case 'file':
       return ['-protocol_whitelist', 'file', '-re', '-stream_loop', '-1'];
     case 'url': {
       const tcp = source.protocols.includes('rtsp') ? ['-rtsp_transport', 'tcp'] : [];
-      return ['-protocol_whitelist', source.protocols.join(','), ...tcp];
+      const skip = source.protocols.includes('http') ? SKIP_BROKEN : [];
+      return ['-protocol_whitelist', source.protocols.join(','), ...tcp, ...skip];
     }
   }
 }
@@ -169,8 +195,8 @@ function fitFilters({ width, height, resize }: FrameInput): readonly string[] {
   const scale = `min(${width}/iw,${height}/ih)`;
   const shown = (full: number, length: string) => `min(${full},max(2,floor(${length}*${scale})))`;
   return [
-    `scale=w='${shown(width, 'iw')}':h='${shown(height, 'ih')}'`,
+    `scale=w='${shown(width, 'iw')}':h='${shown(height, 'ih')}':eval=frame`,
     'format=rgb24',
-    `pad=${width}:${height}:floor((ow-iw)/2):floor((oh-ih)/2):0x808080`,
+    `pad=${width}:${height}:floor((ow-iw)/2):floor((oh-ih)/2):0x808080:eval=frame`,
   ];
 }

@@ -11,7 +11,7 @@ export function redact(text: string, secrets: readonly string[] = []): string {
     .reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text)
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/)(\S*)/gi, (_, scheme: string, rest: string) => scheme + hostOf(rest))
     .replace(
-      /([\w-]*(?:passw|passphrase|pwd|token|secret|authorization|cookie|api_?key|login)[\w-]*\s*[=:]).*/gi,
+      /((?:passw|passphrase|pwd|token|secret|authorization|cookie|api_?key|login)[\w-]*\s*[=:]).*/gi,
       `$1 ${HIDDEN}`,
     );
 }

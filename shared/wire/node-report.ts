@@ -122,6 +122,8 @@ export interface CameraStateReport extends CameraStatus {
 /** State of a camera, and numbers of frames by their fate. */
 export interface CameraReport extends CameraStatus {
   readonly name: string;
+  /** Images of the source that couldn't be decoded before they became frames. */
+  readonly broken: number;
   readonly captured: number;
   readonly taken: number;
   readonly replaced: number;

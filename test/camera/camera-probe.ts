@@ -40,10 +40,12 @@ export function probeCamera(
   const frames: ImageSource[] = [];
   const losses: CameraLoss[] = [];
   const states: string[] = [];
+  const broken: string[] = [];
   const camera = new CommandCamera(checked.value, {
     input: () => input ?? undefined,
     onStatus: ({ state }) => states.push(state),
     onLost: (loss) => losses.push(loss),
+    onBroken: (reason) => broken.push(reason),
     pausesMs,
   });
   camera.start((frame, release) => {
@@ -53,7 +55,7 @@ export function probeCamera(
     release?.();
   });
   context.after(() => camera.stop());
-  return { camera, frames, losses, states };
+  return { camera, frames, losses, states, broken };
 }
 
 export function isAlive(pid: number): boolean {

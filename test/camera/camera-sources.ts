@@ -18,8 +18,8 @@ export interface VideoServer {
 export interface MjpegServer extends VideoServer {
   /** Sends nothing any more, and keeps connections open. */
   pause(): void;
-  /** Sends other images from now on, or one broken one. */
-  send(picture: { readonly width?: number; readonly isBroken?: boolean }): void;
+  /** Sends other images from now on, or one that is broken or empty. */
+  send(picture: { readonly width?: number; readonly isBroken?: boolean; readonly isEmpty?: boolean }): void;
 }
 
 const INTERVAL_MS = 20;
@@ -46,8 +46,9 @@ export async function startMjpegServer(context: TestContext, port: number): Prom
   return {
     stop,
     pause: () => clearInterval(timer),
-    send: ({ width, isBroken = false }) => {
+    send: ({ width, isBroken = false, isEmpty = false }) => {
       if (isBroken) sendAll(image.subarray(0, image.length / 3));
+      if (isEmpty) sendAll(new Uint8Array());
       if (width !== undefined)
         void jpegOf(width).then((bytes) => {
           image = bytes;

@@ -77,11 +77,20 @@ test('CommandCamera reads MJPEG over HTTP, survives broken images and other size
   const port = await freePort();
   const server = await startMjpegServer(context, port);
   const url = `http://me:${SECRET}@127.0.0.1:${port}/${SECRET}`;
-  const { frames, losses, states } = probeCamera(context, { kind: 'ffmpeg', url });
-  await until(() => frames.length > 2);
+  const { frames, losses, states, broken, camera } = probeCamera(context, { kind: 'ffmpeg', url });
+  await until(() => frames.length > 20);
   server.send({ isBroken: true });
+  await until(() => broken.length > 0);
+  server.send({ isEmpty: true });
   server.send({ width: 64 });
-  await until(() => frames.some((frame) => frame.kind === 'pixels' && frame.fittedFrom?.width === 64));
+  const narrow = () => frames.filter((frame) => frame.kind === 'pixels' && frame.fittedFrom?.width === 64);
+  // Frames of the new size come at once, and all of them have the network's size.
+  await until(() => narrow().length > 20);
+  assert.deepEqual(
+    new Set(narrow().map((frame) => frame.kind === 'pixels' && frame.bytes.length)),
+    new Set([96 * 64 * 3]),
+  );
+  assert.deepEqual([losses, broken.length, camera.brokenCount], [[], 1, 1]);
   await server.stop();
   await until(() => losses.length > 1);
   const count = frames.length;

@@ -10,7 +10,7 @@ import type { CameraReport } from '../../shared/wire/index.js';
 
 const NO_JOBS = { waiting: 0, running: 0, done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 };
 const DOOR: CameraReport = {
-  ...{ name: 'door', state: 'waiting', reason: 'no frame for 10 s' },
+  ...{ name: 'door', state: 'waiting', reason: 'no frame for 10 s', broken: 2 },
   ...{ captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, failed: 0 },
 };
 const PREDICTED = { workingBytes: 20, weightsBytes: 10, peakBytes: 30 };
