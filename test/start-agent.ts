@@ -78,6 +78,8 @@ health: { interval: 1 }
     },
     /** Waits until a text has come so many times, in the log or among errors. */
     logged: (text: string, times = 1) => until(() => log.split(text).length > times),
+    /** All that it has logged so far. */
+    log: () => log,
     ask: (command: string, ...args: readonly string[]) =>
       runMafat(models, command, '--server', url, '--node', 'test', ...args),
     rows: <Row>(sql: string) => readRows<Row>(join(folder, 'agent.db'), sql),
