@@ -22,6 +22,7 @@ test('mafat agent switches a camera over MQTT, and says how it is without creden
   const { agent, server, messages, state, publish } = await setUp(context);
   await until(() => state()?.state === 'running');
   assert.deepEqual(state(), { enabled: true, state: 'running', reason: null });
+  await until(() => messages.some(({ topic, text }) => topic === TOPICS.events && text.includes('"door"')));
   const [pid = 0] = ffmpegsOf(agent.child.pid);
   assert.ok(isAlive(pid));
 

@@ -42,8 +42,10 @@ export class CameraPump {
   #isEnabled: boolean;
   /** Whether the camera was started last, and not stopped. */
   #isOn = false;
-  /** Ends when the camera is as it was last asked to be. */
+  /** The last change of the camera that was begun. */
   #switching: Promise<void> = Promise.resolve();
+  /** The change after that. One is enough, however often the camera is switched: it looks at the last wish. */
+  #next: Promise<void> | undefined;
 
   constructor(camera: Camera, handlers: PumpHandlers, { isEnabled = true }: PumpOptions = {}) {
     this.camera = camera;
@@ -86,14 +88,16 @@ export class CameraPump {
 
   /** Makes the camera what it should be, after what was begun before. */
   #follow(): Promise<void> {
-    this.#switching = this.#switching.then(async () => {
+    this.#next ??= this.#switching.then(async () => {
+      this.#next = undefined;
       const isWanted = this.#isEnabled && this.#controller?.signal.aborted === false;
       if (isWanted === this.#isOn) return;
       this.#isOn = isWanted;
       if (isWanted) this.#startCamera();
       else await this.camera.stop();
     });
-    return this.#switching;
+    this.#switching = this.#next;
+    return this.#next;
   }
 
   #startCamera(): void {

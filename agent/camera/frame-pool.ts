@@ -1,6 +1,7 @@
 /**
- * The buffers of one camera's frames, used again and again, so that frames leave nothing to the collector. At most three
- * are in use: one is read from the camera, one waits, one is run.
+ * The buffers of one camera's frames, used again and again, so that frames leave nothing to the collector. Three are
+ * in use at most: one is read from the camera, one waits, one is run. Frames below 64 KB may come several at a time, and
+ * then there are as many more.
  */
 export class FramePool {
   readonly #free: Uint8Array[] = [];

@@ -4,7 +4,7 @@ const MAX_LINES = 3;
 const MAX_LINE_LENGTH = 200;
 
 /** A longer line is left out: cut, it could show a part of a password that isn't known as one. */
-const MAX_UNSHOWN_LENGTH = 8192;
+const MAX_UNSHOWN_LENGTH = 4096;
 
 export class LastLines {
   readonly #show: (line: string) => string | undefined;
