@@ -32,6 +32,9 @@ export class Agent {
   readonly #options: AgentOptions;
   #config: Config;
   readonly #core: Core;
+  readonly #inference: Inference;
+  readonly #cameras: Cameras;
+  readonly #housekeeping: Housekeeping;
   readonly #connection: MqttConnection;
   readonly #features: Features;
 
@@ -40,6 +43,12 @@ export class Agent {
     this.#config = config;
     this.#options = options;
     this.#core = new Core(config, options);
+    const { store, hub, engine, planners } = this.#core;
+    const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
+    this.#inference = new Inference({ engine, models: planners, onFault });
+    const inputOf = (model: string) => planners.get(model)?.network.input;
+    this.#cameras = new Cameras(config.cameras, { inference: this.#inference, engine, inputOf, hub, log });
+    this.#housekeeping = new Housekeeping({ store, keepDays: config.events.keepDays, log });
     const broker = new BrokerFeature(config.mqtt, log);
     this.#connection = createConnection(config, { broker, log });
     this.#features = new Features(this.#list(broker), log);
@@ -48,14 +57,11 @@ export class Agent {
   /** The parts in the order of their start. Each line needs those before it. */
   #list(broker: BrokerFeature): readonly FeatureEntry[] {
     const { log, version, notifier, configFault = null } = this.#options;
-    const { mqtt, node, cameras: configs, health, events } = this.#config;
+    const { mqtt, node, health } = this.#config;
     const core = this.#core;
     const { hub, store, engine, watch, planners, check } = core;
-    const connection = this.#connection;
+    const [connection, inference, cameras] = [this.#connection, this.#inference, this.#cameras];
     const topics = nodeTopics(mqtt.base, node);
-    const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
-    const inference = new Inference({ engine, models: planners, onFault });
-    const cameras = new Cameras(configs, { inference, engine, hub, log });
     const identity = { version, node, configFault, maxPayloadBytes: mqtt.maxPayload };
     const onRefused = (topic: string, reason: string) => log.warn({ topic, reason }, 'message dropped');
     const spool = new Spool({ connection, store, onRefused });
@@ -63,7 +69,6 @@ export class Agent {
       takeSnapshot({ identity, watch, engine, planners, check, spool, cameras, hub, store });
     const { base, maxPayload: maxPayloadBytes } = mqtt;
     const finish = () => engine.finish();
-    const housekeeping = new Housekeeping({ store, keepDays: events.keepDays, log });
     const isSigned = broker.isEmbedded;
     const requests = { connection, inference, cameras, topics, isSigned, base, maxPayloadBytes, finish, log };
     const reports = { connection, spool, hub, snapshot, topics, base, healthInterval: health.interval, log };
@@ -82,7 +87,7 @@ export class Agent {
       { name: 'self-check', feature: check },
       { name: 'reports', feature: new MqttReports(reports), isOptional: true },
       { name: 'cameras', feature: cameras, isOptional: true },
-      { name: 'housekeeping', feature: housekeeping, isOptional: true },
+      { name: 'housekeeping', feature: this.#housekeeping, isOptional: true },
       { name: 'service state', feature: state, isOptional: true },
     ];
   }
@@ -106,8 +111,10 @@ export class Agent {
   }
 
   /** Takes over what may change while running. Anything else asks for a restart. */
-  reload(config: Config): void {
+  async reload(config: Config): Promise<void> {
     const { log } = this.#options;
-    this.#config = takeOver(config, { current: this.#config, watch: this.#core.watch, log });
+    const { watch, planners } = this.#core;
+    const [current, cameras, housekeeping] = [this.#config, this.#cameras, this.#housekeeping];
+    this.#config = await takeOver(config, { current, watch, planners, cameras, housekeeping, log });
   }
 }

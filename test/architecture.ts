@@ -130,10 +130,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'agent/camera': {
     imports: [
       'shared/graph',
+      'shared/wire',
+      'agent/board',
       'agent/config',
       'agent/decode',
       'agent/engine/wire',
       'agent/events',
+      'agent/report',
       'agent/serve',
       'agent/track',
     ],

@@ -27,6 +27,8 @@ export interface AgentSetUp {
   readonly env?: Readonly<Record<string, string>>;
   /** The camera instead of a synthetic one: a map in YAML. */
   readonly camera?: string;
+  /** Cameras in addition to it, as maps in YAML. */
+  readonly cameras?: readonly string[];
 }
 
 /** Starts an agent that serves a model, the synthetic detector by default, with a synthetic camera; ended with the test. */
@@ -42,6 +44,7 @@ export function startAgent(
     fps = 2,
     env = {},
     camera = `{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }`,
+    cameras = [],
   }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
@@ -54,7 +57,8 @@ export function startAgent(
 models: [{ name: ${model} }]
 memory: { budget: ${bytes} }
 mqtt: { server: '${server}', listen: { port: ${port} } }
-cameras: [${camera}]
+cameras:
+${[camera, ...cameras].map((map) => `- ${map}`).join('\n')}
 health: { interval: 1 }
 `,
     );
@@ -80,6 +84,8 @@ health: { interval: 1 }
     },
     /** Waits until a text has come so many times, in the log or among errors. */
     logged: (text: string, times = 1) => until(() => log.split(text).length > times),
+    /** All that it has logged so far. */
+    log: () => log,
     ask: (command: string, ...args: readonly string[]) =>
       runMafat(models, command, '--server', url, '--node', 'test', ...args),
     rows: <Row>(sql: string) => readRows<Row>(join(folder, 'agent.db'), sql),

@@ -39,14 +39,18 @@ export class CameraSnapshots {
     this.#isWanted = true;
   }
 
-  /** Draws a frame if a snapshot is wanted and due. Its bytes must stay as they are until it was drawn. */
-  offer(image: ImageSource, shapes: () => readonly DrawnShape[], nowMs: number): void {
-    if (!this.#isWanted || this.#isDrawing || nowMs - this.#startedMs < this.#options.intervalMs) return;
+  /**
+   * Draws a frame if a snapshot is wanted and due.
+   * @returns the end of the drawing, which never fails; undefined if it isn't drawn. Its bytes must stay till then.
+   */
+  offer(image: ImageSource, shapes: () => readonly DrawnShape[], nowMs: number): Promise<void> | undefined {
+    const isEarly = nowMs - this.#startedMs < this.#options.intervalMs;
+    if (!this.#isWanted || this.#isDrawing || isEarly) return undefined;
     this.#isWanted = false;
     this.#isDrawing = true;
     this.#startedMs = nowMs;
     const { camera, limits, draw, hub, log } = this.#options;
-    draw({ kind: 'snapshot', image, shapes: shapes().slice(0, MAX_SHAPES), limits })
+    return draw({ kind: 'snapshot', image, shapes: shapes().slice(0, MAX_SHAPES), limits })
       .then((jpeg) => hub.publish({ kind: 'snapshot', camera, jpeg }))
       .catch((error: unknown) => log.warn({ camera, error: String(error) }, 'snapshot not made; dropped'))
       .finally(() => {

@@ -3,7 +3,7 @@
  * which frames needn't be run, too, since nothing moves in them.
  */
 import type { Logger } from 'pino';
-import type { CameraConfig } from '../config/config-schema.js';
+import type { CameraConfig } from '../config/camera-schema.js';
 import type { ImageSource, SnapshotRequest } from '../engine/wire/protocol.js';
 import type { EventHub } from '../events/event-hub.js';
 import type { Inference, InferResult } from '../serve/infer.js';
@@ -73,8 +73,11 @@ export class CameraView {
     return isStill;
   }
 
-  /** Publishes what a frame showed. Its bytes must stay as they are until its snapshot was drawn. */
-  report(frame: ImageSource, result: InferResult): void {
+  /**
+   * Publishes what a frame showed.
+   * @returns the end of its snapshot's drawing, which never fails, if there is one. Its bytes must stay till then.
+   */
+  report(frame: ImageSource, result: InferResult): Promise<void> | undefined {
     const { findings = { detections: [] }, image, plan, latencyMs } = result;
     const { name: camera, model, zones } = this.#config;
     const moment = { at: new Date().toISOString(), nowMs: performance.now() };
@@ -92,7 +95,7 @@ export class CameraView {
       ...zones.map(shapeOfZone),
       ...sightings.map((sighting, at) => shapeOfSighting(sighting, ids[at])),
     ];
-    this.#snapshots?.offer(frame, shapes, moment.nowMs);
+    return this.#snapshots?.offer(frame, shapes, moment.nowMs);
   }
 
   /** A model whose findings aren't boxes has no objects. */

@@ -13,6 +13,12 @@ export class FrameSlot<T> {
   #frame: { readonly value: T } | undefined;
   #wake: (() => void) | undefined;
   #counts = { captured: 0, taken: 0, replaced: 0 };
+  readonly #onReplaced: (value: T) => void;
+
+  /** @param onReplaced called with each frame that is replaced. */
+  constructor(onReplaced: (value: T) => void = () => undefined) {
+    this.#onReplaced = onReplaced;
+  }
 
   get counts(): FrameCounts {
     return { ...this.#counts };
@@ -20,8 +26,12 @@ export class FrameSlot<T> {
 
   offer(value: T): void {
     this.#counts.captured += 1;
-    if (this.#frame !== undefined) this.#counts.replaced += 1;
+    const replaced = this.#frame;
     this.#frame = { value };
+    if (replaced !== undefined) {
+      this.#counts.replaced += 1;
+      this.#onReplaced(replaced.value);
+    }
     this.#wake?.();
   }
 

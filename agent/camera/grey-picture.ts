@@ -1,9 +1,13 @@
 /** A small grey picture of a frame, sampled from its RGB bytes. */
 import { elementAt } from '../../shared/graph/index.js';
+import type { FittedFrom } from '../engine/wire/protocol.js';
+import { shownPart } from '../engine/wire/shown-size.js';
 
 export interface Pixels {
   readonly width: number;
   readonly height: number;
+  /** Where the picture has margins that don't count. */
+  readonly fittedFrom?: FittedFrom;
   /** RGB, row by row. */
   readonly bytes: Uint8Array;
 }
@@ -24,14 +28,16 @@ const SAMPLES = 4;
 /** Weights of red, green and blue in brightness, of 256. Source: ITU-R BT.601. */
 const [RED, GREEN, BLUE] = [77, 150, 29] as const;
 
-export function shrinkToGrey({ width, height, bytes }: Pixels): GreyPicture {
+export function shrinkToGrey(pixels: Pixels): GreyPicture {
+  const { left, top, width, height } = shownPart(pixels);
+  const start = top * pixels.width + left;
   const cols = Math.min(COLS, width);
   const rows = Math.min(MAX_ROWS, height, Math.max(1, Math.round((cols * height) / width)));
   const cells = new Float32Array(cols * rows);
   const across = samplePlaces(width, cols);
   for (const [sample, y] of samplePlaces(height, rows).entries()) {
     const row = Math.floor(sample / SAMPLES) * cols;
-    addRow(bytes.subarray(y * width * 3), across, cells.subarray(row, row + cols));
+    addRow(pixels.bytes.subarray((start + y * pixels.width) * 3), across, cells.subarray(row, row + cols));
   }
   for (const [at, sum] of cells.entries()) cells[at] = sum / (256 * SAMPLES * SAMPLES);
   return { cols, rows, cells };

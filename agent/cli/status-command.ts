@@ -113,7 +113,16 @@ function modelRow({ name, pressure, plan, memory }: NodeHealth['models'][number]
 }
 
 function cameraTable(cameras: NodeHealth['cameras']): string {
-  const columns = ['captured', 'processed', 'replaced', 'skipped', 'still', 'failed'] as const;
+  const columns = [
+    'state',
+    'captured',
+    'processed',
+    'replaced',
+    'skipped',
+    'still',
+    'failed',
+    'broken',
+  ] as const;
   return formatTable(
     ['camera', ...columns],
     cameras.map((camera) => [camera.name, ...columns.map((column) => String(camera[column]))]),

@@ -14,13 +14,12 @@ import {
   orDefault,
   text,
   valid,
-  variant,
   wholeNumber,
 } from '../../shared/rules/index.js';
 import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
+import { cameraSchema } from './camera-schema.js';
 import { byteSize, section } from './config-rule.js';
-import { fitNodeName, TOPIC_NAME } from './node-name.js';
-import { viewRules } from './view-schema.js';
+import { fitNodeName, TOPIC_NAME, TOPIC_NAME_RULE } from './node-name.js';
 
 /** Default intervals of memory samples, in seconds. If only one is given, it is compared with the other's default. */
 export const DEFAULT_INTERVALS = { least: 0.1, most: 5 } as const;
@@ -34,7 +33,6 @@ const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
 /** A topic: levels without wildcards, blanks and control characters. Topics that begin with `$` are the broker's. */
 const TOPIC = /^(?!\$)[^\s\p{Cc}/+#]+(\/[^\s\p{Cc}/+#]+)*$/u;
 
-const topicName = matching(TOPIC_NAME, '1 to 64 of the characters a-z, A-Z, 0-9, _ and -');
 const modelName = matching(MODEL_NAME, MODEL_NAME_RULE);
 const path = text('a path', isPath);
 const secret = text(
@@ -50,28 +48,6 @@ const modelSchema = map({
   weights: orDefault(choice(['resident', 'evictable']), 'resident'),
   /** Least confidence of a detection; null for the model's own. */
   threshold: orDefault(numberWithin(0, 1), null),
-});
-
-const cameraBase = {
-  name: topicName,
-  model: modelName,
-  /** Frames per second. */
-  fps: orDefault(numberWithin(0.001, 120), 1),
-  ...viewRules,
-};
-
-const cameraSchema = variant('kind', {
-  synthetic: map({
-    kind: choice(['synthetic']),
-    ...cameraBase,
-    width: orDefault(wholeNumber(2, 8192), 640),
-    height: orDefault(wholeNumber(2, 8192), 480),
-  }),
-  file: map({
-    kind: choice(['file']),
-    ...cameraBase,
-    files: list(path, { least: 1, expected: 'a list of at least one path' }),
-  }),
 });
 
 const memorySchema = section({
@@ -150,7 +126,7 @@ export const configSchema = section({
   /** Name of the node. `clients` is taken: answers go below it. */
   node: orDefault(
     text(
-      'a name other than clients, of 1 to 64 of the characters a-z, A-Z, 0-9, _ and -',
+      `a name other than clients, of ${TOPIC_NAME_RULE}`,
       (name) => name !== 'clients' && TOPIC_NAME.test(name),
     ),
     fitNodeName(hostname()),
@@ -175,4 +151,3 @@ export const configSchema = section({
  */
 export type Config = ValueOf<typeof configSchema>;
 export type ModelConfig = Config['models'][number];
-export type CameraConfig = Config['cameras'][number];

@@ -1,6 +1,7 @@
 /** Reads a configuration file into a frozen Config, or reports all of its faults at once. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { resolveCamera } from './camera-schema.js';
 import type { Config } from './config-schema.js';
 import { configSchema } from './config-schema.js';
 import { credentialsFolder, withCredentials } from './credentials.js';
@@ -57,9 +58,7 @@ function resolvePaths(config: Config, folder: string): Config {
   const { ca, cert, key } = mqtt.tls;
   return {
     ...config,
-    cameras: cameras.map((camera) =>
-      camera.kind === 'file' ? { ...camera, files: camera.files.map(from) } : camera,
-    ),
+    cameras: cameras.map((camera) => resolveCamera(camera, from)),
     store: { path: fromGiven(store.path) },
     mqtt: {
       ...mqtt,

@@ -1,13 +1,14 @@
 /**
  * Shows paths and values of a configuration in errors, without passwords. The value of the key `password` is
- * hidden. So is any text that could hold one by mistake: `password:secret` without the blank, or a URL with
- * `user:secret@`.
+ * hidden, and so are options of commands. So is any text that could hold one by mistake: `password:secret` without the
+ * blank, or a URL with `user:secret@`. Of other URLs only the host is shown.
  */
 
 import type { KeyPath } from '../../shared/rules/index.js';
+import { redact } from './redact.js';
 
 const HIDDEN = 'a value not shown here';
-const MAYBE_SECRET = /pass|pwd|secret|@/i;
+const MAYBE_SECRET = /pass|pwd|secret|@|options/i;
 const MAX_LENGTH = 60;
 
 export function showValue(value: unknown, path: KeyPath): string {
@@ -15,7 +16,8 @@ export function showValue(value: unknown, path: KeyPath): string {
   if (path.some((step) => MAYBE_SECRET.test(String(step)))) return HIDDEN;
   if (typeof value !== 'string') return String(value);
   if (MAYBE_SECRET.test(value)) return HIDDEN;
-  const shown = value.length > MAX_LENGTH ? `${value.slice(0, MAX_LENGTH)}…` : value;
+  const safe = redact(value);
+  const shown = safe.length > MAX_LENGTH ? `${safe.slice(0, MAX_LENGTH)}…` : safe;
   return JSON.stringify(shown);
 }
 

@@ -14,7 +14,7 @@ import {
   wholeNumber,
 } from '../../shared/rules/index.js';
 import { byteSize, section } from './config-rule.js';
-import { TOPIC_NAME } from './node-name.js';
+import { TOPIC_NAME, TOPIC_NAME_RULE } from './node-name.js';
 
 const MAX_DURATION = 86_400;
 const LABELS = 'a list of labels, or a map of labels with the least confidence of each';
@@ -44,7 +44,7 @@ const polygon = list(point, { least: 3, most: 64, expected: 'a list of 3 to 64 p
 const zones = refine(
   list(
     map({
-      name: matching(TOPIC_NAME, '1 to 64 of the characters a-z, A-Z, 0-9, _ and -'),
+      name: matching(TOPIC_NAME, TOPIC_NAME_RULE),
       points: polygon,
     }),
     { most: 32, expected: 'a list of at most 32 zones' },
@@ -99,6 +99,8 @@ export const viewRules = {
   objects,
   snapshots: orDefault(falseOr(snapshots), false),
 } as const;
+
+export const VIEW_KEYS: readonly string[] = Object.keys(viewRules);
 
 type ViewRules = typeof viewRules;
 export type ViewConfig = { readonly [K in keyof ViewRules]: ValueOf<ViewRules[K]> };

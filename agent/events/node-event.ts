@@ -1,6 +1,7 @@
 /** What happens on a node that somebody may want to hear of. Transports, log and store subscribe; see `EventHub`. */
 import type { RunSettings } from '../../shared/predict/index.js';
 import type {
+  CameraStateReport,
   CheckFault,
   CountsReport,
   DetectionReport,
@@ -41,6 +42,12 @@ export interface SnapshotEvent {
   readonly kind: 'snapshot';
   readonly camera: string;
   readonly jpeg: Uint8Array;
+}
+
+/** A camera was switched on or off, or its source came, was lost or is tried again. */
+export interface CameraStateEvent extends CameraStateReport {
+  readonly kind: 'camera-state';
+  readonly camera: string;
 }
 
 /** From its next inference on, a model runs by another plan. */
@@ -122,6 +129,7 @@ export interface PressureEvent {
 export type SightEvent = DetectionsEvent | ObjectEvent | CountsEvent | SnapshotEvent;
 
 export type NodeEvent =
+  | CameraStateEvent
   | CheckFailedEvent
   | CheckRecoveredEvent
   | SightEvent

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { StoreProblem } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
-import type { NodeEvent, SightEvent } from '../events/node-event.js';
+import type { CameraStateEvent, NodeEvent, SightEvent } from '../events/node-event.js';
 
 export interface EventLogOptions {
   readonly hub: EventHub;
@@ -35,7 +35,8 @@ export class EventLog {
   }
 
   #take(event: NodeEvent): void {
-    if (isSight(event)) return;
+    // Cameras log their losses themselves, since these repeat.
+    if (isSight(event) || event.kind === 'camera-state') return;
     const { kind, ...detail } = event;
     const { log, store } = this.#options;
     log[levelOf(event)](detail, TEXTS[kind]);
@@ -43,7 +44,7 @@ export class EventLog {
   }
 }
 
-type LoggedEvent = Exclude<NodeEvent, SightEvent>;
+type LoggedEvent = Exclude<NodeEvent, SightEvent | CameraStateEvent>;
 
 const SIGHTS: ReadonlySet<NodeEvent['kind']> = new Set<SightEvent['kind']>([
   'detections',

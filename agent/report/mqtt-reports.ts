@@ -1,12 +1,13 @@
 /**
- * Publishes the node's reports over MQTT, as a feature: what cameras see and notices as they come, info after each
- * change of plan, health at a steady interval. docs/protocol.md, section 1.
+ * Publishes the node's reports over MQTT, as a feature: what cameras see, their states and notices as they come, info
+ * after each change of plan, health at a steady interval. docs/protocol.md, section 1.
  */
 import type { Logger } from 'pino';
-import type { NodeTopics } from '../../shared/wire/index.js';
+import type { CameraStateReport, NodeTopics } from '../../shared/wire/index.js';
 import { cameraTopics } from '../../shared/wire/index.js';
 import type { EventHub, Subscription } from '../events/event-hub.js';
 import type {
+  CameraStateEvent,
   CountsEvent,
   DetectionsEvent,
   NodeEvent,
@@ -79,6 +80,9 @@ export class MqttReports {
       case 'snapshot':
         this.#publishSnapshot(event);
         break;
+      case 'camera-state':
+        this.#retainState(event);
+        break;
       default:
         this.#publishNotice(event);
     }
@@ -91,7 +95,7 @@ export class MqttReports {
     spool.publish(topics.events, JSON.stringify({ ...about, ...findings }));
   }
 
-  #publishNotice(event: Exclude<NodeEvent, SightEvent>): void {
+  #publishNotice(event: Exclude<NodeEvent, SightEvent | CameraStateEvent>): void {
     const { spool, topics } = this.#options;
     spool.publish(topics.notices, JSON.stringify({ at: new Date().toISOString(), ...event }));
   }
@@ -117,6 +121,12 @@ export class MqttReports {
   #publishSnapshot({ camera, jpeg }: SnapshotEvent): void {
     const { connection, topics } = this.#options;
     connection.publish(cameraTopics(topics, camera).snapshot, jpeg, { qos: 1, retain: true });
+  }
+
+  #retainState({ camera, enabled, state, reason }: CameraStateEvent): void {
+    const { connection, topics } = this.#options;
+    const report: CameraStateReport = { enabled, state, reason };
+    connection.retain(cameraTopics(topics, camera).state, JSON.stringify(report));
   }
 
   #reportInfo(): void {

@@ -18,16 +18,19 @@ const DAY_MS = 24 * 60 * 60_000;
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
+  /** Days for which measurements and events are kept. */
+  keepDays: number;
   #task: ScheduledTask | undefined;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    this.keepDays = options.keepDays;
   }
 
   start(): void {
-    const { store, keepDays, log } = this.#options;
+    const { store, log } = this.#options;
     this.#task = cron.schedule(NIGHTLY, () => {
-      const rows = store.dropBefore(Date.now() - keepDays * DAY_MS);
+      const rows = store.dropBefore(Date.now() - this.keepDays * DAY_MS);
       log.info({ rows }, 'old measurements and events dropped');
     });
   }

@@ -1,4 +1,6 @@
 /** What nodes and clients say to each other: topics, requests, answers and reports. */
+export type { CameraSetting } from './camera-setting.js';
+export { parseCameraSetting } from './camera-setting.js';
 export type { Steps } from './cut-data.js';
 export type { Envelope, InferenceInput, InferenceRequest } from './inference-request.js';
 export { parseInferenceRequest, salvageEnvelope } from './inference-request.js';
@@ -8,6 +10,9 @@ export { isLoopback } from './loopback.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';
 export type {
   CameraReport,
+  CameraState,
+  CameraStateReport,
+  CameraStatus,
   CheckFault,
   CheckState,
   NodeHealth,

@@ -158,9 +158,26 @@ export interface EventReport {
   readonly waiting: number;
 }
 
-/** Numbers of frames by their fate. */
-export interface CameraReport {
+/** `starting`: no frame has come yet. `waiting`: the source was lost and is tried again soon. `disabled`: switched off. */
+/** `failed`: its configuration doesn't fit its model. */
+export type CameraState = 'starting' | 'running' | 'waiting' | 'disabled' | 'failed';
+
+export interface CameraStatus {
+  readonly state: CameraState;
+  /** Why the source was lost last, without credentials; null while frames come. */
+  readonly reason: string | null;
+}
+
+/** `<base>/<node>/cameras/<camera>/state` */
+export interface CameraStateReport extends CameraStatus {
+  readonly enabled: boolean;
+}
+
+/** State of a camera, and numbers of frames by their fate. */
+export interface CameraReport extends CameraStatus {
   readonly name: string;
+  /** Images of the source that couldn't be decoded before they became frames. */
+  readonly broken: number;
   readonly captured: number;
   readonly taken: number;
   readonly replaced: number;

@@ -19,13 +19,18 @@ export interface NodeTopics {
   readonly infer: string;
   /** The same where the broker appends the sender's client id. */
   readonly signedInfer: string;
-  /** First levels of the topics of all cameras. */
+  /** First levels of the topics of cameras; see `cameraTopics`. */
   readonly cameras: string;
   /** Subscription for requests of snapshots of all cameras. */
   readonly snapshotGet: string;
 }
 
+/** Topics of one camera. */
 export interface CameraTopics {
+  /** Changes of its setting, by clients. */
+  readonly set: string;
+  /** Retained JSON: whether it is enabled and runs. */
+  readonly state: string;
   /** JSON: an object that began, changed or ended. */
   readonly objects: string;
   /** Retained JSON: numbers of objects by label and zone. */
@@ -49,9 +54,16 @@ export function nodeTopics(base: string, node: string): NodeTopics {
   };
 }
 
-export function cameraTopics({ cameras }: NodeTopics, camera: string): CameraTopics {
+/** @param camera `+` for the filter of all cameras. */
+export function cameraTopics({ cameras }: Pick<NodeTopics, 'cameras'>, camera: string): CameraTopics {
   const root = `${cameras}/${camera}`;
-  return { objects: `${root}/objects`, counts: `${root}/counts`, snapshot: `${root}/snapshot` };
+  return {
+    set: `${root}/set`,
+    state: `${root}/state`,
+    objects: `${root}/objects`,
+    counts: `${root}/counts`,
+    snapshot: `${root}/snapshot`,
+  };
 }
 
 /** Topic of inference requests: the tail is the Open Inference Protocol's REST path. */

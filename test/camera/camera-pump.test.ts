@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Camera } from '../../agent/camera/camera.js';
-import type { FrameFate } from '../../agent/camera/camera-pump.js';
+import type { Camera, OnFrame } from '../../agent/camera/camera.js';
+import type { FrameFate, PumpHandlers, PumpOptions } from '../../agent/camera/camera-pump.js';
 import { CameraPump } from '../../agent/camera/camera-pump.js';
-import type { ImageSource } from '../../agent/engine/wire/protocol.js';
 
 test('CameraPump counts frames as processed, skipped, still or failed, and goes on after each', async () => {
   const { camera, pump, seen, errors, finish } = setUp();
@@ -72,16 +71,47 @@ test('CameraPump.stop() ends a pump that waits for a frame, or was never started
   assert.equal(pump.counts.captured, 0);
 });
 
+test('CameraPump.setEnabled() switches the camera, and the last call counts', async () => {
+  const { camera, pump } = setUp({ isEnabled: false });
+  pump.start();
+  assert.deepEqual([camera.isRunning, pump.status.state], [false, 'disabled']);
+  await pump.setEnabled(true);
+  assert.deepEqual([camera.isRunning, pump.status.state], [true, 'running']);
+  await Promise.all([pump.setEnabled(false), pump.setEnabled(true), pump.setEnabled(false)]);
+  assert.equal(camera.isRunning, false);
+  await pump.setEnabled(true);
+  await pump.stop();
+  await pump.setEnabled(true);
+  assert.equal(camera.isRunning, false, 'a pump that is stopped starts no camera');
+});
+
+test('CameraPump releases each frame once, when it is replaced or was processed, well or not', async () => {
+  const { camera, pump, finish } = setUp();
+  pump.start();
+  camera.give('0');
+  await turn();
+  camera.give('1');
+  camera.give('2');
+  assert.deepEqual(camera.released, ['1']);
+  finish('processed');
+  await turn();
+  finish('failed');
+  await turn();
+  assert.deepEqual(camera.released, ['1', '0', '2']);
+  await pump.stop();
+});
+
 /** A camera that gives a frame when the test says so. */
 class HandCamera implements Camera {
   readonly name = 'hand';
-  #onFrame: ((frame: ImageSource) => void) | undefined;
+  readonly released: string[] = [];
+  #onFrame: OnFrame | undefined;
 
   get isRunning(): boolean {
     return this.#onFrame !== undefined;
   }
 
-  start(onFrame: (frame: ImageSource) => void): void {
+  start(onFrame: OnFrame): void {
     this.#onFrame = onFrame;
   }
 
@@ -90,19 +120,19 @@ class HandCamera implements Camera {
   }
 
   give(path: string): void {
-    this.#onFrame?.({ kind: 'file', path });
+    this.#onFrame?.({ kind: 'file', path }, () => this.released.push(path));
   }
 }
 
 type Fate = FrameFate | 'failed';
 
 /** A pump whose frames end by `finish`, in order. */
-function setUp() {
+function setUp(options: PumpOptions = {}) {
   const camera = new HandCamera();
   const seen: string[] = [];
   const errors: string[] = [];
   const ends: ((fate: Fate) => void)[] = [];
-  const pump = new CameraPump(camera, {
+  const handlers: PumpHandlers = {
     process: async (frame) => {
       const path = frame.kind === 'file' ? frame.path : assert.fail('not a file');
       seen.push(path);
@@ -111,7 +141,8 @@ function setUp() {
       return fate;
     },
     onError: (error) => errors.push(error instanceof Error ? error.message : String(error)),
-  });
+  };
+  const pump = new CameraPump(camera, handlers, options);
   const finish = (fate: Fate) => (ends.shift() ?? assert.fail('no frame is in process'))(fate);
   return { camera, pump, seen, errors, finish };
 }

@@ -83,15 +83,19 @@ cameras:
   const cameras = new Cameras(configs, {
     inference: { boxLabels: () => ['person'], infer } as unknown as Inference,
     engine: { draw: () => assert.fail('no snapshot is configured') },
+    inputOf: () => undefined,
     hub: new EventHub({ onError: (_, error) => assert.fail(String(error)) }),
     log: { error: ({ error }: { error: string }) => errors.push(error) } as unknown as Logger,
   });
-  cameras.start();
+  await cameras.start();
   await until(() => (cameras.counts[0]?.processed ?? 0) > 2);
   await cameras.stop();
   assert.deepEqual([cameras.counts[1]?.captured, errors.length], [0, 1]);
   assert.match(errors[0] ?? '', /"persn".*person/);
-  assert.throws(() => cameras.requestSnapshot('none'), /no camera "none"/);
+  assert.throws(
+    () => cameras.requestSnapshot('none'),
+    /Cannot give a snapshot of camera "none": expected one of good, bad/,
+  );
 });
 
 function firstFrames(camera: Camera, count: number): Promise<readonly ImageSource[]> {

@@ -57,10 +57,13 @@ test("config/agent.yaml's examples have every key, with its default", () => {
   }
   const required = {
     models: example.models.map((model) => pick(model, ['name'])),
-    cameras: example.cameras.map((camera) => pick(camera, ['kind', 'name', 'model', 'files'])),
+    cameras: example.cameras.map((camera) => pick(camera, ['kind', 'name', 'model', 'files', 'url'])),
   };
   assert.deepEqual(parseConfig(stringify(required), FILE), { ...DEFAULT_CONFIG, models, cameras });
-  assert.deepEqual(new Set(cameras.map(({ kind }) => kind)), new Set(['synthetic', 'file']));
+  assert.deepEqual(
+    new Set(cameras.map(({ kind }) => kind)),
+    new Set(['synthetic', 'file', 'ffmpeg', 'libcamera']),
+  );
 });
 
 /** Paths of all keys, in order. */

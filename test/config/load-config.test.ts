@@ -84,7 +84,7 @@ store: []
     '10: memory.minInterval: cannot be 10, expected at most maxInterval, 5',
     '13: mqtt.listen.port: cannot be -1, expected a whole number from 0 to 65535',
     '14: mqtt.base: cannot be "a//b", expected a topic such as site/mafat: no +, #, blanks or empty levels',
-    '16: cameras.0.kind: cannot be "webcam", expected one of synthetic, file',
+    '16: cameras.0.kind: cannot be "webcam", expected one of synthetic, file, ffmpeg, libcamera',
     '17: cameras.1.model: cannot be "b", expected one of "a"',
     '18: cameras.2.files: cannot be a list, expected a list of at least one path',
     '18: cameras.2.name: cannot be "c" again, expected a name other than that of cameras.1',

@@ -6,9 +6,14 @@ import { readProcesses } from '../../agent/report/process-usage.js';
 import { readServiceMemory } from '../../agent/report/service-memory.js';
 import type { SnapshotSources } from '../../agent/report/snapshot.js';
 import { takeSnapshot } from '../../agent/report/snapshot.js';
+import type { CameraReport } from '../../shared/wire/index.js';
 
 const NO_JOBS = { waiting: 0, running: 0, done: 0, failed: 0, refused: 0, expired: 0, cancelled: 0 };
 const AT = '2026-11-26T00:00:00.000Z';
+const DOOR: CameraReport = {
+  ...{ name: 'door', state: 'waiting', reason: 'no frame for 10 s', broken: 2 },
+  ...{ captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
+};
 const PREDICTED = { workingBytes: 20, weightsBytes: 10, peakBytes: 30 };
 
 function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources {
@@ -47,9 +52,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
       ],
     },
     cameras: {
-      counts: [
-        { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
-      ],
+      counts: [DOOR],
     },
     hub: { counts: [] },
     ...changes,
@@ -130,9 +133,7 @@ test('describeHealth() renders how a node does', () => {
       },
       { name: 'late', pressure: 'ok', plan: null, memory: null, failure: 'no such folder' },
     ],
-    cameras: [
-      { name: 'door', captured: 4, taken: 3, replaced: 1, processed: 3, skipped: 0, still: 0, failed: 0 },
-    ],
+    cameras: [DOOR],
     queue: { frame: { ...NO_JOBS, done: 3 }, request: NO_JOBS, upkeep: NO_JOBS, snapshot: NO_JOBS },
     events: [],
     processes: [],

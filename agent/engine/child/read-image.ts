@@ -53,6 +53,7 @@ type Pixels = Extract<Sent<ImageSource>, { kind: 'pixels' }>;
 async function readPixels(pixels: Pixels, { bytes, targetFor }: FitOptions): Promise<DecodedImage> {
   checkPixels(pixels);
   const input = targetFor(pixels);
+  if (pixels.fittedFrom !== undefined) return readReady(pixels, pixels.fittedFrom, { bytes, input });
   const { width, height, name } = pixels;
   const options = decodingOf(pixels, input);
   if (options.shrunk === undefined && options.channels === 3)
@@ -61,6 +62,25 @@ async function readPixels(pixels: Pixels, { bytes, targetFor }: FitOptions): Pro
   const raw = await nameErrors(name, () => convertPixels(all, pixels, options));
   release(all);
   return placeRaw(raw, { given: pixels, input });
+}
+
+/** Pixels that have the network's size already; only their colours may have to be changed. */
+async function readReady(
+  pixels: Pixels,
+  { width: givenWidth, height: givenHeight }: Size,
+  { bytes, input: { width, height, channels } }: ReadOptions,
+): Promise<DecodedImage> {
+  const { name } = pixels;
+  if (pixels.width !== width || pixels.height !== height)
+    throw new RangeError(
+      `Cannot read image ${name}: ${pixels.width}x${pixels.height} pixels, expected the network's ${width}x${height}`,
+    );
+  const given = { width: givenWidth, height: givenHeight };
+  const all = bytes.readAll();
+  if (channels === 3) return { ...given, data: all };
+  const raw = await nameErrors(name, () => convertPixels(all, pixels, { shrunk: undefined, channels }));
+  release(all);
+  return { ...given, data: raw.data };
 }
 
 function checkPixels({ name, width, height, byteCount }: Pixels): void {

@@ -123,6 +123,12 @@ export interface Program {
   readonly outputs: readonly MapBinding[];
 }
 
+/** Size of an image before it was fitted, and how it was. */
+export interface FittedFrom extends Pick<ImageInput, 'resize'> {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** A file the executor opens, encoded bytes, or pixels: RGB, row by row. */
 export type ImageSource =
   | { readonly kind: 'file'; readonly path: string }
@@ -132,6 +138,8 @@ export type ImageSource =
       readonly name: string;
       readonly width: number;
       readonly height: number;
+      /** The image before it was fitted to the network's input, margins included. Absent for one of its own size. */
+      readonly fittedFrom?: FittedFrom;
       readonly bytes: Uint8Array;
     };
 

@@ -10,10 +10,10 @@
  * - It may not use filters that begin with `$`. `$SYS/...` would tell the ids of other clients, and only the
  *   secrecy of its id guards a client's answers. `$share/<group>/...` hides the real filter, and aedes
  *   doesn't share anyway.
- * - It may publish inference requests (section 2) and requests of snapshots (section 1) to any node below the base,
- *   and nothing else. A request may not be retained, since it would run again at each start of the node. The broker
- *   appends the client's id to the topic of an inference, so that the agent knows who asked and sends the answer to
- *   no one else.
+ * - It may publish inference requests (section 2), requests of snapshots (section 1) and settings of cameras
+ *   (section 5) to any node below the base, and nothing else. None may be retained: it would count again at each start
+ *   of the node. The broker appends the client's id to the topic of an inference, so that the agent knows who asked and
+ *   sends the answer to no one else.
  */
 import { elementAt } from '../../../shared/graph/index.js';
 import { isTopicLevel } from '../../../shared/wire/index.js';
@@ -29,10 +29,11 @@ export interface Publication {
   readonly retain: boolean;
 }
 
-/** Levels of each kind of request's topic after base and node. `<name>` stands for any level. */
-const REQUEST_TAILS = [
+/** Levels of what clients publish, after base and node: requests, and settings of cameras. `<name>` is any level. */
+const TAILS = [
   ['v2', 'models', '<name>', 'infer'],
   ['cameras', '<name>', 'snapshot', 'get'],
+  ['cameras', '<name>', 'set'],
 ] as const;
 
 /** Whether a client other than the agent may subscribe to a filter. */
@@ -69,8 +70,7 @@ export function mayPublish({ topic, retain }: Publication, base: string): boolea
   const levels = topic.slice(base.length + 1).split('/');
   const node = elementAt(levels, 0);
   // Answers lie below `clients`, also those of a client whose id is v2.
-  if (!isTopicLevel(node) || node === 'clients') return false;
-  return REQUEST_TAILS.some((tail) => isLike(levels.slice(1), tail));
+  return isTopicLevel(node) && node !== 'clients' && TAILS.some((tail) => isLike(levels.slice(1), tail));
 }
 
 function isLike(levels: readonly string[], tail: readonly string[]): boolean {

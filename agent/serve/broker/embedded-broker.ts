@@ -252,7 +252,7 @@ export class EmbeddedBroker {
     const { topic, retain = false } = packet;
     if (guest?.isAgent === true) return null;
     if (mayPublish({ topic, retain }, this.#options.base)) {
-      packet.topic = signedTopic(topic, guest?.clientId ?? '');
+      if (isRequest(topic, this.#options.base)) packet.topic = signedTopic(topic, guest?.clientId ?? '');
       return null;
     }
     return new Error(

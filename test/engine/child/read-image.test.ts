@@ -94,6 +94,24 @@ test('readImage() gives the same for pixels as for the image that they were enco
   }
 });
 
+test('readImage() takes pixels as they are that were fitted to the network, and gives the size that they come from', async () => {
+  const bytes = Uint8Array.from({ length: 4 * 2 * 3 }, (_, at) => at * 10);
+  const size = { width: 1920, height: 1080 };
+  const fittedFrom = { ...size, resize: 'letterbox' } as const;
+  const source = { kind: 'pixels', name: 'test', width: 4, height: 2, byteCount: 24, fittedFrom } as const;
+  const options = (channels: 1 | 3) => ({
+    bytes: bytesOf(bytes),
+    input: { ...INPUT, width: 4, height: 2, channels },
+  });
+  assert.deepEqual(await readImage(source, options(3)), { data: bytes, ...size });
+  const grey = await readImage(source, options(1));
+  assert.deepEqual([grey.data.length, grey.width, grey.height], [8, 1920, 1080]);
+  await assert.rejects(
+    readImage({ ...source, width: 2, height: 4 }, options(3)),
+    /2x4 pixels, expected the network's 4x2/,
+  );
+});
+
 test('readImage() refuses pixels of another count than their size has', async () => {
   const source = { kind: 'pixels', name: 'test', width: 4, height: 4, byteCount: 47 } as const;
   await assert.rejects(

@@ -70,15 +70,20 @@ test('mayRead() refuses a filter exactly when it matches a topic of another clie
   }
 });
 
-test('mayPublish() allows requests of inferences and snapshots alone', () => {
+test('mayPublish() allows requests of inferences and snapshots, and settings of cameras alone', () => {
   const allowed = (topic: string, retain = false) => mayPublish({ topic, retain }, 'mafat');
   assert.ok(allowed('mafat/node/v2/models/yolo/infer'));
   assert.ok(allowed('mafat/another/v2/models/m/infer'));
   assert.ok(allowed('mafat/node/cameras/door/snapshot/get'));
+  assert.ok(allowed('mafat/node/cameras/door/set'));
   assert.ok(mayPublish({ topic: 'site/mafat/node/v2/models/m/infer', retain: false }, 'site/mafat'));
   for (const topic of [
     'mafat/node/status',
     'mafat/node/info',
+    'mafat/node/cameras/door/state',
+    'mafat/node/cameras/door/set/more',
+    'mafat/node/cameras/set',
+    'mafat/clients/cameras/door/set',
     'mafat/node/v2/models/m/infer/more',
     'mafat/node/v2/models/infer',
     'mafat/node/v2/models//infer',
@@ -99,8 +104,12 @@ test('mayPublish() allows requests of inferences and snapshots alone', () => {
     assert.equal(allowed(topic), false, topic);
 });
 
-test('mayPublish() refuses a request that is retained: it would be run at each start of the node', () => {
-  for (const topic of ['mafat/node/v2/models/m/infer', 'mafat/node/cameras/door/snapshot/get'])
+test('mayPublish() refuses what is retained: it would count again at each start of the node', () => {
+  for (const topic of [
+    'mafat/node/v2/models/m/infer',
+    'mafat/node/cameras/door/snapshot/get',
+    'mafat/node/cameras/door/set',
+  ])
     assert.equal(mayPublish({ topic, retain: true }, 'mafat'), false);
 });
 

@@ -4,13 +4,15 @@ import type { NodeTopics } from '../../../../shared/wire/index.js';
 import type { Inference } from '../../infer.js';
 import type { MqttConnection } from '../mqtt-connection.js';
 import { inferRoute } from './infer.js';
+import type { SwitchableCameras } from './set-camera.js';
+import { setCameraRoute } from './set-camera.js';
 import type { SnapshotCameras } from './snapshot.js';
 import { snapshotRoute } from './snapshot.js';
 
 export interface RequestsOptions {
   readonly connection: MqttConnection;
   readonly inference: Inference;
-  readonly cameras: SnapshotCameras;
+  readonly cameras: SnapshotCameras & SwitchableCameras;
   readonly topics: NodeTopics;
   /** Whether the broker appends the sender's id to the topics of requests. */
   readonly isSigned: boolean;
@@ -35,6 +37,7 @@ export class MqttRequests {
     const routes = [
       inferRoute({ inference, filter, base, maxPayloadBytes, publish }),
       snapshotRoute({ filter: topics.snapshotGet, cameras }),
+      setCameraRoute(cameras, topics),
     ];
     connection.open(routes, (topic, reason) => log.warn({ topic, reason }, 'request dropped'));
   }
