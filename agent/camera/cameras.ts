@@ -52,6 +52,11 @@ export class Cameras {
     }));
   }
 
+  /** Ids of the processes that cameras run now. */
+  get pids(): readonly number[] {
+    return this.#pumps.flatMap(({ camera: { pid } }) => pid ?? []);
+  }
+
   get names(): readonly string[] {
     return this.#configs.map(({ name }) => name);
   }

@@ -49,7 +49,7 @@ export interface SnapshotSources {
     readonly counts: NodeSnapshot['queue'];
   };
   readonly planners: { readonly all: readonly PlannerState[]; readonly searchPid: number | undefined };
-  readonly cameras: { readonly counts: readonly CameraReport[] };
+  readonly cameras: { readonly counts: readonly CameraReport[]; readonly pids: readonly number[] };
   readonly hub: { readonly counts: readonly SubscriberCounts[] };
 }
 
@@ -62,7 +62,7 @@ interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smalle
 export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
   const { identity, watch, engine, planners, cameras, hub } = sources;
   const executor = engine.memory();
-  const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? []].flat();
+  const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? [], cameras.pids].flat();
   return {
     at: new Date().toISOString(),
     ...identity,
