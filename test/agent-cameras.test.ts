@@ -1,4 +1,4 @@
-/** Cameras of a real agent whose frames come from ffmpeg. */
+/** Cameras of a real agent whose frames come from commands. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
 import type { CameraStateReport } from '../shared/wire/index.js';
 import { cameraTopics, nodeTopics } from '../shared/wire/index.js';
-import { isAlive, skipWithoutFfmpeg } from './camera/camera-probe.js';
+import { openClient } from './agent-client.js';
+import { isAlive, skipWithoutFfmpeg, writeCommand } from './camera/camera-probe.js';
 import { startMjpegServer } from './camera/camera-sources.js';
 import { freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
@@ -60,6 +61,29 @@ test('mafat agent leaves no ffmpeg when it is killed, whether pictures come or n
   assert.ok(isAlive(pid));
   agent.child.kill('SIGKILL');
   await until(() => !isAlive(pid));
+});
+
+test('mafat agent counts broken images of libcamera, logs them once, and goes on', async (context) => {
+  const port = await freePort();
+  const command = await writeCommand(
+    context,
+    'while head -c 400 image.jpg && cat image.jpg && sleep 0.1 && cat image.jpg; do sleep 0.1; done',
+  );
+  const roof = `{ kind: libcamera, name: roof, model: detector, fps: 100, command: '${command}' }`;
+  const agent = startAgent(context, { port, server: 'embedded', cameras: [roof] });
+  await agent.logged('connected to the broker');
+  const client = await openClient(context, port);
+  const countsOf = async () => (await client.nextHealth()).cameras.find(({ name }) => name === 'roof');
+  let counts = await countsOf();
+  while ((counts?.failed ?? 0) < 3 || (counts?.processed ?? 0) < 3) counts = await countsOf();
+  assert.deepEqual([counts?.state, counts?.reason], ['running', null]);
+  const entries = agent
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('frame failed'));
+  // Later entries, if a minute has passed, carry the number of times.
+  assert.equal(entries.filter((line) => !line.includes('"times"')).length, 1, entries.join('\n'));
+  assert.equal(await agent.stop(), 0);
 });
 
 interface Message {

@@ -45,8 +45,14 @@ export async function openClient(context: TestContext, port: number) {
   const answers: Answer[] = [];
   const events: FrameEvent[] = [];
   let health: NodeHealth | undefined;
+  let status: string | undefined;
   const take = ({ topic, payload }: LinkMessage) => {
-    const message: unknown = JSON.parse(Buffer.from(payload).toString());
+    const text = Buffer.from(payload).toString();
+    if (topic === TOPICS.status) {
+      status = text;
+      return;
+    }
+    const message: unknown = JSON.parse(text);
     if (topic === REPLY) answers.push(message as Answer);
     else if (topic === TOPICS.events) events.push(message as FrameEvent);
     else health = message as NodeHealth;
@@ -60,7 +66,7 @@ export async function openClient(context: TestContext, port: number) {
     },
     { onConnect: () => undefined, onOffline: () => undefined, onMessage: take },
   );
-  for (const topic of [REPLY, TOPICS.events, TOPICS.health]) link.subscribe(topic);
+  for (const topic of [REPLY, TOPICS.events, TOPICS.health, TOPICS.status]) link.subscribe(topic);
   link.start();
   context.after(() => link.stop());
   await until(() => link.connected);
@@ -77,5 +83,5 @@ export async function openClient(context: TestContext, port: number) {
     await until(() => health !== undefined && health.at !== before);
     return health as NodeHealth;
   };
-  return { link, answers, events, ask, nextHealth };
+  return { link, answers, events, ask, nextHealth, health: () => health, status: () => status };
 }

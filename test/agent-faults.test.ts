@@ -1,10 +1,9 @@
 /** What goes wrong around an agent: broken requests, a lost executor, a broker that comes late or restarts. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { encodedInput, INFER_TOPIC, openClient, requestOf } from './agent-client.js';
 import { assertSameDetections, detectionsOf } from './detections.js';
-import { drawnImage, runMafat, temporaryFolder } from './fixtures.js';
+import { drawnImage } from './fixtures.js';
 import { BROKERS, freePort } from './serve/brokers.js';
 import { startAgent, until } from './start-agent.js';
 import { DETECTOR_SIZE } from './synthetic-detector.js';
@@ -95,18 +94,6 @@ test('mafat agent runs without its broker, and answers when the broker starts an
     await broker?.stop();
   }
   assert.equal(await agent.stop(), 0);
-});
-
-test('mafat agent refuses a configuration with all that is wrong with it', (context) => {
-  const folder = temporaryFolder(context);
-  const absent = runMafat(folder, 'agent', '--config', `${folder}/absent.yaml`);
-  assert.equal(absent.code, 1);
-  assert.match(absent.stderr, /absent.yaml: no such file/);
-  writeFileSync(`${folder}/agent.yaml`, 'memory: { budget: lots }\nmodles: []\n');
-  const wrong = runMafat(folder, 'agent', '--config', `${folder}/agent.yaml`);
-  assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /agent.yaml:1.*memory.budget/);
-  assert.match(wrong.stderr, /agent.yaml:2.*modles.*models/);
 });
 
 test('mafat agent goes on without a model that is missing, and says which there are', async (context) => {

@@ -27,6 +27,8 @@ export interface AgentSetUp {
   readonly env?: Readonly<Record<string, string>>;
   /** The camera instead of a synthetic one: a map in YAML. */
   readonly camera?: string;
+  /** The whole configuration instead of one of these parts. */
+  readonly yaml?: string;
   /** Cameras in addition to it, as maps in YAML. */
   readonly cameras?: readonly string[];
 }
@@ -45,15 +47,17 @@ export function startAgent(
     env = {},
     camera = `{ kind: synthetic, name: cam, model: ${model}, fps: ${fps} }`,
     cameras = [],
+    yaml,
   }: AgentSetUp,
 ) {
   const models = join(folder, 'models');
   if (!existsSync(models)) cpSync(source, models, { recursive: true });
   const config = join(folder, 'agent.yaml');
-  const writeConfig = (bytes: string) =>
+  const writeConfig = (bytes: string, text?: string) =>
     writeFileSync(
       config,
-      `node: test
+      text ??
+        `node: test
 models: [{ name: ${model} }]
 memory: { budget: ${bytes} }
 mqtt: { server: '${server}', listen: { port: ${port} } }
@@ -62,7 +66,7 @@ ${[camera, ...cameras].map((map) => `- ${map}`).join('\n')}
 health: { interval: 1 }
 `,
     );
-  writeConfig(budget);
+  writeConfig(budget, yaml);
   const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
     env: { ...process.env, ...env, MAFAT_MODELS: models },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,6 +84,11 @@ health: { interval: 1 }
     folder,
     reload: (bytes: string) => {
       writeConfig(bytes);
+      child.kill('SIGHUP');
+    },
+    /** Has it take over another file. */
+    rewrite: (text: string) => {
+      writeConfig('', text);
       child.kill('SIGHUP');
     },
     /** Waits until a text has come so many times, in the log or among errors. */

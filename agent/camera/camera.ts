@@ -11,6 +11,8 @@ export interface Camera {
   readonly name: string;
   /** Absent where the source can't be lost. */
   readonly status?: CameraStatus;
+  /** Id of the camera's own process; absent while it has none. */
+  readonly pid?: number | undefined;
   /** Number of images that the source gave and that couldn't be decoded before they became frames. */
   readonly brokenCount?: number;
   /** Calls back with each frame, until `stop`. */

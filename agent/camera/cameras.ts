@@ -59,6 +59,11 @@ export class Cameras {
     });
   }
 
+  /** Ids of the processes that cameras run now. */
+  get pids(): readonly number[] {
+    return this.#eyes.flatMap(({ pump }) => pump.camera.pid ?? []);
+  }
+
   get names(): readonly string[] {
     return this.#configs.map(({ name }) => name);
   }

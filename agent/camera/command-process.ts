@@ -51,9 +51,10 @@ export class CommandProcess implements SupervisedCommand {
     return this.#lines?.text ?? '';
   }
 
-  /** Id of the process; undefined before it is started. */
+  /** Id of the process; undefined before it is started and once it is gone. */
   get pid(): number | undefined {
-    return this.#child?.pid;
+    const child = this.#child;
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
   }
 
   start(): Promise<void> {

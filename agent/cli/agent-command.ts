@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
@@ -31,8 +32,11 @@ export function agentCommand(version: string): Command {
     });
 }
 
-/** Whoever starts the agent by hand sees what is wrong at once; a service mustn't end for a bad file. */
+/**
+ * Whoever starts the agent by hand sees what is wrong at once; a service mustn't end for a bad file. A file that isn't
+ * there may come: the next start looks again.
+ */
 async function readFirst(file: string | undefined): Promise<ReadConfig> {
   if (file === undefined) return { config: DEFAULT_CONFIG };
-  return process.stdin.isTTY ? { config: await loadConfig(file) } : readConfig(file);
+  return process.stdin.isTTY || !existsSync(file) ? { config: await loadConfig(file) } : readConfig(file);
 }

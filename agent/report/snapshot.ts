@@ -76,7 +76,7 @@ export interface SnapshotSources {
   };
   readonly check: { readonly state: CheckState };
   readonly spool: { readonly state: SpoolState };
-  readonly cameras: { readonly counts: readonly CameraReport[] };
+  readonly cameras: { readonly counts: readonly CameraReport[]; readonly pids: readonly number[] };
   readonly hub: { readonly counts: readonly SubscriberCounts[] };
   readonly store: { readonly path: string; readonly problem: StoreProblem | undefined };
 }
@@ -90,7 +90,7 @@ interface PlannerState extends Pick<ModelSnapshot, 'name' | 'pressure' | 'smalle
 export function takeSnapshot(sources: SnapshotSources): NodeSnapshot {
   const { identity, watch, engine, planners, check, spool, cameras, hub, store } = sources;
   const executor = engine.memory();
-  const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? []].flat();
+  const pids = [process.pid, executor.pid ?? [], planners.searchPid ?? [], cameras.pids].flat();
   return {
     at: new Date().toISOString(),
     ...identity,

@@ -1,12 +1,14 @@
 /** A camera of a real command, watched by a test. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { CommandCamera } from '../../agent/camera/command-camera.js';
 import type { CameraLoss } from '../../agent/camera/command-supervisor.js';
 import type { FrameInput } from '../../agent/camera/ffmpeg-command.js';
 import { cameraSchema } from '../../agent/config/camera-schema.js';
 import type { ImageSource } from '../../agent/engine/wire/protocol.js';
+import { drawnImage, temporaryFolder } from '../fixtures.js';
 
 /** For `test(name, { skip }, ...)`. */
 export const skipWithoutFfmpeg: string | false =
@@ -60,4 +62,14 @@ export function probeCamera(
 
 export function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
+}
+
+/** A script of the shell, which runs in a folder with `image.jpg`. */
+export async function writeCommand(context: TestContext, script: string): Promise<string> {
+  const folder = temporaryFolder(context);
+  const command = join(folder, 'camera-command');
+  writeFileSync(join(folder, 'image.jpg'), await drawnImage(0, 'jpeg'));
+  writeFileSync(command, `#!/bin/sh\ncd "\${0%/*}"\n${script}\n`);
+  chmodSync(command, 0o755);
+  return command;
 }

@@ -1,14 +1,10 @@
 /** The kind `libcamera`, with a command that writes what rpicam-vid would: JPEG images, one after the other. */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { findCommand } from '../../agent/camera/find-command.js';
-import { drawnImage, temporaryFolder } from '../fixtures.js';
 import { until } from '../start-agent.js';
-import { isAlive, probeCamera } from './camera-probe.js';
+import { isAlive, probeCamera, writeCommand } from './camera-probe.js';
 
 test('CommandCamera gives the JPEG images of libcamera, and leaves out what is more than its rate', async (context) => {
   const command = await writeCommand(context, 'while cat image.jpg; do sleep 0.02; done');
@@ -37,13 +33,3 @@ test('CommandCamera names both commands of libcamera when none is installed', as
     message: 'Cannot find a command: rpicam-vid or libcamera-vid; install it, or name another by "command"',
   });
 });
-
-/** A script of the shell, in a folder with an image. */
-async function writeCommand(context: TestContext, script: string): Promise<string> {
-  const folder = temporaryFolder(context);
-  const command = join(folder, 'camera-command');
-  writeFileSync(join(folder, 'image.jpg'), await drawnImage(0, 'jpeg'));
-  writeFileSync(command, `#!/bin/sh\ncd "\${0%/*}"\n${script}\n`);
-  chmodSync(command, 0o755);
-  return command;
-}

@@ -53,6 +53,7 @@ function createSources(changes: Partial<SnapshotSources> = {}): SnapshotSources 
     },
     cameras: {
       counts: [DOOR],
+      pids: [],
     },
     hub: { counts: [] },
     ...changes,
