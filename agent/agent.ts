@@ -43,8 +43,8 @@ export class Agent {
     this.#config = config;
     this.#options = options;
     this.#core = new Core(config, options);
-    const { store, hub, engine, planners } = this.#core;
-    const onFault = (error: unknown) => log.error({ err: error }, 'inference failed');
+    const { store, hub, engine, planners, faults } = this.#core;
+    const onFault = (error: unknown) => faults.note({ error: stackOf(error) }, 'inference failed');
     this.#inference = new Inference({ engine, models: planners, onFault });
     const inputOf = (model: string) => planners.get(model)?.network.input;
     this.#cameras = new Cameras(config.cameras, { inference: this.#inference, engine, inputOf, hub, log });
@@ -103,6 +103,7 @@ export class Agent {
   /** Finishes the frame that runs, says `stopped`, and closes the database. */
   async stop(): Promise<void> {
     await this.#features.stop();
+    this.#core.faults.stop();
   }
 
   /** Refuses all work from now on, so that a child that is killed isn't replaced. */
@@ -117,4 +118,8 @@ export class Agent {
     const [current, cameras, housekeeping] = [this.#config, this.#cameras, this.#housekeeping];
     this.#config = await takeOver(config, { current, watch, planners, cameras, housekeeping, log });
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

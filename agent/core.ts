@@ -9,6 +9,7 @@ import { EventHub } from './events/event-hub.js';
 import type { ModelStore } from './models/model-store.js';
 import { defaultStorePath } from './planning/device-profiles.js';
 import { Planners } from './planning/planners.js';
+import { RepeatedLog } from './report/repeated-log.js';
 import { Store } from './store/store.js';
 
 export interface CoreOptions {
@@ -22,6 +23,8 @@ export interface CoreOptions {
 const MAX_WAITING = 8;
 
 export class Core {
+  /** Faults of the node that may come with each frame and request. */
+  readonly faults: RepeatedLog;
   readonly hub: EventHub;
   readonly store: Store;
   readonly engine: InferenceEngine;
@@ -30,12 +33,13 @@ export class Core {
   readonly check: SelfCheck;
 
   constructor(config: Config, { models, stateFolder, log }: CoreOptions) {
+    this.faults = new RepeatedLog({ write: (about, message) => log.error(about, message) });
     this.hub = new EventHub({
       onError: (subscriber, error) => log.warn({ subscriber, error: String(error) }, 'event not handled'),
     });
     this.store = new Store(config.store.path ?? defaultStorePath(stateFolder), {
       replaces: true,
-      onError: (error) => log.error({ error: error.message }, 'store'),
+      onError: ({ message: error }) => this.faults.note({ error }, 'store'),
     });
     this.engine = new InferenceEngine({
       maxWaiting: MAX_WAITING,

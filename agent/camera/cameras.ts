@@ -43,6 +43,7 @@ export class Cameras {
   readonly #faults: RepeatedLog;
   readonly #losses: RepeatedLog;
   #eyes: readonly Eye[] = [];
+  #isStopped = false;
 
   constructor(configs: readonly CameraConfig[], options: CamerasOptions) {
     this.#configs = configs;
@@ -75,6 +76,7 @@ export class Cameras {
 
   /** Waits for the frames that run, and for the end of commands. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await Promise.all(this.#eyes.map(({ pump }) => pump.stop()));
     for (const { view } of this.#eyes) view.stop();
     this.#faults.stop();
@@ -94,9 +96,10 @@ export class Cameras {
   /** Takes over a configuration, after `retire`. Cameras whose source stays go on without a break. */
   async configure(configs: readonly CameraConfig[]): Promise<void> {
     this.#configs = configs;
+    if (this.#isStopped) return;
     const living = new Map(this.#eyes.map((eye) => [eye.config.name, eye]));
     const begun = new Set<Eye>();
-    this.#eyes = await Promise.all(
+    const eyes = await Promise.all(
       configs.map(async (config) => {
         const known = living.get(config.name);
         const eye = known ?? (await this.#createEye(config));
@@ -104,6 +107,9 @@ export class Cameras {
         return eye;
       }),
     );
+    // A module was loaded meanwhile.
+    if (this.#isStopped) return;
+    this.#eyes = eyes;
     for (const [at, eye] of this.#eyes.entries()) {
       if (begun.has(eye)) this.#begin(eye);
       else this.#look(eye, configs[at] ?? eye.config);

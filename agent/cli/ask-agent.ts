@@ -4,7 +4,8 @@
  */
 
 import type { Command } from 'commander';
-import type { LinkMessage } from '../serve/mqtt/mqtt-link.js';
+import { readPassword } from '../config/credentials.js';
+import type { LinkMessage, LinkOptions } from '../serve/mqtt/mqtt-link.js';
 import { MqttLink } from '../serve/mqtt/mqtt-link.js';
 import { parseBase, parseCount, parseNode, parseServer } from './parse-options.js';
 
@@ -14,6 +15,11 @@ export interface ServerFlags {
   readonly base: string;
   readonly timeout: number;
   readonly json?: boolean;
+  readonly username?: string;
+  readonly passwordFile?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 export function withServerOptions(command: Command): Command {
@@ -21,6 +27,11 @@ export function withServerOptions(command: Command): Command {
     .requiredOption('--server <url>', 'MQTT broker, such as mqtt://127.0.0.1:1883', parseServer)
     .requiredOption('--node <name>', 'node name of the agent', parseNode)
     .option('--base <topic>', 'topic prefix of the agent (mqtt.base)', parseBase, 'mafat')
+    .option('--username <name>', 'login at the broker')
+    .option('--password-file <file>', 'file whose first line is the password')
+    .option('--ca <file>', 'for mqtts: authorities in PEM instead of the system’s')
+    .option('--cert <file>', 'for mqtts: certificate of this client in PEM')
+    .option('--key <file>', 'for mqtts: its key')
     .option('--timeout <seconds>', 'time to wait for the agent, in seconds', parseCount, 30)
     .option('--json', 'print the result as JSON');
 }
@@ -47,9 +58,11 @@ export interface Exchange {
  * @throws {Error} if a message doesn't come in time or the broker refuses a topic; also what `ask` throws.
  */
 export function askAgent(
-  { server, timeout, node }: ServerFlags,
+  flags: ServerFlags,
   { client, topics, maxBytes = 0, ask }: Exchange,
 ): Promise<readonly string[]> {
+  const { server, timeout, node } = flags;
+  const login = loginOf(flags);
   return new Promise((resolve, reject) => {
     const maxPayloadBytes = Math.max(maxBytes, MAX_ANSWER_BYTES);
     const noAnswer = `no answer from node "${node}" within ${timeout} s`;
@@ -60,7 +73,7 @@ export function askAgent(
     };
     const fail = (error: unknown) => end(() => reject(error));
     const link = new MqttLink(
-      { server, clientId: client, keepaliveSeconds: 30, maxPayloadBytes },
+      { server, ...login, clientId: client, keepaliveSeconds: 30, maxPayloadBytes },
       {
         onConnect: () => {
           reason = noAnswer;
@@ -93,3 +106,15 @@ function gather(topics: readonly string[], onAll: (payloads: readonly string[]) 
     if (all.every((text) => text !== undefined)) onAll(all);
   };
 }
+
+/** @throws {RangeError} if the password's file can't be read. */
+function loginOf({ username, passwordFile = null, ca = null, cert = null, key = null }: ServerFlags): Login {
+  const password = readPassword(passwordFile, '--password-file');
+  return {
+    tls: { ca, cert, key },
+    ...(username === undefined ? {} : { username }),
+    ...(password === null ? {} : { password }),
+  };
+}
+
+type Login = Pick<LinkOptions, 'username' | 'password' | 'tls'>;

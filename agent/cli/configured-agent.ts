@@ -37,6 +37,7 @@ export class ConfiguredAgent implements ReloadableDaemon {
   /** Undefined while the node runs degraded. */
   #agent: Agent | undefined;
   #daemon: Daemon;
+  #isStopped = false;
 
   /** @param file undefined if it runs by defaults, which are never taken over anew. */
   constructor({ config, fault }: ReadConfig, file: string | undefined, options: ConfiguredOptions) {
@@ -51,6 +52,7 @@ export class ConfiguredAgent implements ReloadableDaemon {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await this.#daemon.stop();
   }
 
@@ -73,6 +75,7 @@ export class ConfiguredAgent implements ReloadableDaemon {
     this.#log.level = config.log.level;
     this.#log.info('the configuration is good now; starting anew');
     await this.#daemon.stop();
+    if (this.#isStopped) return;
     this.#daemon = this.#create(config);
     await this.#daemon.start();
   }

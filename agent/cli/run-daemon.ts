@@ -49,7 +49,9 @@ export async function runDaemon(daemon: ReloadableDaemon, options: DaemonOptions
     if (stopping === undefined) await daemon.start();
     let reloading = Promise.resolve();
     signals.listenForReload(() => {
-      reloading = reloading.then(() => reload(daemon, options)).catch(fail);
+      reloading = reloading
+        .then(() => (stopping === undefined ? reload(daemon, options) : undefined))
+        .catch(fail);
     });
     await ended;
   } catch (error) {

@@ -22,7 +22,7 @@ export function credentialsFolder(): string | undefined {
  */
 export function withCredentials(config: Config, folder = credentialsFolder()): Config {
   const { mqtt } = config;
-  const given = { ...mqtt, password: mqtt.password ?? readPassword(mqtt.passwordFile) };
+  const given = { ...mqtt, password: mqtt.password ?? readPassword(mqtt.passwordFile, 'mqtt.passwordFile') };
   if (folder === undefined) return { ...config, mqtt: given };
   const username = given.username ?? readSecret(join(folder, FILES.username));
   const password = given.password ?? readSecret(join(folder, FILES.password));
@@ -37,11 +37,12 @@ export function withCredentials(config: Config, folder = credentialsFolder()): C
   return { ...config, mqtt: { ...given, username, password } };
 }
 
-function readPassword(file: string | null): string | null {
+/** @param key where the file is named, for errors. @throws {RangeError} if it can't be read, or is empty. */
+export function readPassword(file: string | null, key: string): string | null {
   if (file === null) return null;
   const password = readSecret(file);
-  if (password === null) throw new RangeError(`Cannot read mqtt.passwordFile ${file}: no such file`);
-  if (password === '') throw new RangeError(`Cannot use mqtt.passwordFile ${file}: it is empty`);
+  if (password === null) throw new RangeError(`Cannot read ${key} ${file}: no such file`);
+  if (password === '') throw new RangeError(`Cannot use ${key} ${file}: it is empty`);
   return password;
 }
 

@@ -111,6 +111,7 @@ export class Planners {
     this.#configs = configs;
     for (const name of former.keys()) if (!this.names.includes(name)) this.#close(name);
     for (const config of configs) {
+      if (this.#isStopped) return;
       const old = former.get(config.name);
       const planner = this.get(config.name);
       const isSame =
