@@ -59,11 +59,11 @@ export class Agent {
     const { log, version, notifier, configFault = null } = this.#options;
     const { mqtt, node, health } = this.#config;
     const core = this.#core;
-    const { hub, store, engine, watch, planners, check } = core;
+    const { hub, store, engine, watch, planners, check, faults } = core;
     const [connection, inference, cameras] = [this.#connection, this.#inference, this.#cameras];
     const topics = nodeTopics(mqtt.base, node);
     const identity = { version, node, configFault, maxPayloadBytes: mqtt.maxPayload };
-    const onRefused = (topic: string, reason: string) => log.warn({ topic, reason }, 'message dropped');
+    const onRefused = (topic: string, reason: string) => faults.note({ topic, reason }, 'message dropped');
     const spool = new Spool({ connection, store, onRefused });
     const snapshot = () =>
       takeSnapshot({ identity, watch, engine, planners, check, spool, cameras, hub, store });

@@ -108,10 +108,10 @@ function gather(topics: readonly string[], onAll: (payloads: readonly string[]) 
 }
 
 /** @throws {RangeError} if the password's file can't be read. */
-function loginOf({ username, passwordFile = null, ca = null, cert = null, key = null }: ServerFlags): Login {
-  const password = readPassword(passwordFile, '--password-file');
+function loginOf({ username, passwordFile, ca, cert, key }: ServerFlags): Login {
+  const password = readPassword(passwordFile ?? null, '--password-file');
   return {
-    tls: { ca, cert, key },
+    tls: { ca: ca ?? null, cert: cert ?? null, key: key ?? null },
     ...(username === undefined ? {} : { username }),
     ...(password === null ? {} : { password }),
   };

@@ -24,6 +24,8 @@ test('clientOf() knows the client of a topic under the base, and of no other', (
 test('cameraTopics() lie below those of the node', () => {
   assert.deepEqual(cameraTopics(nodeTopics('site/mafat', 'pole'), 'door'), {
     objects: 'site/mafat/pole/cameras/door/objects',
+    set: 'site/mafat/pole/cameras/door/set',
+    state: 'site/mafat/pole/cameras/door/state',
     counts: 'site/mafat/pole/cameras/door/counts',
     snapshot: 'site/mafat/pole/cameras/door/snapshot',
   });
