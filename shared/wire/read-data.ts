@@ -33,7 +33,8 @@ export function* readBase64(text: Uint8Array, { from, to }: Span): Steps<Uint8Ar
   if (!isAlone) throw new RequestError(FIELD, 'expected one image in base64');
   const fault = new RequestError(`${FIELD}[0]`, 'not base64');
   const first = start + 1;
-  if (end === first || (end - first) % 4 !== 0) throw fault;
+  if (end === first) throw new RequestError(`${FIELD}[0]`, 'empty, expected an image in base64');
+  if ((end - first) % 4 !== 0) throw fault;
   let padding = 0;
   while (padding < 2 && text[end - 1] === CODE.equals) {
     end -= 1;

@@ -9,6 +9,8 @@ import { createRequire } from 'node:module';
 import type { Sharp, SharpConstructor } from 'sharp';
 import type { Size } from '../wire/shown-size.js';
 import { checkSize, MAX_INTERLACED_PIXELS, MAX_PIXELS } from './image-size.js';
+import type { Orientation } from './orientation.js';
+import { turnSize } from './orientation.js';
 
 /** Loaded as CommonJS: as an ES module it leaves 2 MB more on the heap (bench/idle). */
 const sharp: SharpConstructor = createRequire(import.meta.url)('sharp');
@@ -28,10 +30,21 @@ sharp.concurrency(1);
 /** An image's encoded bytes, or the path of its file. */
 export type Encoded = Uint8Array | string;
 
-/** Size of an encoded image. Only its header is read. @throws {RangeError | SyntaxError} if it can't be used. */
-export async function readHeader(encoded: Encoded, name: string): Promise<Size> {
+export interface Header extends Size {
+  /** How it has to be turned. The size is that of the image upright. */
+  readonly orientation: Orientation;
+}
+
+/** What an encoded image is. Only its header is read. @throws {RangeError | SyntaxError} if it can't be used. */
+export async function readHeader(encoded: Encoded, name: string): Promise<Header> {
   const header = sharp(encoded, { limitInputPixels: false });
-  const { width, height, format, isProgressive } = await header.metadata().catch((error: unknown) => {
+  const {
+    width,
+    height,
+    format,
+    isProgressive,
+    orientation = 1,
+  } = await header.metadata().catch((error: unknown) => {
     throw new SyntaxError(`Cannot read image ${name}: ${reasonOf(error)}; expected ${FORMATS.join(', ')}`);
   });
   if (!FORMATS.includes(format)) {
@@ -41,7 +54,7 @@ export async function readHeader(encoded: Encoded, name: string): Promise<Size> 
     ? { most: MAX_INTERLACED_PIXELS, kind: 'interlaced pixels' }
     : { most: MAX_PIXELS, kind: 'pixels' };
   checkSize({ width, height }, { name, ...limit });
-  return { width, height };
+  return { ...turnSize({ width, height }, orientation), orientation };
 }
 
 export interface DecodeOptions {
@@ -50,7 +63,7 @@ export interface DecodeOptions {
   readonly channels: RawImage['channels'];
 }
 
-/** @throws {Error} if the image is broken, or doesn't have the channels that the network takes. */
+/** Decodes an image, which isn't turned. @throws {Error} if it is broken, or lacks the channels that the network takes. */
 export function decodeImage(encoded: Encoded, options: DecodeOptions): Promise<RawImage> {
   const checks = { limitInputPixels: MAX_PIXELS, sequentialRead: true, failOn: 'error' } as const;
   return toRaw(sharp(encoded, checks), options);

@@ -12,6 +12,8 @@ import type { IncomingBytes } from './bytes-pipe.js';
 import type { DecodeOptions, RawImage } from './image.js';
 import { convertPixels, decodeImage, readHeader, reasonOf } from './image.js';
 import { checkSize, MAX_PIXELS } from './image-size.js';
+import type { Orientation } from './orientation.js';
+import { turnedRows, turnSize } from './orientation.js';
 import type { RowSource } from './sample-image.js';
 import { sampleImage } from './sample-image.js';
 
@@ -96,9 +98,11 @@ async function readEncoded(source: EncodedSource, { bytes, targetFor }: FitOptio
     source.kind === 'file' ? [source.path, source.path] : [source.name, bytes.readAll()];
   const given = await readHeader(encoded, name);
   const input = targetFor(given);
-  const raw = await nameErrors(name, () => decodeImage(encoded, decodingOf(given, input)));
+  const { shrunk, channels } = decodingOf(given, input);
+  const lying = shrunk === undefined ? undefined : turnSize(shrunk, given.orientation);
+  const raw = await nameErrors(name, () => decodeImage(encoded, { shrunk: lying, channels }));
   if (typeof encoded !== 'string') release(encoded);
-  return placeRaw(raw, { given, input });
+  return placeRaw(raw, { given, input }, given.orientation);
 }
 
 /**
@@ -135,14 +139,10 @@ interface PlaceOptions {
   readonly input: ImageTarget;
 }
 
-function placeRaw({ data, width, height, channels }: RawImage, options: PlaceOptions): DecodedImage {
-  let start = 0;
-  const readRow = (row: Uint8Array) => {
-    row.set(data.subarray(start, start + width * channels));
-    start += width * channels;
-  };
-  const placed = place({ width, height, readRow }, options);
-  release(data);
+/** @param orientation how the image has to be turned. */
+function placeRaw(image: RawImage, options: PlaceOptions, orientation: Orientation = 1): DecodedImage {
+  const placed = place({ ...turnSize(image, orientation), readRow: turnedRows(image, orientation) }, options);
+  release(image.data);
   return placed;
 }
 

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import sharp from 'sharp';
 import { readImage } from '../../../agent/engine/child/read-image.js';
 import type { ImageInput } from '../../../agent/engine/wire/protocol.js';
+import { drawnImage } from '../../fixtures.js';
+import { imageKinds } from '../../image-kinds.js';
 import { bytesOf } from './bytes-of.js';
 
 const INPUT: ImageInput = {
@@ -42,6 +44,19 @@ test('readImage() gives bytes at the input size, whatever the size of the image'
       [0x20, 0x40, 0x60].map(nearest),
       `${width}x${height}`,
     );
+  }
+});
+
+test('readImage() reads a picture alike in all kinds, upright', async () => {
+  const plain = await drawnImage(0);
+  const input = { ...INPUT, width: 160, height: 120 };
+  const expected = await decode(plain, input);
+  for (const { name, bytes, loss } of await imageKinds(plain)) {
+    const { data, width, height } = await decode(bytes, input);
+    assert.deepEqual([width, height], [320, 240], name);
+    const differences = data.map((value, at) => Math.abs(value - (expected.data[at] ?? 0)));
+    const mean = differences.reduce((sum, difference) => sum + difference, 0) / data.length;
+    assert.ok(mean <= loss, `${name}: ${mean}`);
   }
 });
 
