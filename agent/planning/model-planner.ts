@@ -58,7 +58,7 @@ export interface PlannerOptions {
 }
 
 /** Time between two measurements that are kept in the store. */
-const KEEP_MS = 60_000;
+const KEEP_MS = 10 * 60_000;
 
 /** Settings that the configuration fixes. */
 function choiceOf({ threads, level }: ModelConfig): SettingsChoice {
