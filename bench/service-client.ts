@@ -26,7 +26,13 @@ export interface FrameEvent {
 
 interface Answer {
   readonly error?: string;
-  readonly parameters?: { readonly status?: number };
+  readonly parameters?: { readonly status?: number; readonly read_ms?: number; readonly run_ms?: number };
+}
+
+/** Of one request: from sending to the answer, and the part of it in the executor. */
+export interface AnswerTimes {
+  readonly tookMs: number;
+  readonly executorMs: number;
 }
 
 export class ServiceClient {
@@ -86,14 +92,15 @@ export class ServiceClient {
     while (!this.#isStopped) await this.ask(model, image);
   }
 
-  /** Sends one request and waits for its answer. */
-  async ask(model: string, image: Uint8Array): Promise<void> {
+  /** Sends one request and waits for its answer. @returns undefined if it wasn't run. */
+  async ask(model: string, image: Uint8Array): Promise<AnswerTimes | undefined> {
     const data = [Buffer.from(image).toString('base64')];
     const inputs = [{ name: 'image', shape: [1], datatype: 'BYTES', data }];
     const payload = JSON.stringify({ parameters: { reply_to: REPLY_TOPIC }, inputs });
     const answered = new Promise<Answer>((resolve) => {
       this.#onAnswer = resolve;
     });
+    const sentMs = performance.now();
     this.#link.publish(inferTopic('mafat', SERVICE_NODE, model), payload, { qos: 1 });
     const lost: Answer = { error: 'no answer' };
     const answer = await Promise.race([answered, sleep(ANSWER_MS, lost, { ref: false })]);
@@ -103,6 +110,9 @@ export class ServiceClient {
       this.#refused += 1;
       await sleep(REFUSED_MS);
     }
+    const { read_ms: readMs, run_ms: runMs } = answer.parameters ?? {};
+    if (readMs === undefined || runMs === undefined) return undefined;
+    return { tookMs: performance.now() - sentMs, executorMs: readMs + runMs };
   }
 
   async stop(): Promise<void> {

@@ -70,8 +70,8 @@ export class WarmService {
     return agentBytes + executorBytes;
   }
 
-  ask(): Promise<void> {
-    return this.client.ask(YOLO_START.name, this.#image);
+  async ask(): Promise<void> {
+    await this.client.ask(YOLO_START.name, this.#image);
   }
 
   async stop(): Promise<void> {

@@ -75,6 +75,8 @@ export interface InferResult {
   /** Notation of the plan that ran. */
   readonly plan: string;
   readonly latencyMs: number;
+  /** For the input to come to the executor and to be decoded. */
+  readonly readMs: number;
   /** Size of the image as given, in whose pixels boxes are; of the network's input for tensors. */
   readonly image: EngineRun['image'];
   /** Absent where tensors were asked for. */
@@ -187,7 +189,7 @@ interface RunContext {
 function describeRun(run: EngineRun, { request, model, wanted }: RunContext): InferResult {
   const { manifest, input } = model.network;
   const threshold = request.threshold ?? model.threshold;
-  const common = { plan: run.plan.notation, latencyMs: run.latencyMs, image: run.image };
+  const common = { plan: run.plan.notation, latencyMs: run.latencyMs, readMs: run.readMs, image: run.image };
   const findings =
     request.outputs === undefined
       ? {

@@ -14,6 +14,8 @@ export interface ResponseTensor {
 export interface InferenceResponse {
   readonly model_name: string;
   readonly id?: string;
+  /** Which plan ran, and milliseconds of the executor: to read and decode the input, and to run the network. */
+  readonly parameters: { readonly plan: string; readonly read_ms: number; readonly run_ms: number };
   readonly outputs: readonly ResponseTensor[];
 }
 

@@ -22,7 +22,13 @@ const frame = (grey = 0): ImageSource => ({
 });
 
 function resultOf(findings: InferResult['findings']): InferResult {
-  return { plan: 'whole', latencyMs: 5, image: IMAGE, ...(findings === undefined ? {} : { findings }) };
+  return {
+    plan: 'whole',
+    latencyMs: 5,
+    readMs: 1,
+    image: IMAGE,
+    ...(findings === undefined ? {} : { findings }),
+  };
 }
 
 const person = (x: number, confidence = 0.5): Detection => ({

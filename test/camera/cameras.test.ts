@@ -79,7 +79,7 @@ cameras:
   - { kind: file, name: bad, model: net, files: [a.jpg], fps: 100, labels: [persn] }`,
     'a.yaml',
   );
-  const infer = async () => ({ plan: 'whole', latencyMs: 1, image: { width: 4, height: 4 } });
+  const infer = async () => ({ plan: 'whole', latencyMs: 1, readMs: 1, image: { width: 4, height: 4 } });
   const cameras = new Cameras(configs, {
     inference: { boxLabels: () => ['person'], infer } as unknown as Inference,
     engine: { draw: () => assert.fail('no snapshot is configured') },

@@ -192,7 +192,7 @@ function floats(name: string, shape: readonly number[], values: readonly number[
 
 /** Decodes outputs of an image of 200 x 100 pixels. */
 function resultOf(outputs: readonly OutputTensor[]): RunResult {
-  return { image: { width: 200, height: 100 }, latencyMs: 0, outputs };
+  return { image: { width: 200, height: 100 }, latencyMs: 0, readMs: 0, outputs };
 }
 
 function decode(manifest: Manifest, outputs: readonly OutputTensor[]) {

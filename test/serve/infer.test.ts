@@ -45,6 +45,7 @@ function createInference(model: ServedModel, fault?: Error) {
   const run = {
     image: { width: 8, height: 8 },
     latencyMs: 5,
+    readMs: 2,
     plan: { notation: 'whole' },
     outputs: [{ name: OUTPUT, dtype: 'float32', shape: [1, 4, 8, 8], bytes: new Uint8Array(values.buffer) }],
   } as unknown as EngineRun;

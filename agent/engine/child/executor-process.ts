@@ -133,12 +133,14 @@ class ExecutorProcess {
   async #run({ image }: SentRun, bytes: IncomingBytes): Promise<Ran> {
     if (this.#runner === undefined) throw new RangeError('Cannot run: no program is loaded');
     const { program, runner } = this.#runner;
+    const begin = performance.now();
     const input = await readInput(image, { bytes, program });
     const start = performance.now();
+    const readMs = start - begin;
     const outputs = await runner.run(input);
     const latencyMs = performance.now() - start;
     const { width, height } = 'width' in input ? input : program.input;
-    return { result: { image: { width, height }, latencyMs }, outputs };
+    return { result: { image: { width, height }, latencyMs, readMs }, outputs };
   }
 
   /** @throws {InterruptedError} if the agent wants the memory of the run. */

@@ -227,6 +227,8 @@ export interface RunResult {
   readonly image: { readonly width: number; readonly height: number };
   /** From the decoded image to the last output, without decoding. */
   readonly latencyMs: number;
+  /** Before that: for the input to come, and to be decoded. */
+  readonly readMs: number;
   readonly outputs: readonly OutputTensor[];
 }
 

@@ -110,11 +110,22 @@ async function serve(
       ...(threshold === undefined ? {} : { threshold }),
       ...(outputs === undefined ? {} : { outputs }),
     });
-    return { model_name: model, ...(id === undefined ? {} : { id }), outputs: answerTensors(result) };
+    const { plan, readMs, latencyMs } = result;
+    const parameters = { plan, read_ms: tenths(readMs), run_ms: tenths(latencyMs) };
+    return {
+      model_name: model,
+      ...(id === undefined ? {} : { id }),
+      parameters,
+      outputs: answerTensors(result),
+    };
   } catch (error) {
     if (error instanceof RequestError) return errorBody(error, request);
     throw error;
   }
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
 }
 
 function errorBody({ message, status, retryAfterS }: RequestError, { id }: Envelope): ErrorResponse {
