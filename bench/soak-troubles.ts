@@ -23,7 +23,7 @@ const EATING_MS: Range = { least: 3 * SECOND, most: 30 * SECOND };
 const RESTING_MS: Range = { least: 2 * SECOND, most: 20 * SECOND };
 
 /** What the neighbour takes, in addition to Node.js itself. Some of it leaves no room for the smallest plan. */
-const EATEN_BYTES: Range = { least: 16 * 2 ** 20, most: 200 * 2 ** 20 };
+const EATEN_BYTES: Range = { least: 16 * 2 ** 20, most: 216 * 2 ** 20 };
 
 export interface TroubleCounts {
   executorKills: number;

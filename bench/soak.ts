@@ -44,7 +44,7 @@ import { SoakWatch, toCsv } from './soak-watch.js';
 const PROBE = new URL('./loop-lag-probe.js', import.meta.url).href;
 
 /** Memory of agent, executor and neighbour together. */
-const GROUP_BYTES = 256 * 2 ** 20;
+const GROUP_BYTES = 320 * 2 ** 20;
 
 const SAMPLE_MS = 1000;
 

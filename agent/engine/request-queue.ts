@@ -24,6 +24,11 @@ export class ShareError extends BusyError {
   override readonly name = 'ShareError';
 }
 
+/** The model was suspended after the job was accepted. */
+export class SuspendedError extends BusyError {
+  override readonly name = 'SuspendedError';
+}
+
 /** The job's deadline passed before its turn came. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
