@@ -81,7 +81,7 @@ function slopeBar(process: 'agent' | 'executor', samples: readonly SoakSample[])
 
 export function printSoak(result: SoakResult, bars: readonly Bar[]): void {
   printMemory(result);
-  const { requests, troubles, health, lag, faults } = result;
+  const { requests, troubles, health, lag, faults, samples } = result;
   printLine(`\ntroubles: ${list(troubles, ['eatenBytes'])}`);
   printLine(`requests: ${list(requests)}`);
   for (const { name, ...counts } of health?.cameras ?? []) printLine(`camera ${name}: ${list(counts)}`);
@@ -89,10 +89,18 @@ export function printSoak(result: SoakResult, bars: readonly Bar[]): void {
     printLine(
       `event loop: p50 ${lag.p50Ms.toFixed(1)}, p99 ${lag.p99Ms.toFixed(1)}, most ${lag.maxMs.toFixed(1)} ms late`,
     );
+  printLine(`the agent waited for a processor ${(100 * waitedRatio(samples)).toFixed(1)} % of the time`);
   for (const fault of faults) printLine(fault);
   printLine();
   const rows = bars.map(({ name, measured, most, isMet }) => [name, measured, most, isMet ? 'yes' : 'NO']);
   printLine(formatTable(['bar', 'measured', 'at most', 'met'], rows));
+}
+
+/** Lag that other work on the machine causes. */
+function waitedRatio(samples: readonly SoakSample[]): number {
+  const [first, last] = [samples[0], samples.at(-1)];
+  if (first === undefined || last === undefined || first === last) return 0;
+  return (last.agentWaitedMs - first.agentWaitedMs) / 1000 / (last.seconds - first.seconds);
 }
 
 function list(counts: object, without: readonly string[] = []): string {

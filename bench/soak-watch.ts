@@ -3,6 +3,7 @@ import type { NodeHealth } from '../shared/wire/index.js';
 import type { LoopLagFigures } from './loop-lag-probe.js';
 import { readLoopLag } from './loop-lag-probe.js';
 import type { ServiceAgent } from './service-agent.js';
+import { waitedMsOf } from './service-processes.js';
 import type { RequestCounts } from './soak-client.js';
 import type { TroubleCounts } from './soak-troubles.js';
 
@@ -27,6 +28,8 @@ export interface SoakSample {
   readonly requestsCut: number;
   readonly requestsLost: number;
   readonly loopLagP99Ms: number;
+  /** Time that the agent's main thread waited for a processor since its start. */
+  readonly agentWaitedMs: number;
 }
 
 export interface WatchSources {
@@ -80,6 +83,7 @@ export class SoakWatch {
       requestsCut: requests.cut,
       requestsLost: requests.lost,
       loopLagP99Ms: this.lag?.p99Ms ?? 0,
+      agentWaitedMs: Math.round(waitedMsOf(agent.pid)),
     });
   }
 
