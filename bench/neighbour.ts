@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { present } from '../shared/graph/index.js';
 import type { MemoryGroup } from './cgroup.js';
 
-/** A process in the group. The kernel spares it, where its score may be lowered; else it may be killed itself. */
+/** A process, in the group if there is one. The kernel spares it, where its score may be lowered; else it may be killed itself. */
 export class Neighbour {
   readonly #child = fork(fileURLToPath(new URL('./neighbour-process.js', import.meta.url)));
 
-  constructor(group: MemoryGroup) {
+  constructor(group?: MemoryGroup) {
     const pid = present(this.#child.pid, 'process id of the neighbour');
     try {
       writeFileSync(`/proc/${pid}/oom_score_adj`, '-1000');
@@ -18,7 +18,7 @@ export class Neighbour {
       // In a container root may lack CAP_SYS_RESOURCE.
       if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
     }
-    group.add(pid);
+    group?.add(pid);
   }
 
   /** Begins to take memory. */

@@ -7,7 +7,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,7 +36,17 @@ export interface ServiceSetUp {
   readonly models: readonly string[];
   /** Absent for as much as the board can spare. */
   readonly budgetBytes?: number;
-  readonly cameras: readonly { readonly model: string; readonly fps: number }[];
+  /** Synthetic ones, unless `kind` says otherwise. Other keys stand in the configuration as they are. */
+  readonly cameras: readonly (Readonly<Record<string, unknown>> & {
+    readonly model: string;
+    readonly fps: number;
+  })[];
+  /** URL of another broker than the embedded one. */
+  readonly server?: string;
+  /** Flags of Node in addition to the unit's. */
+  readonly nodeFlags?: readonly string[];
+  /** File that the agent's log is written to; else it is dropped. */
+  readonly logFile?: string;
   readonly group?: MemoryGroup;
   /** Kills the agent when it aborts. */
   readonly signal: AbortSignal;
@@ -59,10 +69,10 @@ export class ServiceAgent {
   readonly #port: number;
   #end: string | undefined;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, port: number, server = `mqtt://127.0.0.1:${port}`) {
     this.#child = child;
     this.#port = port;
-    this.server = `mqtt://127.0.0.1:${port}`;
+    this.server = server;
     child.once('exit', (code, signal) => {
       this.#end = signal ?? `exit code ${code}`;
       this.#killGroup();
@@ -77,13 +87,25 @@ export class ServiceAgent {
     const { flags, environment, score } = readUnit();
     const joining = setUp.group === undefined ? '' : `echo $$ > '${setUp.group.processesFile}' &&`;
     const script = `${joining} echo ${score} > /proc/self/oom_score_adj; exec "$0" "$@"`;
-    const args = ['-c', script, await nodeOf(setUp), ...flags, MAIN, 'agent', '--config', config];
+    const args = [
+      '-c',
+      script,
+      await nodeOf(setUp),
+      ...flags,
+      ...(setUp.nodeFlags ?? []),
+      MAIN,
+      'agent',
+      '--config',
+      config,
+    ];
+    const output = setUp.logFile === undefined ? 'ignore' : openSync(setUp.logFile, 'w');
     const child = spawn('/bin/sh', args, {
       env: { ...process.env, ...environment, STATE_DIRECTORY: setUp.folder },
-      stdio: ['ignore', 'ignore', 'ignore'],
+      stdio: ['ignore', output, output],
       detached: true,
     });
-    const agent = new ServiceAgent(child, port);
+    if (typeof output === 'number') closeSync(output);
+    const agent = new ServiceAgent(child, port, setUp.server);
     const kill = () => agent.#killGroup();
     setUp.signal.addEventListener('abort', kill, { once: true });
     child.once('exit', () => setUp.signal.removeEventListener('abort', kill));
@@ -99,7 +121,7 @@ export class ServiceAgent {
     return this.#end;
   }
 
-  /** Resolves when the broker listens or the agent has ended. */
+  /** Resolves when the embedded broker listens or the agent has ended. */
   async listening(): Promise<void> {
     while (this.#end === undefined && !(await isOpen(this.#port))) await sleep(PROBE_MS);
   }
@@ -149,13 +171,13 @@ export async function runMafat(folder: string, ...args: readonly string[]): Prom
   return stdout;
 }
 
-function configOf({ models, budgetBytes, cameras }: ServiceSetUp, port: number): string {
+function configOf({ models, budgetBytes, cameras, server = 'embedded' }: ServiceSetUp, port: number): string {
   const list = (items: readonly object[]) => JSON.stringify(items);
   return `node: ${SERVICE_NODE}
 models: ${list(models.map((name) => ({ name })))}
 memory: { budget: ${budgetBytes ?? 'auto'} }
-mqtt: { listen: { port: ${port} } }
-cameras: ${list(cameras.map(({ model, fps }, at) => ({ kind: 'synthetic', name: `camera${at}`, model, fps })))}
+mqtt: { server: '${server}', listen: { port: ${port} } }
+cameras: ${list(cameras.map((camera, at) => ({ kind: 'synthetic', name: `camera${at}`, ...camera })))}
 health: { interval: 1 }
 `;
 }

@@ -28,6 +28,15 @@ export function memoryOf(pid: number): PrivateMemory {
   return { privateBytes: (memory?.rssAnonBytes ?? 0) + swapBytes, swapBytes };
 }
 
+/**
+ * Time that a process's main thread was ready and waited for a processor, since its start. 0 where the kernel doesn't say.
+ * Source: kernel Documentation/scheduler/sched-stats.rst.
+ */
+export function waitedMsOf(pid: number): number {
+  const text = orUndefined(() => readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8'));
+  return Number(text?.split(' ')[1] ?? 0) / 1e6;
+}
+
 /** What a read of /proc gives, or undefined if the process has gone. */
 function orUndefined<T>(read: () => T): T | undefined {
   try {

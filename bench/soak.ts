@@ -1,152 +1,220 @@
 /**
- * Measures whether the agent's memory grows when it works for a long time.
+ * Troubles the agent for as long as told and counts what is lost. docs/benchmarks.md, "Soak", has figures.
  *
- *     node dist/bench/soak.js [--minutes 60] [--json FILE]
+ *     node dist/bench/soak.js [--minutes 3] [--seed 1] [--json FILE] [--csv FILE] [--log FILE]
  *
- * The agent runs the demo's model within the demo's first budget and with the flags of `npm start`. It gets frames of a
- * synthetic camera and requests with a PNG over MQTT. The bench samples the private memory (RssAnon + VmSwap) of the
- * agent and of its executor. A row of the table is the median and the maximum of an equal part of the time.
+ * The agent serves the demo's network to two cameras, and over MQTT to three clients that ask all the time; one of them asks
+ * for more at once than it may. At random moments its executor is killed, its broker (mosquitto) is restarted, and a
+ * neighbour takes memory and gives it back. Agent and neighbour share a memory cgroup where one can be made; else the
+ * neighbour takes memory that the agent hardly misses. Without mosquitto the embedded broker serves and isn't restarted.
+ *
+ * Bars: no request lost, no frame lost or failed, one agent from start to end, private memory of agent and executor that
+ * doesn't grow by more than a megabyte an hour over the last two thirds of the time, and event-loop lag. A request that was
+ * on its way when the broker ended is asked again, and counts as cut, not as lost. A slope has an error, which is large for
+ * short runs: the bar is missed if the slope is above it by more than two errors. Other work on the machine adds to the lag.
  */
-
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
-import { readProcessMemory } from '../agent/board/process-memory.js';
-import { formatBytes, formatTable, printLine } from '../agent/cli/print.js';
+import { withContext } from '../agent/cli/context.js';
+import { parseSeed } from '../agent/cli/parse-options.js';
+import { printLine } from '../agent/cli/print.js';
 import { startProgress } from '../agent/cli/progress.js';
-import { MqttLink } from '../agent/serve/mqtt/mqtt-link.js';
-import { DEMO_NODE, DemoAgent } from '../demo/agent-process.js';
 import { DEMO_MODEL, makeDemoModel } from '../demo/demo-model.js';
-import { present } from '../shared/graph/index.js';
-import { median } from '../shared/predict/index.js';
-import type { NodeHealth } from '../shared/wire/index.js';
-import { inferTopic, nodeTopics } from '../shared/wire/index.js';
+import { mulberry32 } from '../shared/darknet/index.js';
 import type { OutputFlags } from './bench-options.js';
 import { benchCommand, jsonOption, optionOf } from './bench-options.js';
+import { BrokerProcess } from './broker-process.js';
+import { MemoryGroup } from './cgroup.js';
 import { drawImage } from './draw-image.js';
+import { LAG_FILE } from './loop-lag-probe.js';
 import { runBench, withBenchFolder, writeResults } from './run-bench.js';
+import { ServiceAgent } from './service-agent.js';
+import { ServiceClient } from './service-client.js';
+import { CameraStream, soakCameras } from './soak-cameras.js';
+import type { RequestCounts } from './soak-client.js';
+import { noRequests, SoakClient } from './soak-client.js';
+import type { SoakResult } from './soak-report.js';
+import { judgeSoak, printSoak } from './soak-report.js';
+import { Troubles } from './soak-troubles.js';
+import { SoakWatch, toCsv } from './soak-watch.js';
 
-const BUDGET = '40M';
+const PROBE = new URL('./loop-lag-probe.js', import.meta.url).href;
 
-/** Number of parts of the time, each a row of the table. */
-const WINDOWS = 12;
+/** Memory of agent, executor and neighbour together. */
+const GROUP_BYTES = 320 * 2 ** 20;
 
-const SAMPLE_MS = 2000;
-const REQUEST_MS = 2000;
+const SAMPLE_MS = 1000;
 
-interface Sample {
-  readonly agentBytes: number;
-  readonly executorBytes: number;
+/** Time for the first plan and the first frames, which isn't measured. */
+const WARM_MS = 10_000;
+
+/** Longest time for the last report of health. */
+const REPORT_MS = 60_000;
+
+/** Requests at once, and the longest pause after them. Eight are more than a client's share of the queue. */
+const CLIENTS = [
+  { atOnce: 1, pauseMs: 500 },
+  { atOnce: 2, pauseMs: 2000 },
+  { atOnce: 8, pauseMs: 20_000 },
+] as const;
+
+interface Place {
+  readonly flags: Flags;
+  readonly folder: string;
+  readonly signal: AbortSignal;
 }
 
-/** Sends requests, counts the answers and keeps the agent's last report of health. */
-class SoakClient {
-  readonly #link: MqttLink;
-  readonly #replyTo: string;
-  #timer: NodeJS.Timeout | undefined;
-  health: NodeHealth | undefined;
-  counts = { asked: 0, answered: 0, refused: 0 };
-
-  constructor(server: string) {
-    const client = `soak-${randomUUID().slice(0, 8)}`;
-    this.#replyTo = `mafat/clients/${client}/answers`;
-    this.#link = new MqttLink(
-      { server, clientId: client, keepaliveSeconds: 30, maxPayloadBytes: 2 ** 24 },
-      {
-        onConnect: () => undefined,
-        onOffline: () => undefined,
-        onMessage: ({ topic, payload }) => this.#take(topic, JSON.parse(Buffer.from(payload).toString())),
-      },
-    );
-  }
-
-  start(image: Uint8Array): void {
-    this.#link.subscribe(this.#replyTo);
-    this.#link.subscribe(nodeTopics('mafat', DEMO_NODE).health);
-    this.#link.start();
-    const data = [Buffer.from(image).toString('base64')];
-    const inputs = [{ name: 'image', shape: [1], datatype: 'BYTES', data }];
-    const payload = JSON.stringify({ parameters: { reply_to: this.#replyTo }, inputs });
-    this.#timer = setInterval(() => {
-      this.counts.asked += 1;
-      this.#link.publish(inferTopic('mafat', DEMO_NODE, DEMO_MODEL), payload, { qos: 1 });
-    }, REQUEST_MS);
-  }
-
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#link.stop();
-  }
-
-  #take(topic: string, said: NodeHealth & { readonly error?: string }): void {
-    if (topic !== this.#replyTo) this.health = said;
-    else if (said.error === undefined) this.counts.answered += 1;
-    else this.counts.refused += 1;
-  }
-}
-
-function sampleOf({ processes }: NodeHealth): Sample {
-  const bytesOf = (name: string) => {
-    const found = processes.find((process) => process.name === name);
-    const { pid } = present(found, `process ${name} in the report of health`);
-    const { rssAnonBytes, swapBytes } = readProcessMemory(pid);
-    return rssAnonBytes + swapBytes;
-  };
-  return { agentBytes: bytesOf('agent'), executorBytes: bytesOf('executor') };
-}
-
-interface Soak {
-  readonly samples: readonly Sample[];
-  readonly counts: SoakClient['counts'];
-  readonly camera: NodeHealth['cameras'][number] | undefined;
-}
-
-async function soak(folder: string, minutes: number): Promise<Soak> {
+async function soak(place: Place): Promise<SoakResult> {
+  const { folder, signal } = place;
   await makeDemoModel(join(folder, 'models'));
-  const image = readFileSync(await drawImage(join(folder, 'shapes.png')));
-  const agent = new DemoAgent(folder, { fps: 1 });
-  const client = new SoakClient(await agent.start(BUDGET, new AbortController().signal));
-  const progress = startProgress('soaking');
-  const samples: Sample[] = [];
+  const image = await drawImage(join(folder, 'shapes.jpg'));
+  const broker = await BrokerProcess.start(folder);
+  if (broker === undefined) printLine("the broker isn't restarted, since mosquitto isn't installed");
+  const stream = await CameraStream.start();
+  if (stream === undefined) printLine("no camera's source is stopped, since ffmpeg isn't installed");
+  const group = makeGroup();
+  const lagFile = join(folder, 'lag.json');
+  process.env[LAG_FILE] = lagFile;
+  const agent = await ServiceAgent.start({
+    folder,
+    models: [DEMO_MODEL],
+    cameras: soakCameras(stream, image),
+    nodeFlags: ['--import', PROBE],
+    signal,
+    ...(place.flags.log !== undefined && { logFile: place.flags.log }),
+    ...(group && { group }),
+    ...(broker && { server: broker.server }),
+  });
   try {
-    client.start(image);
-    const count = Math.max(WINDOWS, Math.round((minutes * 60_000) / SAMPLE_MS));
-    while (samples.length < count) {
-      await sleep(SAMPLE_MS);
-      agent.lost.throwIfAborted();
-      if (client.health !== undefined) samples.push(sampleOf(client.health));
-      progress.show(`${samples.length} of ${count} samples`);
+    if (broker === undefined) await agent.listening();
+    return await troubleAgent({
+      ...place,
+      agent,
+      broker,
+      stream,
+      group,
+      lagFile,
+      image: readFileSync(image),
+    });
+  } finally {
+    await agent.stop();
+    stream?.stop();
+    await broker?.stop();
+    await group?.remove();
+  }
+}
+
+interface Scene extends Place {
+  readonly agent: ServiceAgent;
+  readonly broker: BrokerProcess | undefined;
+  readonly stream: CameraStream | undefined;
+  readonly group: MemoryGroup | undefined;
+  readonly lagFile: string;
+  readonly image: Uint8Array;
+}
+
+/** The group's limit holds from the start, so that the agent plans for it. */
+function makeGroup(): MemoryGroup | undefined {
+  try {
+    const group = MemoryGroup.create(`mafat-soak-${process.pid}`);
+    group.setLimit(GROUP_BYTES);
+    return group;
+  } catch (error) {
+    printLine(`no memory cgroup: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function troubleAgent(scene: Scene): Promise<SoakResult> {
+  const { agent, lagFile, signal, flags } = scene;
+  const random = mulberry32(flags.seed);
+  const requests = noRequests();
+  const faults: string[] = [];
+  const reporter = new ServiceClient(agent.server);
+  const clients = startClients(scene, { random, requests, onFault: (fault) => faults.push(fault) });
+  const troubles = new Troubles({ ...scene, random });
+  await sleep(WARM_MS, undefined, { signal });
+  const watch = new SoakWatch({
+    agent,
+    health: () => reporter.health,
+    requests,
+    troubles: troubles.counts,
+    lagFile,
+  });
+  troubles.start((error) => faults.push(`trouble: ${String(error)}`));
+  try {
+    await watchFor(flags.minutes, { watch, agent, requests, signal });
+    await troubles.stop();
+    await Promise.all(clients.map((client) => client.stop()));
+    await freshReport(reporter, signal);
+    watch.look();
+  } finally {
+    await troubles.stop();
+    await reporter.stop();
+  }
+  faults.push(...watch.faults);
+  const { samples, lag } = watch;
+  const { health } = reporter;
+  return {
+    minutes: flags.minutes,
+    samples,
+    requests,
+    troubles: troubles.counts,
+    health,
+    lag,
+    faults,
+    end: agent.end,
+  };
+}
+
+/** Waits for a report of health from now on. After a restart of the broker the link takes its time. */
+async function freshReport(reporter: ServiceClient, signal: AbortSignal): Promise<void> {
+  const nowMs = Date.now();
+  const isOld = () => !(Date.parse(reporter.health?.at ?? '') > nowMs);
+  for (let left = REPORT_MS; left > 0 && isOld(); left -= SAMPLE_MS)
+    await sleep(SAMPLE_MS, undefined, { signal });
+}
+
+interface Asking {
+  readonly random: () => number;
+  readonly requests: RequestCounts;
+  readonly onFault: (fault: string) => void;
+}
+
+function startClients({ agent, image }: Scene, { random, requests, onFault }: Asking): readonly SoakClient[] {
+  return CLIENTS.map((pace, at) => {
+    const { server } = agent;
+    const common = { model: DEMO_MODEL, image, random, counts: requests, onFault };
+    const client = new SoakClient({ server, clientId: `soak${at}`, ...pace, ...common });
+    client.start();
+    return client;
+  });
+}
+
+interface Watching {
+  readonly watch: SoakWatch;
+  readonly agent: ServiceAgent;
+  readonly requests: RequestCounts;
+  readonly signal: AbortSignal;
+}
+
+/** Ends early if the agent ends. */
+async function watchFor(minutes: number, { watch, agent, requests, signal }: Watching): Promise<void> {
+  const progress = startProgress('soaking');
+  const untilMs = performance.now() + minutes * 60_000;
+  try {
+    while (performance.now() < untilMs && agent.end === undefined) {
+      await sleep(SAMPLE_MS, undefined, { signal });
+      watch.look();
+      const left = Math.ceil((untilMs - performance.now()) / 1000);
+      progress.show(`${left} s left, ${requests.answered} requests answered, ${requests.lost} lost`);
     }
-    return { samples, counts: client.counts, camera: client.health?.cameras[0] };
   } finally {
     progress.stop();
-    await client.stop();
-    await agent.stop();
   }
-}
-
-function printSoak({ samples, counts, camera }: Soak, minutes: number): void {
-  const edge = (at: number) => Math.floor((at * samples.length) / WINDOWS);
-  const rows = Array.from({ length: WINDOWS }, (_, at) => {
-    const window = samples.slice(edge(at), edge(at + 1));
-    const cells = ([key, pick]: readonly ['agentBytes' | 'executorBytes', 'median' | 'max']) => {
-      const values = window.map((sample) => sample[key]);
-      return formatBytes(pick === 'median' ? median(values) : Math.max(...values));
-    };
-    const columns = [
-      ['agentBytes', 'median'],
-      ['agentBytes', 'max'],
-      ['executorBytes', 'median'],
-      ['executorBytes', 'max'],
-    ] as const;
-    return [`${(((at + 1) * minutes) / WINDOWS).toFixed(0)} min`, ...columns.map(cells)];
-  });
-  printLine(formatTable(['until', 'agent', 'at most', 'executor', 'at most'], rows));
-  const { asked, answered, refused } = counts;
-  printLine(`requests: ${asked} sent, ${answered} answered, ${refused} refused`);
-  if (camera !== undefined) printLine(`camera: ${JSON.stringify(camera)}`);
 }
 
 function parseMinutes(text: string): number {
@@ -157,20 +225,29 @@ function parseMinutes(text: string): number {
 
 interface Flags extends OutputFlags {
   readonly minutes: number;
+  readonly seed: number;
+  readonly csv?: string;
+  readonly log?: string;
 }
 
 async function main(): Promise<void> {
-  const flags = benchCommand(
-    'soak',
-    "Measures whether the agent's memory grows when it works for a long time.",
-  )
-    .addOption(optionOf('--minutes <number>', 'length of the run', { parse: parseMinutes, fallback: '60' }))
+  const flags = benchCommand('soak', 'Troubles the agent and counts what is lost.')
+    .addOption(optionOf('--minutes <number>', 'length of the run', { parse: parseMinutes, fallback: '3' }))
+    .addOption(optionOf('--seed <number>', 'seed of the random choices', { parse: parseSeed, fallback: '1' }))
     .addOption(jsonOption())
+    .option('--csv <file>', 'write a row for each second to this file')
+    .option('--log <file>', "write the agent's log to this file")
     .parse()
     .opts<Flags>();
-  const result = await withBenchFolder((folder) => soak(folder, flags.minutes));
-  printSoak(result, flags.minutes);
-  await writeResults(flags, { figures: result, panels: [] });
+  const result = await withContext('soak', ({ signal }) =>
+    withBenchFolder((folder) => soak({ flags, folder, signal })),
+  );
+  const bars = judgeSoak(result);
+  printSoak(result, bars);
+  const { samples, ...figures } = result;
+  await writeResults(flags, { figures: { ...figures, bars }, panels: [] });
+  if (flags.csv !== undefined) await writeFile(flags.csv, toCsv(samples));
+  if (bars.some(({ isMet }) => !isMet)) process.exitCode = 1;
 }
 
 await runBench(main);

@@ -26,7 +26,7 @@ import type {
 } from './executor-slot.js';
 import { ExecutorSlot } from './executor-slot.js';
 import type { JobCounts, JobKind, JobOptions } from './request-queue.js';
-import { BusyError, RequestQueue } from './request-queue.js';
+import { RequestQueue, SuspendedError } from './request-queue.js';
 import { InterruptedError } from './wire/interrupted-error.js';
 import type { RunResult, SnapshotRequest } from './wire/protocol.js';
 
@@ -220,7 +220,7 @@ export class InferenceEngine {
   }
 
   /**
-   * @throws {BusyError} if too many wait, or the model is suspended; {DeadlineError} if the deadline passes first;
+   * @throws {BusyError} if too many wait; {SuspendedError} if the model is suspended; {DeadlineError} if the deadline passes first;
    * {ExecutorError} if executors are lost again and again; {InputError} for an input that can't be used; {RangeError}
    * if the model has no plan.
    */
@@ -278,7 +278,8 @@ export class InferenceEngine {
   #plannedOf(name: string): Planned {
     const planned = this.#planned.get(name);
     if (planned === undefined) throw new RangeError(`Cannot infer by model "${name}": it has no plan`);
-    if (this.#suspended.has(name)) throw new BusyError(`Cannot run: "${name}" doesn't fit into memory now`);
+    if (this.#suspended.has(name))
+      throw new SuspendedError(`Cannot run: "${name}" doesn't fit into memory now`);
     return planned;
   }
 

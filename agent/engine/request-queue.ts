@@ -2,9 +2,10 @@
  * The queue of one executor: one job runs at a time, the others wait in order of priority, then of arrival.
  *
  * - A job that is still waiting when its deadline passes is answered so and never runs. One that runs is not stopped.
- * - At most `maxWaiting` jobs are in the queue, the running one included; more are refused at once. One client may have
- *   three quarters of them, so that it doesn't shut the others out.
- * - Upkeep (replacing an executor) is the engine's own work: it goes first and is never refused for want of room.
+ * - At most `maxWaiting` requests and snapshots are in the queue, the running one included; more are refused at once. One
+ *   client may have three quarters of them, so that it doesn't shut the others out.
+ * - Frames and upkeep (replacing an executor) are the node's own work. They are never refused for want of room and take
+ *   none: a camera has one frame here at most, and strangers can't make it fail. Upkeep goes first.
  * - Snapshots go last: they are drawn when no inference waits.
  */
 
@@ -21,6 +22,11 @@ export class BusyError extends Error {
 /** The client has its share of the queue; others may still be accepted. */
 export class ShareError extends BusyError {
   override readonly name = 'ShareError';
+}
+
+/** The model was suspended after the job was accepted. */
+export class SuspendedError extends BusyError {
+  override readonly name = 'SuspendedError';
 }
 
 /** The job's deadline passed before its turn came. */
@@ -69,6 +75,9 @@ interface Job {
 
 /** Longest time that a timer can wait: Node.js takes a longer one for 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Kinds that are bounded by what makes them. */
+const OWN: readonly JobKind[] = ['frame', 'upkeep'];
 
 /** Part of the places that one client may have. */
 const SHARE = 0.75;
@@ -155,8 +164,9 @@ export class RequestQueue {
 
   #refusalOf({ kind, client }: JobOptions): BusyError | undefined {
     if (this.#closed !== undefined) return new BusyError(`Cannot run: ${this.#closed}`);
-    if (kind === 'upkeep') return undefined;
-    const jobs = this.#running === undefined ? this.#waiting : [this.#running, ...this.#waiting];
+    if (OWN.includes(kind)) return undefined;
+    const all = this.#running === undefined ? this.#waiting : [this.#running, ...this.#waiting];
+    const jobs = all.filter((job) => !OWN.includes(job.kind));
     const [most, share] = [this.#maxWaiting, Math.ceil(SHARE * this.#maxWaiting)];
     const own = client === undefined ? 0 : jobs.filter((job) => job.client === client).length;
     if (own >= share)

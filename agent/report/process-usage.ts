@@ -19,10 +19,10 @@ interface Usage {
  */
 export async function readProcesses(executorPid: number | null): Promise<readonly ProcessUsage[]> {
   const pids = executorPid === null ? [process.pid] : [process.pid, executorPid];
-  // pidusage gives null for a process that is gone, which its types don't say.
-  const usage: Readonly<Record<string, Usage | null>> = await pidusage(pids).catch(() => ({}));
+  // pidusage gives null or undefined for a process that is gone, which its types don't say.
+  const usage: Readonly<Record<string, Usage | null | undefined>> = await pidusage(pids).catch(() => ({}));
   return Object.entries(usage).flatMap(([pid, used]) => {
-    if (used === null) return [];
+    if (used === null || used === undefined) return [];
     const name = Number(pid) === executorPid ? 'executor' : 'agent';
     return [{ pid: Number(pid), name, cpuPercent: used.cpu, rssBytes: used.memory }];
   });

@@ -14,7 +14,7 @@ import { decodeOutputs } from '../decode/decode-outputs.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
 import type { JobOptions } from '../engine/request-queue.js';
-import { BusyError, DeadlineError, ShareError } from '../engine/request-queue.js';
+import { BusyError, DeadlineError, ShareError, SuspendedError } from '../engine/request-queue.js';
 import { InputError } from '../engine/wire/input-error.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
@@ -216,6 +216,7 @@ function asRequestError(error: unknown): RequestError {
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof InputError) return new RequestError('inputs[0]', text);
   if (error instanceof DeadlineError) return new RequestError('deadline', text, 504);
+  if (error instanceof SuspendedError) return new UnavailableError('model', text, 503, RETRY_S.memory);
   if (error instanceof ShareError) return new RequestError('model', text, 429, RETRY_S.queue);
   const isPassing = [BusyError, ExecutorError, ModelChangedError].some((kind) => error instanceof kind);
   return isPassing

@@ -2,7 +2,7 @@
  * Opens the store's file, whatever state it is in. The store is a memory, not a condition: a file that can't be used is
  * set aside, and a disk that can't be written is replaced by memory.
  *
- * - broken (no database, damaged): renamed to `<file>.broken-<time>`; a new file takes its place.
+ * - broken (no database, damaged, another program's): renamed to `<file>.broken-<time>`; a new file takes its place.
  * - newer (written by a later mafat): the same, and the copy that was made before that migration takes its place.
  * - unusable (read-only, full or failing disk, missing folder): what can be read of it is served from memory.
  */
@@ -25,8 +25,11 @@ export const BUSY_MS = 200;
 /** Largest file that is served from memory. */
 const MAX_MEMORY_BYTES = 16 * 2 ** 20;
 
-/** Codes of SQLite for a file whose content is wrong. All others are the disk's or the system's. */
-const BROKEN_CODES = /^SQLITE_(CORRUPT|NOTADB)/;
+/**
+ * Codes of SQLite for a file whose content is wrong; SQLITE_ERROR is a schema that isn't ours. All others are the disk's
+ * or the system's.
+ */
+const BROKEN_CODES = /^SQLITE_(CORRUPT|NOTADB|ERROR$)/;
 
 /** Places in the header of a file that say by which kind of journal it is written and read; 1 is the plain one. */
 const JOURNAL_BYTES = [18, 19] as const;

@@ -435,6 +435,10 @@ export class Store {
       );
     }
     if (version === newest) return;
+    // Version and tables come in one transaction, so tables without a version are another program's.
+    const isForeign =
+      version === 0 && database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
+    if (isForeign) throw new Database.SqliteError("another program's database", 'SQLITE_NOTADB');
     if (!isNew) {
       database.pragma('wal_checkpoint(TRUNCATE)');
       copyFileSync(this.#path, backupPath(this.#path, version));

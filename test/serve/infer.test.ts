@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ExecutorError } from '../../agent/engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../../agent/engine/inference-engine.js';
 import type { JobOptions } from '../../agent/engine/request-queue.js';
-import { BusyError, DeadlineError, ShareError } from '../../agent/engine/request-queue.js';
+import { BusyError, DeadlineError, ShareError, SuspendedError } from '../../agent/engine/request-queue.js';
 import { InputError } from '../../agent/engine/wire/input-error.js';
 import type { Manifest } from '../../agent/models/manifest.js';
 import { ModelChangedError } from '../../agent/models/watch-files.js';
@@ -167,6 +167,12 @@ test('Inference says why a model fails, and when to try again', async () => {
 test('Inference tells a model that does not fit from other refusals', async () => {
   const unfit = createInference(createModel(CLASSES, { pressure: 'critical' }));
   await assert.rejects(unfit.inference.infer(REQUEST), UnavailableError);
+  // Frames that waited when memory ran out counted as failed: bench/soak.
+  const suspended = createInference(
+    createModel(CLASSES),
+    new SuspendedError('Cannot run: "net" does not fit'),
+  );
+  await assert.rejects(suspended.inference.infer(REQUEST), UnavailableError);
   const busy = createInference(createModel(CLASSES), new BusyError('Cannot run: 8 jobs wait already'));
   await assert.rejects(busy.inference.infer(REQUEST), (error) => !(error instanceof UnavailableError));
 });

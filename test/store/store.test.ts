@@ -206,6 +206,26 @@ test('Store.start() sets a broken file aside where it may, says so, and has a ne
   }
 });
 
+// It got our tables before, or was served from memory at each start if a table had the name of ours.
+test("Store.start() sets another program's database aside", async (context) => {
+  for (const table of ['songs', 'plans']) {
+    await context.test(table, (inner) => {
+      const path = join(temporaryFolder(inner), 'agent.db');
+      const foreign = new Database(path);
+      foreign.exec(`CREATE TABLE ${table} (title TEXT)`);
+      foreign.close();
+      const store = new Store(path, { replaces: true });
+      store.start();
+      const { kind, asidePath, isMemory } = store.problem ?? {};
+      assert.deepEqual({ kind, isMemory }, { kind: 'broken', isMemory: false });
+      store.stop();
+      const aside = new Database(asidePath ?? '', { readonly: true });
+      assert.deepEqual(aside.prepare('SELECT name FROM sqlite_schema').pluck().all(), [table]);
+      aside.close();
+    });
+  }
+});
+
 test('Store.start() goes back to the copy of before a newer version migrated the file', (context) => {
   const { path, store } = startStore(context);
   store.saveFront(KEY, FRONT, 1);
