@@ -73,6 +73,8 @@ export class PeakMeter {
   readonly #idleBytes: number;
   readonly #root: string;
   #peakBytes = 0;
+  /** Most file pages seen: fewer may be left at the end, where the kernel took some back under pressure. */
+  #fileBytes = 0;
   #canReset = true;
   #timer: NodeJS.Timeout | undefined;
 
@@ -89,6 +91,7 @@ export class PeakMeter {
       // Kernels without it (CONFIG_PROC_PAGE_MONITOR) leave the samples.
       this.#canReset = false;
     }
+    this.#sample();
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
@@ -99,7 +102,7 @@ export class PeakMeter {
       this.#timer = undefined;
       const memory = this.#sample();
       if (this.#canReset && memory !== undefined) {
-        this.#peakBytes = Math.max(this.#peakBytes, memory.peakRssBytes - memory.rssFileBytes);
+        this.#peakBytes = Math.max(this.#peakBytes, memory.peakRssBytes - this.#fileBytes);
       }
     }
     return Math.max(0, this.#peakBytes - this.#idleBytes);
@@ -109,6 +112,7 @@ export class PeakMeter {
     try {
       const memory = readProcessMemory(this.#pid, this.#root);
       this.#peakBytes = Math.max(this.#peakBytes, memory.rssAnonBytes + memory.swapBytes);
+      this.#fileBytes = Math.max(this.#fileBytes, memory.rssFileBytes);
       return memory;
     } catch {
       // The process has just ended, which the caller that waits for its answer reports.

@@ -94,6 +94,8 @@ export class ExecutorSlot {
   #executor: ExecutorClient | undefined;
   #starting: Promise<ExecutorClient> | undefined;
   #loaded: { readonly planned: Planned; readonly stepCounts: readonly number[] } | undefined;
+  /** Whether the executor has held no program yet. */
+  #isFresh = true;
   /** Name of the model that is being loaded, or was loaded last. */
   #loading = '';
   /** How the last executor was lost, until another one runs. */
@@ -116,6 +118,11 @@ export class ExecutorSlot {
   /** The plan whose sessions the executor holds. */
   get loaded(): Planned | undefined {
     return this.#loaded?.planned;
+  }
+
+  /** Whether the executor has held no program yet, whose memory may not be given back by now. */
+  get isFresh(): boolean {
+    return this.#isFresh;
   }
 
   /** Steps of each segment of the loaded plan. */
@@ -173,6 +180,7 @@ export class ExecutorSlot {
     this.#group.setLimit(undefined);
     const executor = await startExecutor(undefined, { group: this.#group });
     this.#executor = executor;
+    this.#isFresh = true;
     void executor.ended.then(() => this.#lose(executor));
     const lost = this.#lost;
     this.#lost = undefined;
@@ -199,6 +207,7 @@ export class ExecutorSlot {
     this.#limit(terms);
     if (program === undefined) return;
     this.#loaded = undefined;
+    this.#isFresh = false;
     await executor.ask({ kind: 'load', program }, { deadlineMs: LOAD_MS });
     this.#loaded = { planned, stepCounts: program.segments.map(({ steps }) => steps.length) };
   }

@@ -307,7 +307,11 @@ export class InferenceEngine {
     }
   }
 
-  /** Loads a plan, and verifies it if that wasn't done. @returns a meter that measures since the loading began. */
+  /**
+   * Loads a plan, and verifies it if that wasn't done.
+   * @returns a meter that measures since the loading began. In an executor that held another plan it measures from the
+   * end of loading on: what that plan left is given back meanwhile, and isn't this one's.
+   */
   async #load(
     planned: Planned,
     { isTrial }: { readonly isTrial: boolean } = { isTrial: false },
@@ -315,7 +319,8 @@ export class InferenceEngine {
     const { model, plan } = planned;
     const prepared = await this.#slot.prepare(planned);
     const meter = prepared.executor.createMeter();
-    meter.start();
+    const isOwn = prepared.program === undefined || this.#slot.isFresh;
+    if (isOwn) meter.start();
     try {
       await this.#slot.load(planned, prepared, isTrial ? predictedTerms(plan) : this.#termsOf(planned));
       if (!isTrial && this.#isOutdated(planned))
@@ -324,6 +329,7 @@ export class InferenceEngine {
         await this.#options.verify?.(model.name, plan, (input) => this.#runLoaded(prepared, input));
         this.#verified.add(plan);
       }
+      if (!isOwn) meter.start();
       return { prepared, meter };
     } catch (error) {
       meter.stop();
