@@ -72,6 +72,16 @@ install_jemalloc() {
   install_debian libjemalloc2 || echo 'jemalloc is not installed (on Debian: apt install libjemalloc2): small networks are slower'
 }
 
+# Programs that some tests need, by their command: a broker, cameras, certificates, the service manager's tools.
+install_for_tests() {
+  local pair command package
+  for pair in mosquitto:mosquitto ffmpeg:ffmpeg openssl:openssl systemd-notify:systemd; do
+    command=${pair%%:*} package=${pair##*:}
+    PATH=$PATH:/usr/sbin command -v "$command" >/dev/null || install_debian "$package" ||
+      echo "$package is not installed: the tests that need it are skipped"
+  done
+}
+
 build() {
   npm run --silent build || fail 'the build failed; the compiler says why above'
 }
@@ -88,8 +98,7 @@ case "${1:-}" in
     check_node
     install_packages
     install_jemalloc
-    command -v mosquitto >/dev/null || PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null ||
-      install_debian mosquitto || echo 'mosquitto is not installed: the tests that need it are skipped'
+    install_for_tests
     exec npm test
     ;;
   *)

@@ -5,9 +5,11 @@
  */
 import type { Plan } from '../../shared/search/index.js';
 import type { CheckFault, CheckState } from '../../shared/wire/index.js';
+import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput } from '../engine/inference-engine.js';
 import { WrongAnswerError } from '../engine/inference-engine.js';
 import { BusyError } from '../engine/request-queue.js';
+import { InterruptedError } from '../engine/wire/interrupted-error.js';
 import type { RunResult } from '../engine/wire/protocol.js';
 import { ModelChangedError } from '../models/watch-files.js';
 import { summarize } from './answer.js';
@@ -116,8 +118,7 @@ export class SelfCheck {
       try {
         await this.#check(planner);
       } catch (error) {
-        // A model that doesn't fit now, changed files, or a queue that closes say nothing of the plan.
-        if (error instanceof BusyError || error instanceof ModelChangedError) continue;
+        if (saysNothing(error)) continue;
         const reason = error instanceof Error ? error.message : String(error);
         this.#blame({ model: planner.name, notation: planner.plan?.notation ?? '', reason });
       }
@@ -132,4 +133,13 @@ export class SelfCheck {
       await engine.checkBy(name, untiledPlan);
     await engine.check(name);
   }
+}
+
+/**
+ * Errors that tell nothing of a plan's answers: a model that doesn't fit now, changed files, a queue that closes, a plan
+ * that was replaced, an executor that was killed or is to be started later. One that hung answered too late.
+ */
+function saysNothing(error: unknown): boolean {
+  if (error instanceof ExecutorError) return error.reason !== 'hung' && error.reason !== 'wrong';
+  return [BusyError, ModelChangedError, InterruptedError].some((kind) => error instanceof kind);
 }
