@@ -79,10 +79,11 @@ test('forkDisposable() makes the kernel kill the executor before a planner that 
   const died = once(executor, 'exit');
   assert.ok(group.setLimit(group.heldBytes() + 8 * MB));
   // Less than the executor's death gives back.
+  const grown = once(planner, 'message');
   planner.send(20);
   const [, signal] = await died;
   assert.equal(signal, 'SIGKILL');
-  await once(planner, 'message');
+  await grown;
   assert.equal(planner.exitCode ?? planner.signalCode, null);
 });
 
