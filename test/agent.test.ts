@@ -40,17 +40,22 @@ for (const broker of BROKERS) {
 
 type Agent = ReturnType<typeof startAgent>;
 
-function showSame(agent: Agent): void {
+async function showSame(agent: Agent): Promise<void> {
   for (const [at, image] of images.entries()) {
     const args = ['--model', 'detector', '--image', image, '--threshold', THRESHOLD, '--json'];
     const { code, stdout, stderr } = agent.ask('infer', ...args);
     assert.equal(code, 0, stderr);
     assertSameDetections(detectionsOf(JSON.parse(stdout) as Answer), untiled[at] ?? []);
   }
+  await until(() => (healthOf(agent).cameras[0]?.processed ?? 0) > 0);
+  const health = healthOf(agent);
+  assert.notEqual(health.models[0]?.plan ?? 'whole', 'whole');
+}
+
+function healthOf(agent: Agent): NodeStatus['health'] {
   const { status, health } = JSON.parse(agent.ask('status', '--json').stdout) as NodeStatus;
   assert.equal(status, 'online');
-  assert.ok((health.cameras[0]?.processed ?? 0) > 0);
-  assert.notEqual(health.models[0]?.plan ?? 'whole', 'whole');
+  return health;
 }
 
 function showRefusals(agent: Agent): void {

@@ -10,7 +10,7 @@ import {
   removeIdentities,
   tensorAt,
 } from '../../shared/graph/index.js';
-import { parseOnnx } from '../../shared/onnx/index.js';
+import { parseOnnx, upgradeOpset } from '../../shared/onnx/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
@@ -25,7 +25,7 @@ import { foldConstants } from './specialize.js';
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
   const bytes = await readInputFile(file);
-  const parsed = await inFile(file, () => readExternalData(parseOnnx(bytes), dirname(file)));
+  const parsed = await inFile(file, () => readExternalData(upgradeOpset(parseOnnx(bytes)), dirname(file)));
   const input = inputOf(parsed, options);
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(dropUnusedInputs(parsed));

@@ -13,6 +13,7 @@ export {
   BYTES_PER_ELEMENT,
   elementCount,
   floatAttribute,
+  inputAt,
   intAttribute,
   intsAttribute,
   knownShape,
