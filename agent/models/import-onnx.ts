@@ -6,6 +6,7 @@ import type { Graph, Tensor } from '../../shared/graph/index.js';
 import {
   elementAt,
   foldChannelAffine,
+  moveVaryingLast,
   producers,
   removeIdentities,
   tensorAt,
@@ -36,7 +37,7 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
     },
   );
   const imported: ImportedNetwork = {
-    graph: foldChannelAffine(folded),
+    graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
     source: { kind: 'onnx', files: [basename(file)] },
     decoderOf,

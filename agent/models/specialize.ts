@@ -1,7 +1,8 @@
 /**
  * Makes a stored graph ready to plan at an input size.
  *
- * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor.
+ * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor. Those that depend on the image's
+ *    values (shared/graph/varying-shapes.ts) are measured once, as an example for the predictor.
  * 2. Shape arithmetic and other constants are folded; ONNX Runtime computes them.
  * 3. Padding and window geometry are made explicit.
  */
@@ -18,6 +19,7 @@ import {
   selectFoldable,
   tensorAt,
   tensorBytes,
+  tensorsRead,
   tensorsWritten,
 } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
@@ -94,7 +96,8 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
   const computed = graph.nodes.flatMap(tensorsWritten);
   const model = writeOnnx({ ...graph, outputs: computed }, { untypedOutputs: true });
   const runtime = await executor();
-  const inspected = await runtime.ask({ kind: 'inspect', model, folder }).catch((error: unknown) => {
+  const unsure = tensorsOfUnsureRank(graph).map((index) => tensorAt(graph, index).name);
+  const inspected = await runtime.ask({ kind: 'inspect', model, folder, unsure }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RangeError(
       `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`,
@@ -106,6 +109,27 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
     return info === undefined ? tensor : { ...tensor, dtype: info.dtype, shape: info.shape };
   });
   return { ...graph, tensors };
+}
+
+/** Operators whose output's rank can stay unknown. Of those with a position here, if that operand isn't a constant. */
+const RANKLESS: ReadonlyMap<string, number | undefined> = new Map([
+  ...(['Reshape', 'Expand', 'Squeeze'] as const).map((op) => [op, 1] as const),
+  ['ConstantOfShape', 0],
+  ...(['If', 'Loop', 'Scan', 'SequenceAt'] as const).map((op) => [op, undefined] as const),
+]);
+
+/** Tensors whose rank ONNX Runtime may not know, which it says as that of a scalar. */
+function tensorsOfUnsureRank(graph: Graph): readonly number[] {
+  const unsure = new Set<number>();
+  for (const node of graph.nodes) {
+    const sizing = RANKLESS.get(node.op);
+    const operand = sizing === undefined ? undefined : graph.tensors[node.inputs[sizing] ?? -1];
+    const isRankless = (RANKLESS.has(node.op) && (operand?.constant ?? null) === null) || node.domain !== '';
+    if (!isRankless && !tensorsRead(node).some((index) => unsure.has(index))) continue;
+    if (node.op !== 'Shape' && node.op !== 'Size')
+      for (const index of tensorsWritten(node)) unsure.add(index);
+  }
+  return [...unsure];
 }
 
 /** The graph with all tensors folded that depend on constants alone. */

@@ -6,7 +6,7 @@
  * too large, and which status a fault has.
  */
 import type { DataType, Graph } from '../../shared/graph/index.js';
-import { elementCount, knownShape, tensorAt } from '../../shared/graph/index.js';
+import { elementCount, knownShape, tensorAt, varyingTensors } from '../../shared/graph/index.js';
 import type { Pressure } from '../../shared/wire/index.js';
 import { RequestError } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
@@ -149,6 +149,7 @@ function checkInput(input: InferInput, { network }: ServedModel): void {
 
 interface OutputShape {
   readonly name: string;
+  /** Of one value, if it depends on the image. */
   readonly shape: readonly number[];
 }
 
@@ -160,7 +161,8 @@ function wantedOutputs(
   if (outputs === undefined && manifest.decoder.kind !== 'raw') return undefined;
   const known = graph.outputs.map((index): OutputShape => {
     const tensor = tensorAt(graph, index);
-    return { name: tensor.name, shape: knownShape(tensor) };
+    const shape = varyingTensors(graph).has(index) ? [] : knownShape(tensor);
+    return { name: tensor.name, shape };
   });
   if (outputs === undefined) return known;
   return outputs.map((name, at) => {

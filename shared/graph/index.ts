@@ -31,3 +31,4 @@ export { memoByGraph, memoByNode } from './memo.js';
 export { dropCeilModes, foldPads, makeGeometryExplicit, removeIdentities } from './normalize.js';
 export type { Boundary, NodeRange } from './segment-graph.js';
 export { boundaryOf, extractSegment, lastReadsOf } from './segment-graph.js';
+export { moveVaryingLast, varyingFrom, varyingTensors } from './varying-shapes.js';

@@ -22,8 +22,9 @@ import {
   tensorsWritten,
 } from './graph.js';
 import { elementAt } from './lookup.js';
-import { memoByNode } from './memo.js';
+import { memoByGraph, memoByNode } from './memo.js';
 import { resizeRule } from './resize-rule.js';
+import { varyingFrom } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
 export interface SpatialRule {
@@ -40,7 +41,11 @@ const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 /** Locality of a node of a normalised graph. A barrier's reason is for `mafat model show` and error messages. */
 export const localityOf = memoByNode(classifyNode);
 
+/** Nodes after which nothing may be cut. */
+const varyingNodes = memoByGraph((graph) => new Set(graph.nodes.slice(varyingFrom(graph))));
+
 function classifyNode(graph: Graph, node: Node): Locality {
+  if (varyingNodes(graph).has(node)) return barrier('after a shape that depends on the image');
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
   const classify = CLASSIFIERS.get(node.op);
   if (classify === undefined) return barrier(`${node.op} isn't spatially local`);

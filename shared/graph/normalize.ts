@@ -14,6 +14,7 @@ import {
   tensorAt,
 } from './graph.js';
 import { elementAt, present } from './lookup.js';
+import { varyingTensors } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
 /** Removes Identity and Dropout in inference mode, unless the node gives a named tensor. */
@@ -86,7 +87,7 @@ const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
 export function dropCeilModes(graph: Graph): Graph {
   let changed = false;
   const nodes = graph.nodes.map((node) => {
-    if (!dropsWindow(graph, node)) return node;
+    if (isVarying(graph, node) || !dropsWindow(graph, node)) return node;
     changed = true;
     return { ...node, attributes: { ...node.attributes, ceil_mode: { kind: 'int', value: 0 } as const } };
   });
@@ -111,7 +112,9 @@ function dropsWindow(graph: Graph, node: Node): boolean {
  */
 export function makeGeometryExplicit(graph: Graph): Graph {
   const list = new TensorList(graph);
-  const nodes = graph.nodes.map((node) => explicitScales({ graph, list, node: explicitPads(graph, node) }));
+  const nodes = graph.nodes.map((node) =>
+    isVarying(graph, node) ? node : explicitScales({ graph, list, node: explicitPads(graph, node) }),
+  );
   return compactGraph({ ...graph, tensors: list.tensors, nodes });
 }
 
@@ -149,6 +152,11 @@ function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly n
   const smaller = totals.map((total) => Math.floor(total / 2));
   const larger = totals.map((total) => Math.ceil(total / 2));
   return mode === 'SAME_LOWER' ? [...larger, ...smaller] : [...smaller, ...larger];
+}
+
+/** Whether the map of a node has another shape for another image. */
+function isVarying(graph: Graph, node: Node): boolean {
+  return varyingTensors(graph).has(inputAt(node, 0));
 }
 
 interface ResizeEdit {

@@ -3,7 +3,7 @@
  * settings always give the same plan.
  */
 import type { Graph, NodeRange } from '../graph/index.js';
-import { elementAt } from '../graph/index.js';
+import { elementAt, varyingFrom } from '../graph/index.js';
 import type { PredictSettings, RunSettings, SegmentPrediction, WorkAmounts } from '../predict/index.js';
 import { countSegmentWork, emptyWork, predictSegments, WORK_KINDS } from '../predict/index.js';
 import type { Segment } from '../tile/index.js';
@@ -137,6 +137,13 @@ function positionOf(graph: Graph, cut: number): number {
   if (position <= 0) {
     const [first = 0, last = 0] = [graph.nodes[0]?.layer, graph.nodes.at(-1)?.layer];
     throw new RangeError(`Cannot cut at layer ${cut}: expected ${first + 1} to ${last}, the last layer`);
+  }
+  const last = varyingFrom(graph);
+  if (position > last) {
+    const { layer } = elementAt(graph.nodes, last);
+    throw new RangeError(
+      `Cannot cut at layer ${cut}: shapes after layer ${layer} depend on the image, expected at most ${layer}`,
+    );
   }
   return position;
 }

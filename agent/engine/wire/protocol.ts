@@ -194,9 +194,18 @@ export type Request =
   | { readonly kind: 'ping' }
   | RunRequest
   | SnapshotRequest
-  | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
+  | InspectRequest
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
   | OptimizeRequest;
+
+/** Asks for types and shapes of a model's outputs. */
+export interface InspectRequest {
+  readonly kind: 'inspect';
+  readonly model: Uint8Array;
+  readonly folder: string;
+  /** Outputs whose rank ONNX Runtime may not know: it says that of a scalar then. */
+  readonly unsure: readonly string[];
+}
 
 /** Saves the model, optimised at a level, to the folder `into`. */
 export interface OptimizeRequest {
