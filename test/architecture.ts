@@ -172,6 +172,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'shared/wire',
       'agent',
       'agent/board',
+      'agent/check',
       'agent/config',
       'agent/decode',
       'agent/doctor',

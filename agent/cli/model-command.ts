@@ -14,6 +14,7 @@ import type { ModelStore } from '../models/model-store.js';
 import { checkModelName } from '../models/model-store.js';
 import { readInputFile } from '../models/read-input.js';
 import { openModel } from '../planning/open-model.js';
+import { checkImport, describeCheck } from './check-import.js';
 import type { CommandContext } from './context.js';
 import { withContext } from './context.js';
 import { parseLayers, parseSeed, parseSize } from './parse-options.js';
@@ -24,6 +25,7 @@ interface CommonFlags {
   readonly labels?: string;
   readonly input?: { width: number; height: number };
   readonly force?: boolean;
+  readonly check?: boolean;
   readonly json?: boolean;
 }
 
@@ -50,6 +52,10 @@ function importCommand(): Command {
   return withCommonOptions(new Command('import'))
     .description('import an ONNX file, or a .cfg and a .weights file of Darknet')
     .argument('<files...>', 'FILE.onnx | FILE.cfg FILE.weights')
+    .option(
+      '--no-check',
+      'do not compare the model with the file, which takes the memory of the whole network',
+    )
     .action(async (files: readonly string[], flags: CommonFlags) => {
       // The argument's three dots ask for at least one file.
       const file = elementAt(files, 0);
@@ -91,15 +97,17 @@ async function store(
 ): Promise<void> {
   const name = checkModelName(flags.name ?? basename(file, extname(file)));
   const force = flags.force === true;
-  const manifest = await withContext(`importing ${name}`, async (context) => {
+  const { manifest, check } = await withContext(`importing ${name}`, async (context) => {
     await context.store.checkFree(name, { force });
-    return importer({ ...(await importOptions(flags, context)), name, force });
+    const stored = await importer({ ...(await importOptions(flags, context)), name, force });
+    const isChecked = stored.source.kind === 'onnx' && flags.check !== false;
+    return { manifest: stored, check: isChecked ? await checkImport(name, context) : undefined };
   });
-  if (flags.json) printJson({ name, ...manifest });
-  else
-    printLine(
-      `stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`,
-    );
+  if (flags.json) return printJson({ name, ...manifest, ...(check === undefined ? {} : { check }) });
+  printLine(
+    `stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`,
+  );
+  if (check !== undefined) printLine(describeCheck(check));
 }
 
 async function importOptions(

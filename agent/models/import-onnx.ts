@@ -14,6 +14,7 @@ import {
 import { parseOnnx, upgradeOpset } from '../../shared/onnx/index.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
+import { originOf } from './imported-file.js';
 import type { Decoder, InputSpec, Manifest } from './manifest.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -39,7 +40,7 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const imported: ImportedNetwork = {
     graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
-    source: { kind: 'onnx', files: [basename(file)] },
+    source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
     decoderOf,
   };
   return storeNetwork(imported, options);

@@ -10,6 +10,7 @@ import {
   matching,
   number,
   numberWithin,
+  orDefault,
   placed,
   refine,
   text,
@@ -76,10 +77,21 @@ const decoderSchema = variant('kind', {
   raw: map({ kind: choice(['raw']) }),
 });
 
+const digest = matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');
+
 const manifestSchema = map({
   format: choice([1]),
-  source: map({ kind: choice(['onnx', 'darknet', 'synthetic']), files: list(text()) }),
-  digest: matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits'),
+  source: variant('kind', {
+    onnx: map({
+      kind: choice(['onnx']),
+      files: list(text()),
+      /** Path of the file when it was imported, and its digest. Older versions didn't write it. */
+      origin: orDefault(map({ path: text(), digest }), undefined),
+    }),
+    darknet: map({ kind: choice(['darknet']), files: list(text()) }),
+    synthetic: map({ kind: choice(['synthetic']), files: list(text()) }),
+  }),
+  digest,
   input: inputSchema,
   decoder: decoderSchema,
   labels: list(text()),
