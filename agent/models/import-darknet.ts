@@ -75,7 +75,7 @@ async function storeDarknet(
   options: ImportOptions,
 ): Promise<Manifest> {
   options.onStage?.('building the graph');
-  const { name, size } = options;
+  const { name, input: { size } = {} } = options;
   const network = buildDarknet(sections, { name, weights, ...(size === undefined ? {} : { size }) });
   const imported: ImportedNetwork = {
     graph: network.graph,

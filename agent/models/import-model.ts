@@ -3,7 +3,8 @@
 import type { Graph } from '../../shared/graph/index.js';
 import { externalizeConstants, tensorAt } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
-import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import type { InputOptions } from './image-input.js';
+import type { Decoder, FixedInput, InputSpec, Manifest } from './manifest.js';
 import type { FinishedModel, ModelStore } from './model-store.js';
 import { DATA_FILE } from './model-store.js';
 import type { AskExecutor } from './specialize.js';
@@ -18,7 +19,10 @@ export interface ImportOptions {
   readonly name: string;
   readonly force: boolean;
   readonly labels?: readonly string[];
-  readonly size?: { readonly width: number; readonly height: number };
+  /** What is said of the input. */
+  readonly input?: InputOptions;
+  /** Called with what an import took for what. */
+  readonly onNote?: (text: string) => void;
   readonly onStage?: (stage: string) => void;
 }
 
@@ -26,6 +30,9 @@ export interface ImportedNetwork {
   /** Graph with its constants inline and BatchNormalization folded. */
   readonly graph: Graph;
   readonly input: InputSpec;
+  readonly fixed?: readonly FixedInput[];
+  /** Labels that the file itself has. */
+  readonly labels?: readonly string[];
   readonly source: Manifest['source'];
   /** Chooses the decoder from a graph whose output shapes are known. */
   readonly decoderOf: (graph: Graph) => Decoder;
@@ -44,17 +51,18 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
     const special = await specializeGraph(forgetShapes(graph), {
       folder,
       input: network.input,
+      fixed: network.fixed ?? [],
       executor: options.executor,
     });
     checkOutputs(special);
     const decoder = network.decoderOf(special);
-    const labels = [...(options.labels ?? [])];
+    const labels = options.labels ?? network.labels ?? [];
     checkLabels(decoder, labels);
     options.onStage?.('writing');
-    const { input, source } = network;
+    const { input, source, fixed = [] } = network;
     return {
       modelBytes: writeOnnx(recordShapes(graph, special), { recordShapes: true }),
-      manifest: { source, input, decoder, labels },
+      manifest: { source, input, ...(fixed.length === 0 ? {} : { fixedInputs: fixed }), decoder, labels },
     };
   };
   options.onStage?.('writing weights');

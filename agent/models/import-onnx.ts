@@ -2,23 +2,26 @@
 
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
-import type { Graph, Tensor } from '../../shared/graph/index.js';
+import type { Graph } from '../../shared/graph/index.js';
 import {
   elementAt,
   foldChannelAffine,
   moveVaryingLast,
   producers,
   removeIdentities,
+  takeBatchOne,
   tensorAt,
 } from '../../shared/graph/index.js';
-import { parseOnnx, upgradeOpset } from '../../shared/onnx/index.js';
+import { parseOnnxModel, upgradeOpset } from '../../shared/onnx/index.js';
+import { findInput } from './image-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork, TOP_CLASSES } from './import-model.js';
 import { originOf } from './imported-file.js';
-import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import type { Decoder, Manifest } from './manifest.js';
+import { readHints } from './model-hints.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
-import { foldConstants } from './specialize.js';
+import { foldConstants, forgetShapes } from './specialize.js';
 
 /**
  * Does `model import FILE.onnx`.
@@ -27,10 +30,13 @@ import { foldConstants } from './specialize.js';
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
   const bytes = await readInputFile(file);
-  const parsed = await inFile(file, () => readExternalData(upgradeOpset(parseOnnx(bytes)), dirname(file)));
-  const input = inputOf(parsed, options);
+  const { graph, metadata } = await inFile(file, () => parseOnnxModel(bytes));
+  const parsed = await inFile(file, () => readExternalData(upgradeOpset(graph), dirname(file)));
+  const used = dropUnusedInputs(parsed);
+  const hints = readHints(metadata);
+  const { input, image, batch, fixed, notes } = findInput(used, hints, options.input ?? {});
   options.onStage?.('folding constants');
-  const cleaned = removeIdentities(dropUnusedInputs(parsed));
+  const cleaned = removeIdentities(withBatchOne(imageFirst(used, image), batch));
   const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch(
     (error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -40,75 +46,48 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const imported: ImportedNetwork = {
     graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
+    fixed,
+    labels: hints.labels ?? [],
     source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
-    decoderOf,
+    decoderOf: (special) => {
+      checkBatch(special, used, batch);
+      return decoderOf(special);
+    },
   };
-  return storeNetwork(imported, options);
+  const manifest = await storeNetwork(imported, options);
+  for (const note of notes) options.onNote?.(note);
+  return manifest;
+}
+
+/** The graph whose first input is the image. */
+function imageFirst(graph: Graph, image: number): Graph {
+  return { ...graph, inputs: [image, ...graph.inputs.filter((index) => index !== image)] };
+}
+
+function withBatchOne(graph: Graph, batch: number): Graph {
+  return batch === 1 ? graph : forgetShapes(takeBatchOne(graph, batch));
+}
+
+/** @throws {RangeError} if an output of one image isn't that of a batch, but for its first dimension. */
+function checkBatch(special: Graph, file: Graph, batch: number): void {
+  if (batch === 1) return;
+  for (const [at, index] of special.outputs.entries()) {
+    const { name, shape } = tensorAt(special, index);
+    const said = tensorAt(file, elementAt(file.outputs, at)).shape;
+    const isOne =
+      shape?.[0] === 1 && (said?.slice(1).every((dim, axis) => dim < 0 || dim === shape[axis + 1]) ?? true);
+    if (isOne) continue;
+    throw new RangeError(
+      `Cannot import network: it takes ${batch} images at once, and for one its output "${name}" is [${shape?.join(', ')}] ` +
+        `where the file says [${said?.join(', ')}]; export it with batch 1`,
+    );
+  }
 }
 
 /** The graph without inputs that no node reads, such as a training flag. */
 function dropUnusedInputs(graph: Graph): Graph {
   const read = new Set(graph.nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
   return { ...graph, inputs: graph.inputs.filter((index) => read.has(index)) };
-}
-
-/** The single image input: [1, C, H, W], or [1, H, W, C] as TensorFlow exports it. */
-function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
-  const images = dropUnusedInputs(graph).inputs.map((index) => tensorAt(graph, index));
-  const [image] = images;
-  if (image === undefined || images.length !== 1) {
-    const names = images.map(describeInput).join(', ');
-    throw new RangeError(
-      `Cannot import network: it has ${images.length} inputs (${names}), expected one image`,
-    );
-  }
-  const { layout, channels, height, width } = readImageShape(image);
-  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
-    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected float32 or uint8`);
-  }
-  const rows = size?.height ?? height;
-  const cols = size?.width ?? width;
-  if (rows < 1 || cols < 1) {
-    throw new RangeError(
-      `Cannot import network: input ${describeInput(image)} has no fixed size; give --input WIDTHxHEIGHT`,
-    );
-  }
-  return {
-    name: image.name,
-    width: cols,
-    height: rows,
-    channels,
-    layout,
-    dtype: image.dtype,
-    resize: 'stretch',
-    colorOrder: 'rgb',
-    scale: 1 / 255,
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-  };
-}
-
-function describeInput({ name, dtype, shape }: Tensor): string {
-  return `"${name}" ${dtype} [${shape?.map((dim) => (dim < 0 ? '?' : dim)).join(', ') ?? 'unknown'}]`;
-}
-
-interface ImageShape {
-  readonly layout: InputSpec['layout'];
-  readonly channels: 1 | 3;
-  readonly height: number;
-  readonly width: number;
-}
-
-function readImageShape(image: Tensor): ImageShape {
-  const [batch, second, third, fourth, ...more] = image.shape ?? [];
-  const isMap = second !== undefined && third !== undefined && fourth !== undefined && more.length === 0;
-  // An unknown batch is -1.
-  if (!isMap || (batch !== 1 && batch !== -1)) {
-    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected [1, C, H, W]`);
-  }
-  if (second === 1 || second === 3) return { layout: 'nchw', channels: second, height: third, width: fourth };
-  if (fourth === 1 || fourth === 3) return { layout: 'nhwc', channels: fourth, height: second, width: third };
-  throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected 1 or 3 channels`);
 }
 
 /** The decoder of the outputs. A single output of one row is read as scores of classes, anything else is raw. */

@@ -15,6 +15,7 @@ import {
   refine,
   text,
   valid,
+  valueThat,
   variant,
   wholeNumber,
 } from '../../shared/rules/index.js';
@@ -22,10 +23,10 @@ import {
 const name = text('a name', (value) => value !== '');
 const size = wholeNumber(2, 65_536);
 /** Values by channel. */
-const means = list(number(), { least: 1, most: 3, expected: 'one number for each channel' });
+const means = list(number(), { least: 1, most: 4, expected: 'one number for each channel' });
 const deviations = list(
   number('a number other than 0', (value) => value !== 0),
-  { least: 1, most: 3, expected: 'one number for each channel' },
+  { least: 1, most: 4, expected: 'one number for each channel' },
 );
 
 const inputSchema = refine(
@@ -33,10 +34,12 @@ const inputSchema = refine(
     name,
     width: size,
     height: size,
-    channels: choice([1, 3]),
+    channels: choice([1, 3, 4]),
     layout: choice(['nchw', 'nhwc']),
-    dtype: choice(['float32', 'uint8']),
+    dtype: choice(['float32', 'float16', 'uint8']),
     resize: choice(['stretch', 'letterbox']),
+    /** Of a letterbox; Darknet's where it is absent. */
+    margin: orDefault(map({ grey: wholeNumber(0, 255), place: choice(['centre', 'top-left']) }), undefined),
     colorOrder: choice(['rgb', 'bgr']),
     /** Value = (byte * scale - mean) / std. */
     scale: number(),
@@ -50,6 +53,14 @@ const inputSchema = refine(
     return placed('mean', invalid(mean, expected));
   },
 );
+
+const isFixedValue = (value: unknown): value is 'ones' | 'size' | readonly number[] =>
+  value === 'ones' ||
+  value === 'size' ||
+  (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number'));
+
+/** An input beside the image: ones, the image input's height and width, or numbers that repeat. */
+const fixedInputSchema = map({ name, value: valueThat('ones, size or a list of numbers', isFixedValue) });
 
 const headSchema = map({
   kind: choice(['region', 'yolo']),
@@ -93,6 +104,7 @@ const manifestSchema = map({
   }),
   digest,
   input: inputSchema,
+  fixedInputs: orDefault(list(fixedInputSchema), undefined),
   decoder: decoderSchema,
   labels: list(text()),
 });
@@ -104,10 +116,12 @@ function positive() {
 export type Manifest = ValueOf<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
 export type Decoder = Manifest['decoder'];
+export type FixedInput = ValueOf<typeof fixedInputSchema>;
 
 const HEADER = `# Written by \`mafat model import\`. These keys may be edited:
-# - input: resize, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
+# - input: resize, margin, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
 # - decoder: threshold, nmsIou, topK.
+# - fixedInputs: the values of inputs beside the image: ones, size or a list of numbers.
 # - labels.
 `;
 

@@ -21,10 +21,12 @@ import {
   tensorBytes,
   tensorsRead,
   tensorsWritten,
+  totalStride,
 } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
 import type { Executor } from '../engine/wire/executor.js';
-import type { InputSpec } from './manifest.js';
+import { withFixedInputs } from './image-input.js';
+import type { FixedInput, InputSpec } from './manifest.js';
 
 /** Gives an executor, which is started when the first question needs one. */
 export type AskExecutor = () => Promise<Executor>;
@@ -33,12 +35,14 @@ export interface SpecializeOptions {
   /** Folder of the graph's external data. */
   readonly folder: string;
   readonly input: InputSpec;
+  /** Values of the inputs beside the image. */
+  readonly fixed: readonly FixedInput[];
   readonly executor: AskExecutor;
 }
 
 /** @throws {RangeError} if the network can't take the input size. */
 export async function specializeGraph(graph: Graph, options: SpecializeOptions): Promise<Graph> {
-  const sized = withInputShape(graph, inputShape(options.input));
+  const sized = withInputShape(withFixedInputs(graph, options), inputShape(options.input));
   const shaped = await settleShapes(sized, options);
   checkSizes(shaped);
   return makeGeometryExplicit(foldPads(await foldConstants(foldShapes(shaped), options)));
@@ -100,7 +104,7 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
   const inspected = await runtime.ask({ kind: 'inspect', model, folder, unsure }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RangeError(
-      `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`,
+      `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}${sizeHint(graph, input)}`,
     );
   });
   const infos = new Map(inspected.map((info) => [info.name, info]));
@@ -109,6 +113,14 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
     return info === undefined ? tensor : { ...tensor, dtype: info.dtype, shape: info.shape };
   });
   return { ...graph, tensors };
+}
+
+/** Sizes near the one that doesn't fit, if that is likely why. */
+function sizeHint(graph: Graph, { width, height }: InputSpec): string {
+  const stride = totalStride(graph);
+  if (width % stride === 0 && height % stride === 0) return '';
+  const near = (length: number) => Math.max(stride, Math.round(length / stride) * stride);
+  return `; most networks of stride ${stride} take multiples of it, such as --input ${near(width)}x${near(height)}`;
 }
 
 /** Operators whose output's rank can stay unknown. Of those with a position here, if that operand isn't a constant. */

@@ -31,4 +31,6 @@ export { memoByGraph, memoByNode } from './memo.js';
 export { dropCeilModes, foldPads, makeGeometryExplicit, removeIdentities } from './normalize.js';
 export type { Boundary, NodeRange } from './segment-graph.js';
 export { boundaryOf, extractSegment, lastReadsOf } from './segment-graph.js';
+export { takeBatchOne } from './take-batch-one.js';
+export { totalStride } from './total-stride.js';
 export { moveVaryingLast, varyingFrom, varyingTensors } from './varying-shapes.js';

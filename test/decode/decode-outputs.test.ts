@@ -174,7 +174,7 @@ function classes(topK: number) {
 function manifestOf(decoder: Decoder, input: Partial<InputSpec> = {}): Manifest {
   return {
     format: 1,
-    source: { kind: 'onnx', files: [], origin: undefined },
+    source: { kind: 'onnx', files: [] },
     digest: `sha256:${'0'.repeat(64)}`,
     input: {
       ...{ name: 'image', width: 50, height: 50, channels: 3, layout: 'nchw', dtype: 'float32' },

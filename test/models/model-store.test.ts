@@ -136,7 +136,7 @@ function newModel(): NewModel {
   };
   const modelBytes = writeOnnx(graph, { recordShapes: true });
   assert.ok(parseOnnx(modelBytes).nodes.length > 0);
-  const source = { kind: 'onnx' as const, files: [], origin: undefined };
+  const source = { kind: 'onnx' as const, files: [] };
   return {
     data: chunks,
     finish: async () => ({ modelBytes, manifest: { source, input, decoder: { kind: 'raw' }, labels: [] } }),

@@ -10,16 +10,27 @@ import type { DataType } from '../../../shared/graph/index.js';
 import type { Level, RunSettings } from '../../../shared/predict/index.js';
 import type { Phase } from '../../../shared/tile/index.js';
 
+/** The margins around a letterboxed image. */
+export interface Margin {
+  /** Brightness, 0 to 255. */
+  readonly grey: number;
+  /** Where the image is: margins are on both sides of it, or only right of it and below. */
+  readonly place: 'centre' | 'top-left';
+}
+
 /** How an image becomes the network's input. */
 export interface ImageInput {
   readonly name: string;
   readonly width: number;
   readonly height: number;
-  readonly channels: 1 | 3;
+  /** Grey, RGB, or RGB and alpha. */
+  readonly channels: 1 | 3 | 4;
   readonly layout: 'nchw' | 'nhwc';
-  readonly dtype: 'float32' | 'uint8';
-  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with grey. */
+  readonly dtype: 'float32' | 'float16' | 'uint8';
+  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with margins. */
   readonly resize: 'stretch' | 'letterbox';
+  /** Of a letterbox; by default Darknet's. */
+  readonly margin?: Margin | undefined;
   readonly colorOrder: 'rgb' | 'bgr';
   /** Value = (byte * scale - mean) / std, mean and std by channel. */
   readonly scale: number;
@@ -121,10 +132,17 @@ export interface Program {
   readonly maps: readonly MapSpec[];
   readonly segments: readonly SegmentProgram[];
   readonly outputs: readonly MapBinding[];
+  /** Maps that are the same in each run. */
+  readonly constants?: readonly ConstantMap[];
+}
+
+export interface ConstantMap {
+  readonly map: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Size of an image before it was fitted, and how it was. */
-export interface FittedFrom extends Pick<ImageInput, 'resize'> {
+export interface FittedFrom extends Pick<ImageInput, 'resize' | 'margin'> {
   readonly width: number;
   readonly height: number;
 }
