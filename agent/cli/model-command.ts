@@ -4,6 +4,7 @@ import { basename, extname } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Graph, Node } from '../../shared/graph/index.js';
 import { elementAt, localityOf, tensorAt } from '../../shared/graph/index.js';
+import { DECODER_KINDS } from '../decode/choose-decoder.js';
 import { DEFINITIONS } from '../models/definitions.js';
 import type { InputOptions } from '../models/image-input.js';
 import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
@@ -26,6 +27,7 @@ interface CommonFlags {
   readonly name?: string;
   readonly labels?: string;
   readonly input?: { width: number; height: number };
+  readonly decoder?: string;
   readonly layout?: 'nchw' | 'nhwc';
   readonly color?: 'rgb' | 'bgr';
   readonly resize?: 'stretch' | 'letterbox';
@@ -61,6 +63,9 @@ function importCommand(): Command {
   return withCommonOptions(new Command('import'))
     .description('import an ONNX file, or a .cfg and a .weights file of Darknet')
     .argument('<files...>', 'FILE.onnx | FILE.cfg FILE.weights')
+    .addOption(
+      new Option('--decoder <kind>', 'how outputs are read (default: found out)').choices(DECODER_KINDS),
+    )
     .addOption(new Option('--layout <order>', 'order of the image’s dimensions').choices(['nchw', 'nhwc']))
     .addOption(new Option('--color <order>', 'order of the channels').choices(['rgb', 'bgr']))
     .addOption(
@@ -136,6 +141,7 @@ async function importOptions(
     executor: context.executor,
     onStage: context.progress.show,
     input: inputOptions(flags),
+    ...(flags.decoder === undefined ? {} : { decoder: flags.decoder }),
     onNote: flags.json === true ? () => undefined : printLine,
     ...(flags.labels === undefined ? {} : { labels: await readLabelFile(flags.labels) }),
   };

@@ -2,18 +2,14 @@
  * Compares the outputs of a plan with the untiled network's, and with those of the ONNX file that the model was imported
  * from, as ONNX Runtime gives them without our passes. Each run has an executor of its own.
  */
-import type { Graph, Tensor } from '../../shared/graph/index.js';
-import { elementAt, tensorAt } from '../../shared/graph/index.js';
-import { parseOnnx } from '../../shared/onnx/index.js';
+import { elementAt } from '../../shared/graph/index.js';
 import type { Plan } from '../../shared/search/index.js';
 import { buildPlan } from '../../shared/search/index.js';
 import type { ExecutorClient } from '../engine/executor-client.js';
 import { programOfFile } from '../engine/file-program.js';
 import { loadPlan } from '../engine/load-plan.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
-import { constantOf } from '../models/image-input.js';
-import { readImportedFile } from '../models/imported-file.js';
-import { inFile } from '../models/read-input.js';
+import { fixedTensors, readImportedFile } from '../models/imported-file.js';
 import type { Network } from '../planning/open-model.js';
 import type { Watching } from './executor-runs.js';
 import { runImage, withExecutor } from './executor-runs.js';
@@ -68,7 +64,7 @@ async function compareWithFile(job: VerifyJob, outputs: Collected): Promise<File
   const { network, plan, file, watching } = job;
   try {
     const imported = await readImportedFile(network.manifest, file);
-    const constants = fixedTensors(await inFile(imported.path, () => parseOnnx(imported.bytes)), network);
+    const constants = fixedTensors(imported, network);
     const program = programOfFile(imported, { ...network, constants, settings: plan.settings });
     const load = async (executor: ExecutorClient) => {
       await executor.ask({ kind: 'load', program }, signalOf(job));
@@ -80,14 +76,6 @@ async function compareWithFile(job: VerifyJob, outputs: Collected): Promise<File
     const reason = error instanceof Error ? error.message : String(error);
     return { reason: reason.replace(/\s*\n\s*/g, ' ') };
   }
-}
-
-/** The inputs of a file beside the image. */
-function fixedTensors(file: Graph, { manifest, input }: Network): readonly Tensor[] {
-  return (manifest.fixedInputs ?? []).flatMap((spec) => {
-    const tensor = file.inputs.map((index) => tensorAt(file, index)).find(({ name }) => name === spec.name);
-    return tensor === undefined ? [] : [constantOf(tensor, spec, input)];
-  });
 }
 
 interface Loaded {

@@ -13,11 +13,14 @@ import {
   tensorAt,
 } from '../../shared/graph/index.js';
 import { parseOnnxModel, upgradeOpset } from '../../shared/onnx/index.js';
+import type { ClassifierFacts } from '../decode/choose-decoder.js';
+import { chooseDecoder } from '../decode/choose-decoder.js';
 import { findInput } from './image-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
-import { storeNetwork, TOP_CLASSES } from './import-model.js';
+import { storeNetwork } from './import-model.js';
 import { originOf } from './imported-file.js';
-import type { Decoder, Manifest } from './manifest.js';
+import type { InputSpec, Manifest } from './manifest.js';
+import type { ModelHints } from './model-hints.js';
 import { readHints } from './model-hints.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -51,12 +54,22 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
     source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
     decoderOf: (special) => {
       checkBatch(special, used, batch);
-      return decoderOf(special);
+      const labels = options.labels ?? hints.labels ?? [];
+      return chooseDecoder(factsOf(special, { input, labels, hints }), options.decoder);
     },
   };
   const manifest = await storeNetwork(imported, options);
-  for (const note of notes) options.onNote?.(note);
+  for (const note of [...notes, ...describeLabels(options, hints)]) options.onNote?.(note);
   return manifest;
+}
+
+const SHOWN_LABELS = 3;
+
+function describeLabels({ labels }: ImportOptions, hints: ModelHints): readonly string[] {
+  if (labels !== undefined || hints.labels === undefined) return [];
+  const shown = hints.labels.slice(0, SHOWN_LABELS).join(', ');
+  const more = hints.labels.length > SHOWN_LABELS ? ', ...' : '';
+  return [`${hints.labels.length} labels from "${hints.labelsKey}": ${shown}${more}`];
 }
 
 /** The graph whose first input is the image. */
@@ -90,15 +103,30 @@ function dropUnusedInputs(graph: Graph): Graph {
   return { ...graph, inputs: graph.inputs.filter((index) => read.has(index)) };
 }
 
-/** The decoder of the outputs. A single output of one row is read as scores of classes, anything else is raw. */
-function decoderOf(graph: Graph): Decoder {
-  const [index, ...others] = graph.outputs;
-  if (index === undefined || others.length > 0) return { kind: 'raw' };
-  const { name, shape, dtype } = tensorAt(graph, index);
-  const [batch, classes, ...rest] = shape ?? [];
-  const isRow = batch === 1 && classes !== undefined && classes > 1 && rest.every((dim) => dim === 1);
-  if (!isRow || dtype !== 'float32') return { kind: 'raw' };
-  return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: !isActivated(graph, index) };
+/** What is known of a network for the choice of its decoder. */
+function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts {
+  const { task } = hints;
+  return {
+    outputs: graph.outputs.map((index) => {
+      const { name, shape, dtype } = tensorAt(graph, index);
+      return { name, shape: shape ?? [], dtype };
+    }),
+    width: input.width,
+    height: input.height,
+    ...(task === undefined ? {} : { task }),
+    ...(labels.length === 0 ? {} : { labels: labels.length }),
+    isActivated: (name) =>
+      isActivated(
+        graph,
+        graph.tensors.findIndex((tensor) => tensor.name === name),
+      ),
+  };
+}
+
+interface Known {
+  readonly input: InputSpec;
+  readonly labels: readonly string[];
+  readonly hints: ModelHints;
 }
 
 /** Operators that change no value, or only its type. */

@@ -1,7 +1,11 @@
 /** The ONNX file that a model was imported from, if it is still there as it was. */
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { Manifest } from './manifest.js';
+import type { Tensor } from '../../shared/graph/index.js';
+import { tensorAt } from '../../shared/graph/index.js';
+import { parseOnnx } from '../../shared/onnx/index.js';
+import { constantOf } from './image-input.js';
+import type { InputSpec, Manifest } from './manifest.js';
 import { readInputFile } from './read-input.js';
 
 export type Origin = NonNullable<Extract<Manifest['source'], { kind: 'onnx' }>['origin']>;
@@ -31,6 +35,21 @@ export async function readImportedFile({ source }: Manifest, path?: string): Pro
   throw new RangeError(
     `${place} isn't the file that was imported: it has ${digest}, expected ${origin.digest}`,
   );
+}
+
+/** The inputs of a file beside the image, at this size of the image. */
+export function fixedTensors(
+  { bytes }: ImportedFile,
+  { manifest, input }: { readonly manifest: Manifest; readonly input: InputSpec },
+): readonly Tensor[] {
+  const { fixedInputs = [] } = manifest;
+  if (fixedInputs.length === 0) return [];
+  const graph = parseOnnx(bytes);
+  const tensors = graph.inputs.map((index) => tensorAt(graph, index));
+  return fixedInputs.flatMap((spec) => {
+    const tensor = tensors.find(({ name }) => name === spec.name);
+    return tensor === undefined ? [] : [constantOf(tensor, spec, input)];
+  });
 }
 
 function digestOf(bytes: Uint8Array): string {

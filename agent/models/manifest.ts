@@ -3,13 +3,11 @@ import { parseDocument, stringify } from 'yaml';
 import type { Issue, ValueOf } from '../../shared/rules/index.js';
 import {
   choice,
-  flag,
   invalid,
   list,
   map,
   matching,
   number,
-  numberWithin,
   orDefault,
   placed,
   refine,
@@ -19,6 +17,7 @@ import {
   variant,
   wholeNumber,
 } from '../../shared/rules/index.js';
+import { decoderSchema } from '../decode/decoder-schema.js';
 
 const name = text('a name', (value) => value !== '');
 const size = wholeNumber(2, 65_536);
@@ -62,32 +61,6 @@ const isFixedValue = (value: unknown): value is 'ones' | 'size' | readonly numbe
 /** An input beside the image: ones, the image input's height and width, or numbers that repeat. */
 const fixedInputSchema = map({ name, value: valueThat('ones, size or a list of numbers', isFixedValue) });
 
-const headSchema = map({
-  kind: choice(['region', 'yolo']),
-  output: name,
-  classes: wholeNumber(1),
-  anchors: list(map({ width: positive(), height: positive() }), {
-    least: 1,
-    expected: 'a list of at least one anchor',
-  }),
-  scaleXY: number(),
-  softmax: flag(),
-  newCoords: flag(),
-});
-
-const ratio = numberWithin(0, 1);
-
-const decoderSchema = variant('kind', {
-  darknet: map({
-    kind: choice(['darknet']),
-    threshold: ratio,
-    nmsIou: ratio,
-    heads: list(headSchema, { least: 1, expected: 'a list of at least one head' }),
-  }),
-  classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
-  raw: map({ kind: choice(['raw']) }),
-});
-
 const digest = matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');
 
 const manifestSchema = map({
@@ -109,13 +82,8 @@ const manifestSchema = map({
   labels: list(text()),
 });
 
-function positive() {
-  return number('a number above 0', (value) => value > 0);
-}
-
 export type Manifest = ValueOf<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
-export type Decoder = Manifest['decoder'];
 export type FixedInput = ValueOf<typeof fixedInputSchema>;
 
 const HEADER = `# Written by \`mafat model import\`. These keys may be edited:

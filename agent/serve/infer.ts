@@ -11,6 +11,7 @@ import type { Pressure } from '../../shared/wire/index.js';
 import { RequestError } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
+import { findsBoxes } from '../decode/decoder-schema.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
 import type { JobOptions } from '../engine/request-queue.js';
@@ -121,7 +122,7 @@ export class Inference {
   /** Labels of the boxes that a model finds; undefined if it finds no boxes or isn't served. None may be named. */
   boxLabels(name: string): readonly string[] | undefined {
     const manifest = this.#options.models.get(name)?.network.manifest;
-    return manifest?.decoder.kind === 'darknet' ? manifest.labels : undefined;
+    return manifest !== undefined && findsBoxes(manifest.decoder) ? manifest.labels : undefined;
   }
 
   #findModel(name: string): ServedModel {
