@@ -30,6 +30,7 @@ export function programOfFile(
   const bindings = [...feeds, ...outputs].map(({ name }, map) => ({ name, map }));
   const fetches = bindings.slice(feeds.length);
   return {
+    isImported: false,
     folder: dirname(path),
     settings,
     input,

@@ -24,6 +24,7 @@ import type { ModelHints } from './model-hints.js';
 import { readHints } from './model-hints.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
+import { toRuntimeGraph } from './runtime-graph.js';
 import { foldConstants, forgetShapes } from './specialize.js';
 
 /**
@@ -40,12 +41,10 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const { input, image, batch, fixed, notes } = findInput(used, hints, options.input ?? {});
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(withBatchOne(imageFirst(used, image), batch));
-  const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch(
-    (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
-    },
-  );
+  const folded = await fold(cleaned, options).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
+  });
   const imported: ImportedNetwork = {
     graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
@@ -95,6 +94,14 @@ function checkBatch(special: Graph, file: Graph, batch: number): void {
         `where the file says [${said?.join(', ')}]; export it with batch 1`,
     );
   }
+}
+
+/** The graph with its constants folded, in the form in which ONNX Runtime computes it. */
+async function fold(graph: Graph, { executor }: ImportOptions): Promise<Graph> {
+  const place = { folder: tmpdir(), executor };
+  const folded = await foldConstants(graph, place);
+  const computed = await toRuntimeGraph(folded, executor);
+  return computed === folded ? folded : foldConstants(computed, place);
 }
 
 /** The graph without inputs that no node reads, such as a training flag. */

@@ -14,6 +14,7 @@ import {
   tensorAt,
 } from './graph.js';
 import { elementAt, present } from './lookup.js';
+import { quantizedForm, weightsInput } from './quantized.js';
 import { varyingTensors } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
@@ -120,9 +121,15 @@ export function makeGeometryExplicit(graph: Graph): Graph {
 
 const PADDED_OPERATORS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool']);
 
+/** Whether a node pads its map by its attributes. */
+function isPadded(node: Node): boolean {
+  const kind = quantizedForm(node)?.kind;
+  return (node.domain === '' && PADDED_OPERATORS.has(node.op)) || kind === 'convolution' || kind === 'pool';
+}
+
 function explicitPads(graph: Graph, node: Node): Node {
   const mode = stringAttribute(node, 'auto_pad', 'NOTSET');
-  if (!PADDED_OPERATORS.has(node.op) || node.domain !== '' || mode === 'NOTSET') return node;
+  if (!isPadded(node) || mode === 'NOTSET') return node;
   const { auto_pad: _, ...attributes } = node.attributes;
   const rowsIn = knownShape(tensorAt(graph, inputAt(node, 0))).slice(2);
   const pads: Attribute = { kind: 'ints', value: automaticPads({ graph, node, rowsIn, mode }) };
@@ -142,7 +149,7 @@ interface AutomaticPads {
  */
 function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly number[] {
   if (mode === 'VALID') return [...rowsIn, ...rowsIn].map(() => 0);
-  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, inputAt(node, 1)).shape?.slice(2);
+  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, weightsInput(node)).shape?.slice(2);
   const windows = windowsOf(node, present(kernel, `kernel shape of node "${node.name}"`));
   const totals = rowsIn.map((rows, axis) => {
     const window = elementAt(windows, axis);

@@ -16,7 +16,7 @@ import { tilesOf, WHOLE } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
-import { buildPlan } from './plan.js';
+import { isLawful, layPlan } from './plan.js';
 import { searchCuts } from './search-cuts.js';
 
 /** Parts of the largest maps at which plans are cut. */
@@ -30,7 +30,9 @@ const GRID_SIDES = [2, 3, 4, 5];
 
 /** Returns a few plans of a graph, in no order. */
 export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
-  return quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
+  return quickNotations(graph)
+    .map((notation) => layPlan(graph, notation, settings))
+    .filter(isLawful);
 }
 
 /** Lists the plans that are built. */

@@ -7,20 +7,22 @@
  * - padding that is made of the map itself (reflect, edge)
  * - cropping by Pad, and linear interpolation
  * - average pools that don't count their padding, or whose last window leaves it
- * - maps that aren't float32
+ * - maps whose padding is computed, and maps of other types than floats, bytes and 32-bit integers
  */
 
-import type { Graph, Node, SpatialRule } from '../graph/index.js';
+import type { DataType, Graph, Node, SpatialRule } from '../graph/index.js';
 import {
   constantNumbers,
   elementAt,
   floatAttribute,
   intAttribute,
   intsAttribute,
+  isConvolution,
   knownShape,
   localityOf,
   memoByNode,
   tensorAt,
+  zeroPointOf,
 } from '../graph/index.js';
 
 export type StreamRule =
@@ -47,14 +49,15 @@ function classifyNode(graph: Graph, node: Node): StreamRule {
   const opset = graph.opsets[''] ?? 0;
   if (opset < SLICE_OPSET) return barrier(`opset ${opset}, expected ${SLICE_OPSET} or newer`);
   const { dtype } = tensorAt(graph, elementAt(node.outputs, 0));
-  if (dtype !== 'float32') return barrier(`${node.op} of ${dtype}, expected float32`);
+  if (!STREAMED_TYPES.has(dtype))
+    return barrier(`${node.op} of ${dtype}, expected ${[...STREAMED_TYPES].join(', ')}`);
   if (rules.some(({ rows }) => rows.mirror > 0)) return barrier(`${node.op} mirrors the map at its border`);
   if (rules.some(({ rows }) => rows.pad < 0)) return barrier(`${node.op} crops the map`);
   if (rules.some(({ rows }) => rows.up > 1 && (rows.extent > 1 || rows.pad > 0)))
     return barrier(`${node.op} interpolates`);
-  if (node.op === 'AveragePool' && !isEvenAverage(graph, node, rules))
-    return barrier('AveragePool that counts its windows unevenly');
-  const isWindow = node.op === 'Conv' || (POOLS.has(node.op) && intAttribute(node, 'ceil_mode', 0) === 0);
+  if (AVERAGES.has(node.op) && !isEvenAverage(graph, node, rules))
+    return barrier(`${node.op} that counts its windows unevenly`);
+  const isWindow = isConvolution(node) || (POOLS.has(node.op) && intAttribute(node, 'ceil_mode', 0) === 0);
   const fill = fillOf(graph, node);
   if (fill === undefined) return barrier(`${node.op} whose padding value can't be read`);
   return { kind: 'stream', fill, exact: !isWindow };
@@ -64,7 +67,11 @@ function barrier(reason: string): StreamRule {
   return { kind: 'barrier', reason };
 }
 
-const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
+/** Types whose rows are kept from step to step. */
+export const STREAMED_TYPES: ReadonlySet<DataType> = new Set(['float32', 'uint8', 'int8', 'int32']);
+
+const AVERAGES = new Set(['AveragePool', 'QLinearAveragePool']);
+const POOLS = new Set(['MaxPool', 'LpPool', ...AVERAGES]);
 
 /** Whether every window is divided by the same number, as it is when the padding consists of rows. */
 function isEvenAverage(graph: Graph, node: Node, [rule]: readonly SpatialRule[]): boolean {
@@ -78,10 +85,17 @@ function isEvenAverage(graph: Graph, node: Node, [rule]: readonly SpatialRule[])
   return countsPadding ? reach <= bottom : top === 0 && reach <= 0;
 }
 
+/** Least values of the types that have a MaxPool. */
+const LEAST: Partial<Record<DataType, number>> = {
+  float32: Number.NEGATIVE_INFINITY,
+  uint8: 0,
+  int8: -128,
+};
+
 /** Returns the value of the rows beyond the map. @returns undefined if it isn't in the graph. */
 function fillOf(graph: Graph, node: Node): number | undefined {
-  if (node.op === 'MaxPool') return Number.NEGATIVE_INFINITY;
-  if (node.op !== 'Pad') return 0;
+  if (node.op === 'MaxPool') return LEAST[tensorAt(graph, elementAt(node.inputs, 0)).dtype];
+  if (node.op !== 'Pad') return zeroPointOf(graph, node);
   const [, , given = -1] = node.inputs;
   if (given < 0) return floatAttribute(node, 'value', 0);
   return constantNumbers(graph, given)?.[0];

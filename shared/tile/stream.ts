@@ -22,6 +22,7 @@ import { elementAt, tensorAt } from '../graph/index.js';
 import type { Space } from './space.js';
 import type { Edge, Flow } from './stream-flow.js';
 import { flowOf } from './stream-flow.js';
+import { STREAMED_TYPES } from './stream-rule.js';
 import { nextWindow, rowsAt, rowsUsed, StreamSchedule, windowEnd } from './stream-schedule.js';
 
 /** Kinds of steps, in the order they run. */
@@ -81,7 +82,7 @@ export function streamRange(graph: Graph, range: NodeRange, units: number): Stre
 /**
  * Lays the stream that moves `units` total strides a step, which is `units` rows of an output of that stride.
  *
- * @returns undefined if the first step would be the whole map, or if rows would be kept that aren't float32.
+ * @returns undefined if the first step would be the whole map, or if rows of another type than those of `STREAMED_TYPES` would be kept.
  * @throws {Error} if the schedule can't be proved.
  */
 export function streamBy(flow: Flow, units: number): StreamLink | undefined {
@@ -91,8 +92,7 @@ export function streamBy(flow: Flow, units: number): StreamLink | undefined {
   if (!schedule.lay(units)) return undefined;
   for (const edge of edges) prove(flow, { edge, schedule });
   const operands = edges.map((edge) => operandOf(edge, schedule)).filter(isChanged);
-  // Rows are kept as float32.
-  if (operands.some(({ tensor }) => tensorAt(graph, tensor).dtype !== 'float32')) return undefined;
+  if (operands.some(({ tensor }) => !STREAMED_TYPES.has(tensorAt(graph, tensor).dtype))) return undefined;
   const rows = mapPhases(
     (phase) => new Map(schedule.tensors.map((tensor) => [tensor, rowsAt(schedule[phase], tensor)])),
   );

@@ -205,7 +205,12 @@ async function createSession(
   { program, repeats }: { readonly program: Program; readonly repeats: boolean },
 ): Promise<Session> {
   const { settings, folder } = program;
-  const options = { ...settings, folder, onePiece: repeats && settings.allocator === 'glibc' };
+  const options = {
+    ...settings,
+    folder,
+    isSegment: program.isImported,
+    onePiece: repeats && settings.allocator === 'glibc',
+  };
   if (optimized === undefined) return Session.create(model, options);
   const asItIs = { ...options, folder: optimized.folder, level: 'disabled' } as const;
   return Session.create(optimized.model, asItIs).catch(() => Session.create(model, options));

@@ -56,9 +56,11 @@ export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] 
 
 function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
   const nameOf = (index: number) => tensorAt(graph, index).name;
+  const { dtype } = tensorAt(graph, operand.tensor);
   const shape = knownShape(tensorAt(graph, operand.tensor));
   const { top, kept, bottom, fill, takes } = operand;
   return {
+    dtype,
     channels: elementAt(shape, 1),
     cols: elementAt(shape, 3),
     fill,

@@ -84,6 +84,7 @@ export interface MapBinding {
 
 /** Rows that a stream keeps for one of its operands; inputs and outputs by name. */
 export interface CarrySpec {
+  readonly dtype: DataType;
   readonly channels: number;
   readonly cols: number;
   /** Value of padding rows. */
@@ -126,6 +127,8 @@ export interface SegmentProgram {
 
 /** A plan made executable: everything the executor does is decided here. */
 export interface Program {
+  /** Whether its models are segments of an imported network. Else it is a file, run as it is. */
+  readonly isImported: boolean;
   readonly folder: string;
   readonly settings: RunSettings;
   readonly input: ImageInput;
@@ -225,6 +228,10 @@ export interface InspectRequest {
   readonly unsure: readonly string[];
 }
 
+/** Files of an optimised model within its own folder. */
+export const OPTIMIZED_MODEL = 'model.onnx';
+export const OPTIMIZED_DATA = 'model.onnx.data';
+
 /** Saves the model, optimised at a level, to the folder `into`. */
 export interface OptimizeRequest {
   readonly kind: 'optimize';
@@ -232,6 +239,8 @@ export interface OptimizeRequest {
   readonly folder: string;
   readonly level: Level;
   readonly into: string;
+  /** Whether fusions of floats are left to the sessions of the segments into which the model will be cut. */
+  readonly forCutting?: boolean;
 }
 
 export interface OutputTensor {
