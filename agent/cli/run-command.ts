@@ -1,8 +1,10 @@
 /** `mafat run`: runs a model on images by a plan, measures it, and verifies its outputs. */
 
+import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { median } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
+import type { OutputTensor } from '../engine/wire/protocol.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
 import { openModel } from '../planning/open-model.js';
@@ -13,14 +15,17 @@ import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 import type { NetworkRun } from './run-network.js';
 import { runNetwork } from './run-network.js';
+import { UsageError } from './usage-error.js';
 import type { FileVerification, NetworkVerification } from './verify-network.js';
 import type { Verification } from './verify-outputs.js';
+import { npzOf } from './write-npz.js';
 
 interface RunFlags extends PlanFlags {
   readonly image: readonly string[];
   readonly threshold?: number;
   readonly verify?: boolean;
   readonly against?: string;
+  readonly outputs?: string;
   readonly repeat: number;
 }
 
@@ -35,9 +40,11 @@ export function runCommand(): Command {
     .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
     .option('--verify', 'compare the outputs with those of the untiled network and of the imported file')
     .option('--against <file>', 'with --verify: the imported file, if it was moved')
+    .option('--outputs <file>', 'write the values of all outputs of the only image to a .npz file')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: RunFlags) => {
+      checkOutputs(flags);
       const result = await withContext(`running ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
         await context.releaseExecutor();
@@ -53,6 +60,7 @@ export function runCommand(): Command {
           ...{ repeat, images, verify, onProgress, onUnmapped, signal },
           ...(flags.threshold === undefined ? {} : { threshold: flags.threshold }),
           ...(flags.against === undefined ? {} : { against: flags.against }),
+          ...(flags.outputs === undefined ? {} : { onOutputs: outputsWriter(flags.outputs) }),
         };
         return { network, plan, run: await runNetwork(network, plan, options) };
       });
@@ -61,6 +69,26 @@ export function runCommand(): Command {
       else printRun(result);
       if (result.run.verify !== undefined) judge(result.run.verify);
     });
+}
+
+/** @throws {UsageError} if values of outputs are wanted that one file can't hold. */
+function checkOutputs({ outputs, image }: RunFlags): void {
+  if (outputs === undefined) return;
+  if (!outputs.endsWith('.npz'))
+    throw new UsageError(`--outputs ${outputs}: expected a file that ends in .npz`);
+  if (image.length > 1)
+    throw new UsageError(`--outputs ${outputs}: there are ${image.length} images, expected one`);
+}
+
+function outputsWriter(file: string): (outputs: readonly OutputTensor[]) => void {
+  return (outputs) => {
+    try {
+      writeFileSync(file, npzOf(outputs));
+    } catch (error) {
+      if (error instanceof RangeError) throw error;
+      throw new RangeError(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
 }
 
 /** Says what isn't exact on standard error, and in the exit code. */

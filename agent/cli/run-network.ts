@@ -6,6 +6,7 @@ import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
 import type { ExecutorClient } from '../engine/executor-client.js';
 import { startExecutor } from '../engine/executor-client.js';
 import { loadPlan } from '../engine/load-plan.js';
+import type { OutputTensor } from '../engine/wire/protocol.js';
 import type { Network } from '../planning/open-model.js';
 import type { Watching } from './executor-runs.js';
 import { runImage, withExecutor } from './executor-runs.js';
@@ -19,6 +20,8 @@ export interface RunOptions extends Watching {
   readonly verify: boolean;
   /** Where the imported file is now, if it was moved. */
   readonly against?: string;
+  /** Called with the outputs of each image, in its first round. */
+  readonly onOutputs?: (outputs: readonly OutputTensor[]) => void;
   /** Called with the reason why weights will be on the heap, which the plan doesn't count. */
   readonly onUnmapped?: (reason: string) => void;
 }
@@ -59,7 +62,8 @@ async function measureRun(executor: ExecutorClient, job: Job): Promise<NetworkRu
   meter.start();
   const latencyMs: number[] = [];
   const images: (Findings & { file: string })[] = [];
-  const outputs = needsValues(network.manifest) ? 'values' : 'shapes';
+  const isRead = needsValues(network.manifest) || options.onOutputs !== undefined;
+  const outputs = isRead ? 'values' : 'shapes';
   try {
     await load(executor, job);
     for (let round = 0; round < options.repeat; round += 1) {
@@ -68,8 +72,9 @@ async function measureRun(executor: ExecutorClient, job: Job): Promise<NetworkRu
         const image = { kind: 'file' as const, path: file };
         const result = await runImage(executor, { image, label, outputs }, options);
         latencyMs.push(result.latencyMs);
-        if (round === 0)
-          images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
+        if (round > 0) continue;
+        images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
+        options.onOutputs?.(result.outputs);
       }
     }
     const workingBytes = meter.stop();

@@ -180,7 +180,12 @@ function checkSize(wanted: readonly OutputShape[], { answerLimit }: InferRequest
   const { maxBytes, bytesPerValue } = answerLimit;
   const leastBytes = bytesPerValue * wanted.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   if (leastBytes <= maxBytes) return;
-  throw new RequestError('outputs', `${leastBytes} bytes or more, expected at most ${maxBytes}`, 413);
+  const reason = `${leastBytes} bytes or more, expected at most ${maxBytes}`;
+  throw new RequestError(
+    'outputs',
+    `${reason}; name fewer tensors in outputs, or give the model a decoder`,
+    413,
+  );
 }
 
 interface RunContext {

@@ -9,12 +9,13 @@ import type { Feature, Graph } from '../graph/index.js';
 import { GraphBuilder } from '../graph/index.js';
 import type { BuildLayer, BuildState } from './build-state.js';
 import { checkKeys } from './check-keys.js';
+import { buildCrop } from './crop.js';
 import type { DarknetSection } from './darknet-config.js';
 import { describeSection, intOption } from './darknet-config.js';
 import type { WeightSource } from './darknet-weights.js';
 import type { DetectionHead } from './heads.js';
 import { readRegionHead, readYoloHead } from './heads.js';
-import { buildRoute, buildShortcut } from './joins.js';
+import { buildRoute, buildScaleChannels, buildShortcut } from './joins.js';
 import { buildReorg, buildSoftmax, buildUpsample } from './reshapes.js';
 import { buildAveragePool, buildConvolution, buildMaxPool } from './window-layers.js';
 
@@ -50,8 +51,9 @@ export function buildDarknet(sections: readonly DarknetSection[], options: Darkn
     heads: [],
     outputs: [],
   };
-  for (const [at, section] of layers.entries()) {
-    if (section.kind === 'softmax' && at < layers.length - 1) {
+  const last = layers.findLast(({ kind }) => kind !== 'cost');
+  for (const section of layers) {
+    if (section.kind === 'softmax' && section !== last) {
       throw new SyntaxError(
         `Cannot import ${describeSection(section)}: layers follow it, expected it to be the last layer`,
       );
@@ -59,12 +61,12 @@ export function buildDarknet(sections: readonly DarknetSection[], options: Darkn
     state.features.push(buildLayer(state, section, state.features.at(-1) ?? input));
   }
   options.weights.end();
-  const last = state.features.at(-1);
-  if (last !== undefined && state.heads.length === 0) state.outputs.push(last.tensor);
+  const output = state.features.at(-1);
+  if (output !== undefined && state.heads.length === 0) state.outputs.push(output.tensor);
   return {
     graph: builder.build(options.name ?? 'darknet', state.outputs),
     heads: state.heads,
-    classifies: layers.at(-1)?.kind === 'softmax',
+    classifies: last?.kind === 'softmax',
     letterbox: intOption(net, 'letter_box', { fallback: 0 }) === 1,
   };
 }
@@ -83,6 +85,10 @@ const LAYERS: ReadonlyMap<string, BuildLayer> = new Map(
     avgpool: buildAveragePool,
     route: buildRoute,
     shortcut: buildShortcut,
+    scale_channels: buildScaleChannels,
+    crop: buildCrop,
+    // The loss of training.
+    cost: (_state, _section, input) => input,
     upsample: buildUpsample,
     reorg: buildReorg,
     dropout: (_state, _section, input) => input,

@@ -48,7 +48,7 @@ const SECTIONS: ReadonlyMap<string, SectionKeys> = new Map([
         dynamic_minibatch sequential_subdivisions init_sequential_subdivisions adversarial_lr attention reset
         sgdr_cycle sgdr_mult label_smooth_eps resize_step show_receptive_field cudnn_half log_step hierarchy
         inputs max_delta learning_rate_min batches_per_cycle batches_cycle_mult unsupervised use_cuda_graph
-        contrastive_jit_flip contrastive_color badlabels_reject_threshold`,
+        contrastive_jit_flip contrastive_color badlabels_reject_threshold max_epochs`,
     }),
   ],
   [
@@ -70,6 +70,12 @@ const SECTIONS: ReadonlyMap<string, SectionKeys> = new Map([
     'shortcut',
     keys({ used: 'from activation', off: 'weights_type=none weights_normalization=none alpha=1 beta=1' }),
   ],
+  ['scale_channels', keys({ used: 'from activation', off: 'scale_wh=0' })],
+  [
+    'crop',
+    keys({ used: 'crop_height crop_width noadjust', training: 'flip angle saturation exposure shift' }),
+  ],
+  ['cost', keys({ training: 'type scale ratio noobj thresh smooth' })],
   ['upsample', keys({ used: 'stride', off: 'scale=1' })],
   ['reorg', keys({ used: 'stride', off: 'reverse=0 flatten=0 extra=0' })],
   ['dropout', keys({ training: 'probability dropblock dropblock_size_rel dropblock_size_abs' })],

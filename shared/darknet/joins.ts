@@ -64,6 +64,27 @@ export function buildShortcut(state: BuildState, section: DarknetSection, input:
   return activate(state, section, { feature: sum, fallback: 'linear' });
 }
 
+/** Multiplies an earlier map by a factor for each channel, which the layer before gives. Source: Darknet's scale_channels_layer.c. */
+export function buildScaleChannels(state: BuildState, section: DarknetSection, factors: Feature): Feature {
+  const from = listOption(section, 'from');
+  const [at] = from;
+  if (at === undefined || from.length !== 1) throw badOption(section, 'from', 'one layer');
+  const map = featureAt(state, section, { key: 'from', at });
+  if (factors.rows !== 1 || factors.cols !== 1 || factors.channels !== map.channels) {
+    throw badOption(
+      section,
+      'from',
+      `a layer of ${factors.channels} channels and factors of 1x1 before this one, while these are ${factors.cols}x${factors.rows} and the layer has ${map.channels} channels`,
+    );
+  }
+  const feature = state.builder.addMap(
+    section.layer,
+    { op: 'Mul', inputs: [map.tensor, factors.tensor] },
+    map,
+  );
+  return activate(state, section, { feature, fallback: 'linear' });
+}
+
 interface ShortcutPair {
   readonly total: Feature;
   readonly other: Feature;

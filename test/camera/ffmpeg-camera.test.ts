@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { oomScoreOf } from '../../agent/board/disposable-child.js';
 import type { FrameInput } from '../../agent/camera/ffmpeg-command.js';
 import type { ImageSource } from '../../agent/engine/wire/protocol.js';
-import { marginOf, shownSize } from '../../agent/engine/wire/shown-size.js';
+import { DARKNET_MARGIN, marginOf, shownSize } from '../../agent/engine/wire/shown-size.js';
 import { temporaryFolder } from '../fixtures.js';
 import { freePort } from '../serve/brokers.js';
 import { until } from '../start-agent.js';
@@ -245,12 +245,13 @@ function areaOf(given: { width: number; height: number }, input: FrameInput): Ar
   return { ...marginOf(shown, input), ...shown };
 }
 
-/** Where a frame is white. The rest must be the grey of margins. */
+/** Where a frame is white. The rest must be margins. */
 function whiteAreaOf({ bytes, width }: Pixels, input: FrameInput): Area {
   assert.equal(bytes.length, input.width * input.height * 3);
   const at = [...Array(input.width * input.height).keys()].filter((pixel) => (bytes[pixel * 3] ?? 0) > 200);
   const rest = bytes.length / 3 - at.length;
-  assert.equal(bytes.filter((byte) => byte === 128).length, 3 * rest);
+  const { grey } = input.margin ?? DARKNET_MARGIN;
+  assert.equal(bytes.filter((byte) => byte === grey).length, 3 * rest);
   const columns = at.map((pixel) => pixel % width);
   const rows = at.map((pixel) => Math.floor(pixel / width));
   const [left, top] = [Math.min(...columns), Math.min(...rows)];

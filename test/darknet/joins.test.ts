@@ -129,3 +129,15 @@ function naiveShortcut(add: PlainMap, out: PlainMap): void {
     }
   }
 }
+
+test('buildDarknet() multiplies the map of [scale_channels] by factors of the layer before', () => {
+  const gate = ['[avgpool]', '[convolutional] filters=4 size=1 activation=logistic'];
+  const { graph } = network('3x8x8', '[convolutional] filters=4', ...gate, '[scale_channels] from=-3');
+  assert.equal(opsOf(graph).at(-1), 'Mul');
+  assert.deepEqual(outputShape(graph), [1, 4, 8, 8]);
+  assertFails(['3x8x8', '[convolutional] filters=5', ...gate, '[scale_channels] from=-3'], {
+    layer: 3,
+    key: 'from=-3',
+    expected: /a layer of 4 channels/,
+  });
+});

@@ -125,7 +125,7 @@ test('Inference refuses before it runs anything', async () => {
       { outputs: [OUTPUT], answerLimit: { maxBytes: 511, bytesPerValue: 2 } },
       {},
       413,
-      /^outputs: 512 bytes or more, expected at most 511$/,
+      /^outputs: 512 bytes or more, expected at most 511; name fewer tensors/,
     ],
     [
       {
