@@ -10,7 +10,7 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { PredictSettings, RangeMaps } from '../predict/index.js';
-import { rangeMapsOf } from '../predict/index.js';
+import { interpolatesOtherwise, rangeMapsOf } from '../predict/index.js';
 import type { Mode } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
@@ -30,7 +30,12 @@ const GRID_SIDES = [2, 3, 4, 5];
 
 /** Returns a few plans of a graph, in no order. */
 export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
-  return quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
+  const plans = quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
+  return plans.filter(({ segments }) =>
+    segments.every(
+      ({ segment }) => !interpolatesOtherwise(graph, segment, { mode: segment.kind, level: settings.level }),
+    ),
+  );
 }
 
 /** Lists the plans that are built. */
