@@ -170,6 +170,12 @@ function sliceRule(bounds: SliceBounds | undefined): AxisRule {
   return { up: 1, stride: bounds.step, pad: 0 - bounds.start, extent: 1, mirror: 0 };
 }
 
+/** A Gather of channels. Others change the rank, or take rows. */
+const gather: Classifier = (graph, node) =>
+  channelAxis(node, 'axis', 0) === undefined
+    ? barrier('Gather along an axis other than channels')
+    : pointwise(graph, node);
+
 const softmax: Classifier = (graph, node) => {
   const overChannels = onnxOpset(graph) >= 13 && channelAxis(node, 'axis', -1) !== undefined;
   return overChannels ? local(SAME) : barrier(`${node.op} over more than channels`);
@@ -240,6 +246,7 @@ const CLASSIFIERS: ReadonlyMap<string, Classifier> = new Map(
     Concat: concat,
     Split: split,
     Slice: slice,
+    Gather: gather,
     Softmax: softmax,
     LogSoftmax: softmax,
     BatchNormalization: batchNormalization,
