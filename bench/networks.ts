@@ -74,7 +74,7 @@ function darknet(name: string, spec: DarknetNetworkSpec, plans: readonly string[
   const { text, size, layers } = spec;
   const choice = { seed: SEED, ...(layers === undefined ? {} : { layers }) };
   const save = (options: ImportOptions) =>
-    synthesizeDarknet({ name, text }, choice, { ...options, size: { width: size, height: size } });
+    synthesizeDarknet({ name, text }, choice, { ...options, input: { size: { width: size, height: size } } });
   return { name, plans, save, darknet: spec };
 }
 

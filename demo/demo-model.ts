@@ -36,7 +36,11 @@ export async function makeDemoModel(modelsFolder: string): Promise<PredictedMemo
     const store = new ModelStore(modelsFolder);
     const size = { width: 608, height: 608 };
     const network = { name: 'yolov2', text: firstLayers(valueFor(DEFINITIONS, 'yolov2')) + CLASSIFIER };
-    await synthesizeDarknet(network, { seed: 1 }, { store, executor, name: DEMO_MODEL, force: false, size });
+    await synthesizeDarknet(
+      network,
+      { seed: 1 },
+      { store, executor, name: DEMO_MODEL, force: false, input: { size } },
+    );
     const opened = await openModel(store, DEMO_MODEL, { executor });
     const untiled = planNetwork(opened, {
       threads: DEMO_THREADS,

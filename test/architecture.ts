@@ -66,9 +66,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   'agent/models': {
-    imports: ['shared/graph', 'shared/rules', 'shared/wire', ...FORMATS, 'agent/files', 'agent/engine/wire'],
+    imports: [
+      'shared/graph',
+      'shared/rules',
+      'shared/wire',
+      ...FORMATS,
+      'agent/decode',
+      'agent/files',
+      'agent/engine/wire',
+    ],
   },
-  'agent/decode': { imports: ['shared/graph', 'shared/darknet', 'agent/engine/wire', 'agent/models'] },
+  'agent/decode': { imports: ['shared/graph', 'shared/darknet', 'shared/rules', 'agent/engine/wire'] },
   'agent/config': { imports: ['shared/graph', 'shared/predict', 'shared/rules', 'shared/wire'] },
   'agent/store': { imports: ['shared/graph', 'shared/wire', 'shared/predict', 'shared/search'] },
   'agent/events': { imports: ['shared/predict', 'shared/wire', 'agent/decode', 'agent/engine'] },
@@ -172,6 +180,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'shared/wire',
       'agent',
       'agent/board',
+      'agent/check',
       'agent/config',
       'agent/decode',
       'agent/doctor',
@@ -237,7 +246,7 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'node-cron': ['agent/store/housekeeping.ts'],
   commander: ['agent/cli'],
   'yocto-spinner': ['agent/cli/progress.ts'],
-  yaml: ['agent/config/yaml-source.ts', 'agent/models/manifest.ts'],
+  yaml: ['agent/config/yaml-source.ts', 'agent/models/manifest.ts', 'agent/models/set-key.ts'],
   '@bufbuild/protobuf': ['shared/onnx'],
 };
 

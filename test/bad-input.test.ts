@@ -180,6 +180,7 @@ async function memoryToRefuse(path: string): Promise<number> {
     meter.start();
     const input = imageInputOf(parseOnnx(smallModel()));
     const empty = {
+      isImported: true,
       folder: '.',
       settings: { level: 'extended', allocator: 'glibc', threads: 1 },
       input,

@@ -112,5 +112,7 @@ export class CommandCamera implements Camera {
 /** A model that isn't served at the moment may come back as it was. */
 function isSameInput(planned: FrameInput, now: FrameInput | undefined): boolean {
   if (now === undefined) return true;
-  return planned.width === now.width && planned.height === now.height && planned.resize === now.resize;
+  const partsOf = ({ width, height, resize, margin }: FrameInput) =>
+    [width, height, resize, margin?.grey, margin?.place].join();
+  return partsOf(planned) === partsOf(now);
 }

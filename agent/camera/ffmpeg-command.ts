@@ -12,6 +12,7 @@ import type { CameraSource } from '../config/camera-source.js';
 import { CAMERA_SOURCE_RULE, parseCameraSource } from '../config/camera-source.js';
 import { redact, secretsOf } from '../config/redact.js';
 import type { ImageInput } from '../engine/wire/protocol.js';
+import { DARKNET_MARGIN } from '../engine/wire/shown-size.js';
 import type { OnFrame } from './camera.js';
 import type { CommandPlan } from './command-process.js';
 import { findCommand } from './find-command.js';
@@ -19,7 +20,7 @@ import type { FramePool } from './frame-pool.js';
 import { RawFrames } from './raw-frames.js';
 
 /** What of a network's input a frame must fit. */
-export type FrameInput = Pick<ImageInput, 'width' | 'height' | 'resize'>;
+export type FrameInput = Pick<ImageInput, 'width' | 'height' | 'resize' | 'margin'>;
 
 export interface FfmpegOptions {
   readonly config: FfmpegConfig;
@@ -43,7 +44,7 @@ export async function planFfmpeg({
   const source = parseCameraSource(url);
   if (source === undefined)
     throw new SyntaxError(`Cannot use the URL of urlFile: expected ${CAMERA_SOURCE_RULE}`);
-  const { width, height, resize } = input;
+  const { width, height, resize, margin } = input;
   const log = new FfmpegLog(secretsOf(url, inputOptions), onBroken);
   const frames = new RawFrames({
     frameBytes: width * height * 3,
@@ -54,7 +55,7 @@ export async function planFfmpeg({
         if (sourceSize === undefined) release();
         else
           onFrame(
-            { kind: 'pixels', name, width, height, fittedFrom: { ...sourceSize, resize }, bytes },
+            { kind: 'pixels', name, width, height, fittedFrom: { ...sourceSize, resize, margin }, bytes },
             release,
           );
       }),
@@ -193,14 +194,16 @@ function rateFilters(fps: number): readonly string[] {
   return [`select='${isLost}+${isNext}+${isDue}'`, 'settb=1/90000', `setpts=N/${fps}/TB`];
 }
 
-/** Shows a picture as `shownSize` and `marginOf` do, by the same arithmetic. Darknet's margins are grey. */
-function fitFilters({ width, height, resize }: FrameInput): readonly string[] {
+/** Shows a picture as `shownSize` and `marginOf` do, by the same arithmetic. */
+function fitFilters({ width, height, resize, margin = DARKNET_MARGIN }: FrameInput): readonly string[] {
   if (resize === 'stretch') return [`scale=${width}:${height}`, 'format=rgb24'];
   const scale = `min(${width}/iw,${height}/ih)`;
   const shown = (full: number, length: string) => `min(${full},max(2,floor(${length}*${scale})))`;
+  const place = margin.place === 'centre' ? 'floor((ow-iw)/2):floor((oh-ih)/2)' : '0:0';
+  const grey = margin.grey.toString(16).padStart(2, '0');
   return [
     `scale=w='${shown(width, 'iw')}':h='${shown(height, 'ih')}':eval=frame`,
     'format=rgb24',
-    `pad=${width}:${height}:floor((ow-iw)/2):floor((oh-ih)/2):0x808080:eval=frame`,
+    `pad=${width}:${height}:${place}:0x${grey.repeat(3)}:eval=frame`,
   ];
 }

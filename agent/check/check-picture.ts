@@ -1,4 +1,4 @@
-/** The stored picture of the self-check: a frame of the synthetic camera, which has edges, areas and all colours. */
+/** The picture of the self-check and of imports: a frame of the synthetic camera, which has edges, areas and all colours. */
 import { drawFrame } from '../camera/synthetic-camera.js';
 import type { ImageSource } from '../engine/wire/protocol.js';
 

@@ -1,10 +1,12 @@
 /** `mafat model`: imports, makes, lists, shows and removes models. */
 
 import { basename, extname } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Graph, Node } from '../../shared/graph/index.js';
 import { elementAt, localityOf, tensorAt } from '../../shared/graph/index.js';
+import { DECODER_KINDS } from '../decode/choose-decoder.js';
 import { DEFINITIONS } from '../models/definitions.js';
+import type { InputOptions } from '../models/image-input.js';
 import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
 import type { ImportOptions } from '../models/import-model.js';
 import { parseLabels } from '../models/import-model.js';
@@ -13,26 +15,37 @@ import type { Manifest } from '../models/manifest.js';
 import type { ModelStore } from '../models/model-store.js';
 import { checkModelName } from '../models/model-store.js';
 import { readInputFile } from '../models/read-input.js';
+import { setKey } from '../models/set-key.js';
 import { openModel } from '../planning/open-model.js';
+import { checkImport, describeCheck } from './check-import.js';
 import type { CommandContext } from './context.js';
 import { withContext } from './context.js';
-import { parseLayers, parseSeed, parseSize } from './parse-options.js';
+import { parseLayers, parseNumber, parseNumbers, parseSeed, parseSize } from './parse-options.js';
 import { formatTable, printJson, printLine } from './print.js';
 
 interface CommonFlags {
   readonly name?: string;
   readonly labels?: string;
   readonly input?: { width: number; height: number };
+  readonly decoder?: string;
+  readonly layout?: 'nchw' | 'nhwc';
+  readonly color?: 'rgb' | 'bgr';
+  readonly resize?: 'stretch' | 'letterbox';
+  readonly scale?: number;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
   readonly force?: boolean;
+  readonly check?: boolean;
   readonly json?: boolean;
 }
 
 export function modelCommand(): Command {
-  const command = new Command('model').description('import, make, list, show and remove models');
+  const command = new Command('model').description('import, make, list, show, change and remove models');
   command.addCommand(importCommand());
   command.addCommand(synthCommand());
   command.addCommand(listCommand());
   command.addCommand(showCommand());
+  command.addCommand(setCommand());
   command.addCommand(removeCommand());
   return command;
 }
@@ -50,6 +63,21 @@ function importCommand(): Command {
   return withCommonOptions(new Command('import'))
     .description('import an ONNX file, or a .cfg and a .weights file of Darknet')
     .argument('<files...>', 'FILE.onnx | FILE.cfg FILE.weights')
+    .addOption(
+      new Option('--decoder <kind>', 'how outputs are read (default: found out)').choices(DECODER_KINDS),
+    )
+    .addOption(new Option('--layout <order>', 'order of the image’s dimensions').choices(['nchw', 'nhwc']))
+    .addOption(new Option('--color <order>', 'order of the channels').choices(['rgb', 'bgr']))
+    .addOption(
+      new Option('--resize <rule>', 'how images get the input’s size').choices(['stretch', 'letterbox']),
+    )
+    .option('--scale <number>', 'value = (byte * scale - mean) / std (default: 1/255)', parseNumber)
+    .option('--mean <numbers>', 'by channel, such as 0.485,0.456,0.406', parseNumbers)
+    .option('--std <numbers>', 'by channel, such as 0.229,0.224,0.225', parseNumbers)
+    .option(
+      '--no-check',
+      'do not compare the model with the file, which takes the memory of the whole network',
+    )
     .action(async (files: readonly string[], flags: CommonFlags) => {
       // The argument's three dots ask for at least one file.
       const file = elementAt(files, 0);
@@ -91,15 +119,17 @@ async function store(
 ): Promise<void> {
   const name = checkModelName(flags.name ?? basename(file, extname(file)));
   const force = flags.force === true;
-  const manifest = await withContext(`importing ${name}`, async (context) => {
+  const { manifest, check } = await withContext(`importing ${name}`, async (context) => {
     await context.store.checkFree(name, { force });
-    return importer({ ...(await importOptions(flags, context)), name, force });
+    const stored = await importer({ ...(await importOptions(flags, context)), name, force });
+    const isChecked = stored.source.kind === 'onnx' && flags.check !== false;
+    return { manifest: stored, check: isChecked ? await checkImport(name, context) : undefined };
   });
-  if (flags.json) printJson({ name, ...manifest });
-  else
-    printLine(
-      `stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`,
-    );
+  if (flags.json) return printJson({ name, ...manifest, ...(check === undefined ? {} : { check }) });
+  printLine(
+    `stored ${name}: input ${manifest.input.width}x${manifest.input.height}, decoder ${manifest.decoder.kind}`,
+  );
+  if (check !== undefined) printLine(describeCheck(check));
 }
 
 async function importOptions(
@@ -110,10 +140,22 @@ async function importOptions(
     store: context.store,
     executor: context.executor,
     onStage: context.progress.show,
-    ...(flags.input === undefined ? {} : { size: flags.input }),
-    ...(flags.labels === undefined
-      ? {}
-      : { labels: parseLabels((await readInputFile(flags.labels)).toString('utf8')) }),
+    input: inputOptions(flags),
+    ...(flags.decoder === undefined ? {} : { decoder: flags.decoder }),
+    onNote: flags.json === true ? () => undefined : printLine,
+    ...(flags.labels === undefined ? {} : { labels: await readLabelFile(flags.labels) }),
+  };
+}
+
+function inputOptions({ input, layout, color, resize, scale, mean, std }: CommonFlags): InputOptions {
+  return {
+    ...(input === undefined ? {} : { size: input }),
+    ...(layout === undefined ? {} : { layout }),
+    ...(color === undefined ? {} : { colorOrder: color }),
+    ...(resize === undefined ? {} : { resize }),
+    ...(scale === undefined ? {} : { scale }),
+    ...(mean === undefined ? {} : { mean }),
+    ...(std === undefined ? {} : { std }),
   };
 }
 
@@ -193,6 +235,31 @@ function describeNode(graph: Graph, node: Node): LayerInfo {
 
 function layerRow({ layer, op, output, barrier }: LayerInfo): readonly string[] {
   return [String(layer), op, output?.join('x') ?? '?', barrier === undefined ? 'yes' : `no: ${barrier}`];
+}
+
+function setCommand(): Command {
+  return new Command('set')
+    .description('change a key of a model’s model.yaml, such as input.scale or decoder.threshold')
+    .argument('<model>')
+    .argument('<key>', 'path with dots')
+    .argument('<value>', 'YAML, such as 1/255, bgr or [0.5, 0.5, 0.5]; of labels a file, one name per line')
+    .option('--json', 'print the manifest as JSON')
+    .action(async (name: string, key: string, value: string, flags: { json?: boolean }) => {
+      const text = key === 'labels' ? JSON.stringify(await readLabelFile(value)) : value;
+      const manifest = await withContext(`changing ${name}`, async ({ store: models }) => {
+        await models.readManifest(name);
+        return models.changeManifest(name, (yaml) => setKey(yaml, key, text));
+      });
+      if (flags.json) printJson({ name, ...manifest });
+      else
+        printLine(
+          `${name}: ${key} set to ${value}; a service takes it over when it is reloaded or restarted`,
+        );
+    });
+}
+
+async function readLabelFile(file: string): Promise<readonly string[]> {
+  return parseLabels((await readInputFile(file)).toString('utf8'));
 }
 
 function removeCommand(): Command {

@@ -34,6 +34,20 @@ export function parseLayers(text: string): { from: number; to: number } {
   return { from, to };
 }
 
+/** A finite number, or a ratio such as `1/255`. */
+export function parseNumber(text: string): number {
+  const [over = '', under = '1', ...more] = text.split('/');
+  const value = Number(over) / Number(under);
+  if (over.trim() === '' || under.trim() === '' || more.length > 0 || !Number.isFinite(value))
+    throw new InvalidArgumentError('Expected a number, such as 0.5 or 1/255.');
+  return value;
+}
+
+/** Numbers by channel, such as `0.485,0.456,0.406`. */
+export function parseNumbers(text: string): readonly number[] {
+  return text.split(',').map(parseNumber);
+}
+
 export function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000) {

@@ -13,15 +13,18 @@ import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
 import type { NetworkRun } from './run-network.js';
 import { runNetwork } from './run-network.js';
+import type { FileVerification, NetworkVerification } from './verify-network.js';
+import type { Verification } from './verify-outputs.js';
 
 interface RunFlags extends PlanFlags {
   readonly image: readonly string[];
   readonly threshold?: number;
   readonly verify?: boolean;
+  readonly against?: string;
   readonly repeat: number;
 }
 
-/** Exit code when outputs differ from the untiled ones. */
+/** Exit code when outputs differ from the untiled ones or the file's. */
 const EXIT_NOT_EXACT = 4;
 
 export function runCommand(): Command {
@@ -30,7 +33,8 @@ export function runCommand(): Command {
     .argument('<model>')
     .requiredOption('--image <file>', 'JPEG, PNG or WebP image; may be given more than once', collect)
     .option('--threshold <ratio>', 'least confidence of a detection (default: the model’s)', parseRatio)
-    .option('--verify', 'compare the outputs with those of the untiled network')
+    .option('--verify', 'compare the outputs with those of the untiled network and of the imported file')
+    .option('--against <file>', 'with --verify: the imported file, if it was moved')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: RunFlags) => {
@@ -45,18 +49,29 @@ export function runCommand(): Command {
             `mafat: weights are copied to the heap, which the plan does not count: ${reason}\n`,
           );
         const onProgress = progress.show;
-        const options = { repeat, images, verify, onProgress, onUnmapped, signal };
-        const threshold = flags.threshold === undefined ? {} : { threshold: flags.threshold };
-        return { network, plan, run: await runNetwork(network, plan, { ...options, ...threshold }) };
+        const options = {
+          ...{ repeat, images, verify, onProgress, onUnmapped, signal },
+          ...(flags.threshold === undefined ? {} : { threshold: flags.threshold }),
+          ...(flags.against === undefined ? {} : { against: flags.against }),
+        };
+        return { network, plan, run: await runNetwork(network, plan, options) };
       });
       if (flags.json)
         printJson({ model: name, plan: planJson(result.network.graph, result.plan), ...result.run });
       else printRun(result);
-      if (result.run.verify?.exact === false) {
-        process.stderr.write('mafat: outputs differ from the untiled network by more than the plan allows\n');
-        process.exitCode = EXIT_NOT_EXACT;
-      }
+      if (result.run.verify !== undefined) judge(result.run.verify);
     });
+}
+
+/** Says what isn't exact on standard error, and in the exit code. */
+function judge({ exact, file }: NetworkVerification): void {
+  const differing = [
+    ...(exact ? [] : ['those of the untiled network by more than the plan allows']),
+    ...('exact' in file && !file.exact ? [`those of ${file.path} by more than rounding`] : []),
+  ];
+  if (differing.length === 0) return;
+  process.stderr.write(`mafat: outputs differ from ${differing.join(', and from ')}\n`);
+  process.exitCode = EXIT_NOT_EXACT;
 }
 
 interface RunReport {
@@ -78,16 +93,24 @@ function printRun({ network, plan, run }: RunReport): void {
     `latency ${formatMs(median(latencies))}${latencies.length > 1 ? ` (median of ${latencies.length})` : ''}`,
   );
   if (verify !== undefined) {
-    const verdict = verify.exact ? 'exact' : 'NOT EXACT';
-    printLine(
-      `${verdict}: largest difference ${verify.maxAbsDiff}, largest reference ${verify.maxAbsReference}`,
-    );
+    printLine(verdictOf(verify));
+    printLine(fileVerdictOf(verify.file));
   }
   for (const image of images) {
     printLine();
     printLine(image.file);
     printLine(describeImage(image));
   }
+}
+
+function verdictOf({ exact, maxAbsDiff, maxAbsReference }: Verification): string {
+  const verdict = exact ? 'exact' : 'NOT EXACT';
+  return `${verdict}: largest difference ${maxAbsDiff}, largest reference ${maxAbsReference}`;
+}
+
+function fileVerdictOf(file: FileVerification): string {
+  if ('reason' in file) return `not compared with the imported file: ${file.reason}`;
+  return `as ${file.path}: ${verdictOf(file)}`;
 }
 
 function describeImage({ detections, classes, outputs }: NetworkRun['images'][number]): string {

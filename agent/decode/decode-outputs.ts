@@ -1,12 +1,20 @@
 /** Decodes the outputs of a network to findings, as the model's manifest says. */
 import type { DetectionHead } from '../../shared/darknet/index.js';
-import { float32Values } from '../../shared/graph/index.js';
-import type { OutputTensor, RunResult } from '../engine/wire/protocol.js';
+import { halfToNumber } from '../engine/wire/half-floats.js';
+import type { ImageInput, OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import { marginOf, shownSize } from '../engine/wire/shown-size.js';
-import type { InputSpec, Manifest } from '../models/manifest.js';
+import { valuesOf as typedValues } from '../engine/wire/typed-array.js';
+import type { DecodeContext } from './box-decoder.js';
+import { isDrawable } from './box-decoder.js';
+import { boxListsDecoder } from './box-lists-decoder.js';
+import { boxRowsDecoder } from './box-rows-decoder.js';
 import { decodeHead, softmax } from './darknet-head.js';
+import type { Decoder } from './decoder-schema.js';
 import type { Candidate, Detection } from './detection.js';
+import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
+import { yoloDecoder } from './yolo-decoder.js';
+import { yoloxDecoder } from './yolox-decoder.js';
 
 export interface ClassScore {
   readonly label: string;
@@ -17,7 +25,7 @@ export interface ClassScore {
 
 /** The findings in one image, by the kind of its model's decoder. */
 export interface Findings {
-  /** Detections, most confident first; empty unless the decoder is `darknet`. */
+  /** Detections, most confident first; empty if the decoder finds no boxes. */
   readonly detections: readonly Detection[];
   /** Most probable classes, if the decoder is `classes`. */
   readonly classes?: readonly ClassScore[];
@@ -25,16 +33,25 @@ export interface Findings {
   readonly outputs?: readonly { readonly name: string; readonly shape: readonly number[] }[];
 }
 
+/** What of a model's manifest is needed. */
+export interface DecodedModel {
+  readonly decoder: Decoder;
+  readonly input: Pick<ImageInput, 'width' | 'height'>;
+  readonly labels: readonly string[];
+}
+
 export interface DecodeOptions {
-  readonly manifest: Manifest;
+  readonly manifest: DecodedModel;
   /** Input of this run, whose size may differ from the manifest's. */
-  readonly input: InputSpec;
+  readonly input: FittedInput;
   /** Least confidence of a detection. By default the manifest's. */
   readonly threshold?: number;
 }
 
+type FittedInput = Pick<ImageInput, 'width' | 'height' | 'resize' | 'margin'>;
+
 /** Whether the decoder reads the values of outputs; else it reads only their shapes. */
-export function needsValues({ decoder }: Manifest): boolean {
+export function needsValues({ decoder }: Pick<DecodedModel, 'decoder'>): boolean {
   return decoder.kind !== 'raw';
 }
 
@@ -58,12 +75,46 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
         const sized = resizeAnchors(head, { from: options.manifest.input, to: options.input });
         return decodeHead(sized, { values: valuesOf(outputs, head.output), ...grid }, threshold);
       });
-      const kept = suppressOverlaps(candidates, decoder.nmsIou);
-      return {
-        detections: kept.map((candidate) => toDetection(candidate, { image, input: options.input, labels })),
-      };
+      return toFindings(candidates, { nmsIou: decoder.nmsIou, image, input: options.input, labels });
+    }
+    default: {
+      const { threshold = decoder.threshold, input } = options;
+      const read = (name: string) => ({
+        shape: outputOf(outputs, name).shape,
+        values: valuesOf(outputs, name),
+      });
+      const candidates = decodeBoxes(decoder, { read, threshold, width: input.width, height: input.height });
+      const { nmsIou } = { nmsIou: undefined, ...decoder };
+      return toFindings(candidates.filter(isDrawable), { nmsIou, image, input, labels });
     }
   }
+}
+
+type BoxDecoderSpec = Exclude<Decoder, { kind: 'raw' | 'classes' | 'darknet' }>;
+
+function decodeBoxes(decoder: BoxDecoderSpec, context: DecodeContext): readonly Candidate[] {
+  switch (decoder.kind) {
+    case 'yolo':
+      return yoloDecoder.decode(decoder, context);
+    case 'yolox':
+      return yoloxDecoder.decode(decoder, context);
+    case 'box-rows':
+      return boxRowsDecoder.decode(decoder, context);
+    case 'box-lists':
+      return boxListsDecoder.decode(decoder, context);
+    case 'scored-boxes':
+      return scoredBoxesDecoder.decode(decoder, context);
+  }
+}
+
+/** Without an overlap all boxes are kept, most confident first. */
+function toFindings(
+  candidates: readonly Candidate[],
+  { nmsIou = 1, ...placement }: Placement & { readonly nmsIou: number | undefined },
+): Findings {
+  return {
+    detections: suppressOverlaps(candidates, nmsIou).map((candidate) => toDetection(candidate, placement)),
+  };
 }
 
 /** Cells of a head's output. @throws {RangeError} if the manifest's head doesn't fit the network. */
@@ -81,7 +132,10 @@ function gridOf(
 }
 
 /** The head for another input size. Anchors are relative to the input, but keep their size in pixels. */
-function resizeAnchors(head: DetectionHead, { from, to }: { from: InputSpec; to: InputSpec }): DetectionHead {
+function resizeAnchors(
+  head: DetectionHead,
+  { from, to }: { readonly from: DecodedModel['input']; readonly to: DecodedModel['input'] },
+): DetectionHead {
   const anchors = head.anchors.map(({ width, height }) => ({
     width: (width * from.width) / to.width,
     height: (height * from.height) / to.height,
@@ -91,13 +145,13 @@ function resizeAnchors(head: DetectionHead, { from, to }: { from: InputSpec; to:
 
 interface Placement {
   readonly image: RunResult['image'];
-  readonly input: InputSpec;
+  readonly input: FittedInput;
   readonly labels: readonly string[];
 }
 
 /** The detection of a candidate: its box is moved from the network's input back to the image. */
 function toDetection(
-  { box, classId, confidence }: Candidate,
+  { box, classId, confidence, points }: Candidate,
   { image, input, labels }: Placement,
 ): Detection {
   const shown = shownSize(image, input);
@@ -114,6 +168,15 @@ function toDetection(
       width: (box.width * input.width) / scaleX,
       height: (box.height * input.height) / scaleY,
     },
+    ...(points === undefined
+      ? {}
+      : {
+          keypoints: points.map(({ x, y, confidence: seen }) => ({
+            x: (x * input.width - left) / scaleX,
+            y: (y * input.height - top) / scaleY,
+            confidence: seen,
+          })),
+        }),
   };
 }
 
@@ -131,10 +194,15 @@ function outputOf(outputs: readonly OutputTensor[], name: string): OutputTensor 
   return output;
 }
 
+/** Numbers of an output. @throws {RangeError} naming the output, if it isn't numbers. */
 function valuesOf(outputs: readonly OutputTensor[], name: string): Float32Array {
   const { bytes, dtype } = outputOf(outputs, name);
-  if (bytes === undefined || dtype !== 'float32') {
-    throw new RangeError(`Cannot decode output "${name}": it is ${dtype}, expected float32 values`);
+  if (bytes === undefined || dtype === 'string') {
+    throw new RangeError(`Cannot decode output "${name}": it is ${dtype}, expected numbers`);
   }
-  return float32Values(bytes);
+  const values = typedValues(dtype, bytes);
+  if (values instanceof Float32Array) return values;
+  return dtype === 'float16'
+    ? Float32Array.from(values as Uint16Array, halfToNumber)
+    : Float32Array.from(values as ArrayLike<number | bigint>, Number);
 }

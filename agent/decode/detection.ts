@@ -8,12 +8,21 @@ export interface Box {
   readonly height: number;
 }
 
+/** A point of what a box shows, such as a joint: relative to the network's input, 0 to 1. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+  /** Probability that it is seen, 0 to 1. */
+  readonly confidence: number;
+}
+
 /** A class that a box may show. */
 export interface Candidate {
   readonly box: Box;
   readonly classId: number;
   /** Probability, 0 to 1. */
   readonly confidence: number;
+  readonly points?: readonly Point[];
 }
 
 /** A reported detection. Its box is in pixels of the image, and x and y are its upper left corner. */
@@ -22,6 +31,8 @@ export interface Detection {
   readonly classId: number;
   readonly confidence: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  /** Points of a pose, in the order that the network was trained with, in pixels of the image. */
+  readonly keypoints?: readonly Point[];
 }
 
 /** Area of intersection over area of union, 0 to 1. */

@@ -123,7 +123,7 @@ export class DurableFolders {
 const TAKEN = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'] as const;
 
 /** Writes a file or a folder to disk. A file's name is durable only once its folder is flushed, too. */
-async function flush(path: string): Promise<void> {
+export async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
     await file.sync();

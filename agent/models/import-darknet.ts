@@ -9,9 +9,11 @@ import {
   SyntheticWeights,
 } from '../../shared/darknet/index.js';
 import { elementAt, knownShape, tensorAt } from '../../shared/graph/index.js';
+import { TOP_CLASSES } from '../decode/choose-decoder.js';
+import type { Decoder } from '../decode/decoder-schema.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
-import { storeNetwork, TOP_CLASSES } from './import-model.js';
-import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import { storeNetwork } from './import-model.js';
+import type { InputSpec, Manifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';
 
 /** Default confidence below which boxes aren't reported. */
@@ -75,7 +77,7 @@ async function storeDarknet(
   options: ImportOptions,
 ): Promise<Manifest> {
   options.onStage?.('building the graph');
-  const { name, size } = options;
+  const { name, input: { size } = {} } = options;
   const network = buildDarknet(sections, { name, weights, ...(size === undefined ? {} : { size }) });
   const imported: ImportedNetwork = {
     graph: network.graph,

@@ -3,14 +3,13 @@
 import type { Graph } from '../../shared/graph/index.js';
 import { externalizeConstants, tensorAt } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
-import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import type { Decoder } from '../decode/decoder-schema.js';
+import type { InputOptions } from './image-input.js';
+import type { FixedInput, InputSpec, Manifest } from './manifest.js';
 import type { FinishedModel, ModelStore } from './model-store.js';
 import { DATA_FILE } from './model-store.js';
 import type { AskExecutor } from './specialize.js';
 import { forgetShapes, specializeGraph } from './specialize.js';
-
-/** Default number of classes that a classification lists. */
-export const TOP_CLASSES = 5;
 
 export interface ImportOptions {
   readonly store: ModelStore;
@@ -18,7 +17,12 @@ export interface ImportOptions {
   readonly name: string;
   readonly force: boolean;
   readonly labels?: readonly string[];
-  readonly size?: { readonly width: number; readonly height: number };
+  /** Kind of decoder, if it isn't to be found out. */
+  readonly decoder?: string;
+  /** What is said of the input. */
+  readonly input?: InputOptions;
+  /** Called with what an import took for what. */
+  readonly onNote?: (text: string) => void;
   readonly onStage?: (stage: string) => void;
 }
 
@@ -26,6 +30,9 @@ export interface ImportedNetwork {
   /** Graph with its constants inline and BatchNormalization folded. */
   readonly graph: Graph;
   readonly input: InputSpec;
+  readonly fixed?: readonly FixedInput[];
+  /** Labels that the file itself has. */
+  readonly labels?: readonly string[];
   readonly source: Manifest['source'];
   /** Chooses the decoder from a graph whose output shapes are known. */
   readonly decoderOf: (graph: Graph) => Decoder;
@@ -44,17 +51,18 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
     const special = await specializeGraph(forgetShapes(graph), {
       folder,
       input: network.input,
+      fixed: network.fixed ?? [],
       executor: options.executor,
     });
     checkOutputs(special);
     const decoder = network.decoderOf(special);
-    const labels = [...(options.labels ?? [])];
+    const labels = options.labels ?? network.labels ?? [];
     checkLabels(decoder, labels);
     options.onStage?.('writing');
-    const { input, source } = network;
+    const { input, source, fixed = [] } = network;
     return {
       modelBytes: writeOnnx(recordShapes(graph, special), { recordShapes: true }),
-      manifest: { source, input, decoder, labels },
+      manifest: { source, input, ...(fixed.length === 0 ? {} : { fixedInputs: fixed }), decoder, labels },
     };
   };
   options.onStage?.('writing weights');
@@ -84,13 +92,17 @@ function recordShapes(graph: Graph, special: Graph): Graph {
 
 /** @throws {RangeError} if there are labels, but not one for each class. */
 function checkLabels(decoder: Decoder, labels: readonly string[]): void {
-  if (labels.length === 0 || decoder.kind !== 'darknet') return;
-  const classes = Math.max(...decoder.heads.map((head) => head.classes));
-  if (labels.length !== classes) {
-    throw new RangeError(
-      `Cannot use labels: the file has ${labels.length}, expected ${classes}, one for each class`,
-    );
-  }
+  const classes = classCount(decoder);
+  if (labels.length === 0 || classes === undefined || labels.length === classes) return;
+  throw new RangeError(
+    `Cannot use labels: there are ${labels.length}, expected ${classes}, one for each class`,
+  );
+}
+
+/** Number of classes that a decoder tells apart, where it says so. */
+function classCount(decoder: Decoder): number | undefined {
+  if (decoder.kind === 'darknet') return Math.max(...decoder.heads.map((head) => head.classes));
+  return 'classes' in decoder ? decoder.classes : undefined;
 }
 
 /** Labels from the lines of a file, in order of class. Empty lines at its end don't count. */

@@ -2,21 +2,30 @@
 
 import { tmpdir } from 'node:os';
 import { basename, dirname } from 'node:path';
-import type { Graph, Tensor } from '../../shared/graph/index.js';
+import type { Graph } from '../../shared/graph/index.js';
 import {
   elementAt,
   foldChannelAffine,
+  moveVaryingLast,
   producers,
   removeIdentities,
+  takeBatchOne,
   tensorAt,
 } from '../../shared/graph/index.js';
-import { parseOnnx, upgradeOpset } from '../../shared/onnx/index.js';
+import { parseOnnxModel, upgradeOpset } from '../../shared/onnx/index.js';
+import type { ClassifierFacts } from '../decode/choose-decoder.js';
+import { chooseDecoder } from '../decode/choose-decoder.js';
+import { findInput } from './image-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
-import { storeNetwork, TOP_CLASSES } from './import-model.js';
-import type { Decoder, InputSpec, Manifest } from './manifest.js';
+import { storeNetwork } from './import-model.js';
+import { originOf } from './imported-file.js';
+import type { InputSpec, Manifest } from './manifest.js';
+import type { ModelHints } from './model-hints.js';
+import { readHints } from './model-hints.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
-import { foldConstants } from './specialize.js';
+import { toRuntimeGraph } from './runtime-graph.js';
+import { foldConstants, forgetShapes } from './specialize.js';
 
 /**
  * Does `model import FILE.onnx`.
@@ -25,23 +34,74 @@ import { foldConstants } from './specialize.js';
 export async function importOnnx(file: string, options: ImportOptions): Promise<Manifest> {
   options.onStage?.('reading');
   const bytes = await readInputFile(file);
-  const parsed = await inFile(file, () => readExternalData(upgradeOpset(parseOnnx(bytes)), dirname(file)));
-  const input = inputOf(parsed, options);
+  const { graph, metadata } = await inFile(file, () => parseOnnxModel(bytes));
+  const parsed = await inFile(file, () => readExternalData(upgradeOpset(graph), dirname(file)));
+  const used = dropUnusedInputs(parsed);
+  const hints = readHints(metadata);
+  const { input, image, batch, fixed, notes } = findInput(used, hints, options.input ?? {});
   options.onStage?.('folding constants');
-  const cleaned = removeIdentities(dropUnusedInputs(parsed));
-  const folded = await foldConstants(cleaned, { folder: tmpdir(), executor: options.executor }).catch(
-    (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
-    },
-  );
+  const cleaned = removeIdentities(withBatchOne(imageFirst(used, image), batch));
+  const folded = await fold(cleaned, options).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SyntaxError(`Cannot import ${file}: ONNX Runtime can't compute its constants: ${reason}`);
+  });
   const imported: ImportedNetwork = {
-    graph: foldChannelAffine(folded),
+    graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
-    source: { kind: 'onnx', files: [basename(file)] },
-    decoderOf,
+    fixed,
+    labels: hints.labels ?? [],
+    source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
+    decoderOf: (special) => {
+      checkBatch(special, used, batch);
+      const labels = options.labels ?? hints.labels ?? [];
+      return chooseDecoder(factsOf(special, { input, labels, hints }), options.decoder);
+    },
   };
-  return storeNetwork(imported, options);
+  const manifest = await storeNetwork(imported, options);
+  for (const note of [...notes, ...describeLabels(options, hints)]) options.onNote?.(note);
+  return manifest;
+}
+
+const SHOWN_LABELS = 3;
+
+function describeLabels({ labels }: ImportOptions, hints: ModelHints): readonly string[] {
+  if (labels !== undefined || hints.labels === undefined) return [];
+  const shown = hints.labels.slice(0, SHOWN_LABELS).join(', ');
+  const more = hints.labels.length > SHOWN_LABELS ? ', ...' : '';
+  return [`${hints.labels.length} labels from "${hints.labelsKey}": ${shown}${more}`];
+}
+
+/** The graph whose first input is the image. */
+function imageFirst(graph: Graph, image: number): Graph {
+  return { ...graph, inputs: [image, ...graph.inputs.filter((index) => index !== image)] };
+}
+
+function withBatchOne(graph: Graph, batch: number): Graph {
+  return batch === 1 ? graph : forgetShapes(takeBatchOne(graph, batch));
+}
+
+/** @throws {RangeError} if an output of one image isn't that of a batch, but for its first dimension. */
+function checkBatch(special: Graph, file: Graph, batch: number): void {
+  if (batch === 1) return;
+  for (const [at, index] of special.outputs.entries()) {
+    const { name, shape } = tensorAt(special, index);
+    const said = tensorAt(file, elementAt(file.outputs, at)).shape;
+    const isOne =
+      shape?.[0] === 1 && (said?.slice(1).every((dim, axis) => dim < 0 || dim === shape[axis + 1]) ?? true);
+    if (isOne) continue;
+    throw new RangeError(
+      `Cannot import network: it takes ${batch} images at once, and for one its output "${name}" is [${shape?.join(', ')}] ` +
+        `where the file says [${said?.join(', ')}]; export it with batch 1`,
+    );
+  }
+}
+
+/** The graph with its constants folded, in the form in which ONNX Runtime computes it. */
+async function fold(graph: Graph, { executor }: ImportOptions): Promise<Graph> {
+  const place = { folder: tmpdir(), executor };
+  const folded = await foldConstants(graph, place);
+  const computed = await toRuntimeGraph(folded, executor);
+  return computed === folded ? folded : foldConstants(computed, place);
 }
 
 /** The graph without inputs that no node reads, such as a training flag. */
@@ -50,74 +110,30 @@ function dropUnusedInputs(graph: Graph): Graph {
   return { ...graph, inputs: graph.inputs.filter((index) => read.has(index)) };
 }
 
-/** The single image input: [1, C, H, W], or [1, H, W, C] as TensorFlow exports it. */
-function inputOf(graph: Graph, { size }: ImportOptions): InputSpec {
-  const images = dropUnusedInputs(graph).inputs.map((index) => tensorAt(graph, index));
-  const [image] = images;
-  if (image === undefined || images.length !== 1) {
-    const names = images.map(describeInput).join(', ');
-    throw new RangeError(
-      `Cannot import network: it has ${images.length} inputs (${names}), expected one image`,
-    );
-  }
-  const { layout, channels, height, width } = readImageShape(image);
-  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
-    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected float32 or uint8`);
-  }
-  const rows = size?.height ?? height;
-  const cols = size?.width ?? width;
-  if (rows < 1 || cols < 1) {
-    throw new RangeError(
-      `Cannot import network: input ${describeInput(image)} has no fixed size; give --input WIDTHxHEIGHT`,
-    );
-  }
+/** What is known of a network for the choice of its decoder. */
+function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts {
+  const { task } = hints;
   return {
-    name: image.name,
-    width: cols,
-    height: rows,
-    channels,
-    layout,
-    dtype: image.dtype,
-    resize: 'stretch',
-    colorOrder: 'rgb',
-    scale: 1 / 255,
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
+    outputs: graph.outputs.map((index) => {
+      const { name, shape, dtype } = tensorAt(graph, index);
+      return { name, shape: shape ?? [], dtype };
+    }),
+    width: input.width,
+    height: input.height,
+    ...(task === undefined ? {} : { task }),
+    ...(labels.length === 0 ? {} : { labels: labels.length }),
+    isActivated: (name) =>
+      isActivated(
+        graph,
+        graph.tensors.findIndex((tensor) => tensor.name === name),
+      ),
   };
 }
 
-function describeInput({ name, dtype, shape }: Tensor): string {
-  return `"${name}" ${dtype} [${shape?.map((dim) => (dim < 0 ? '?' : dim)).join(', ') ?? 'unknown'}]`;
-}
-
-interface ImageShape {
-  readonly layout: InputSpec['layout'];
-  readonly channels: 1 | 3;
-  readonly height: number;
-  readonly width: number;
-}
-
-function readImageShape(image: Tensor): ImageShape {
-  const [batch, second, third, fourth, ...more] = image.shape ?? [];
-  const isMap = second !== undefined && third !== undefined && fourth !== undefined && more.length === 0;
-  // An unknown batch is -1.
-  if (!isMap || (batch !== 1 && batch !== -1)) {
-    throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected [1, C, H, W]`);
-  }
-  if (second === 1 || second === 3) return { layout: 'nchw', channels: second, height: third, width: fourth };
-  if (fourth === 1 || fourth === 3) return { layout: 'nhwc', channels: fourth, height: second, width: third };
-  throw new RangeError(`Cannot import network: input ${describeInput(image)}, expected 1 or 3 channels`);
-}
-
-/** The decoder of the outputs. A single output of one row is read as scores of classes, anything else is raw. */
-function decoderOf(graph: Graph): Decoder {
-  const [index, ...others] = graph.outputs;
-  if (index === undefined || others.length > 0) return { kind: 'raw' };
-  const { name, shape, dtype } = tensorAt(graph, index);
-  const [batch, classes, ...rest] = shape ?? [];
-  const isRow = batch === 1 && classes !== undefined && classes > 1 && rest.every((dim) => dim === 1);
-  if (!isRow || dtype !== 'float32') return { kind: 'raw' };
-  return { kind: 'classes', output: name, topK: TOP_CLASSES, softmax: !isActivated(graph, index) };
+interface Known {
+  readonly input: InputSpec;
+  readonly labels: readonly string[];
+  readonly hints: ModelHints;
 }
 
 /** Operators that change no value, or only its type. */

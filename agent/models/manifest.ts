@@ -3,28 +3,29 @@ import { parseDocument, stringify } from 'yaml';
 import type { Issue, ValueOf } from '../../shared/rules/index.js';
 import {
   choice,
-  flag,
   invalid,
   list,
   map,
   matching,
   number,
-  numberWithin,
+  orDefault,
   placed,
   refine,
   text,
   valid,
+  valueThat,
   variant,
   wholeNumber,
 } from '../../shared/rules/index.js';
+import { decoderSchema } from '../decode/decoder-schema.js';
 
 const name = text('a name', (value) => value !== '');
 const size = wholeNumber(2, 65_536);
 /** Values by channel. */
-const means = list(number(), { least: 1, most: 3, expected: 'one number for each channel' });
+const means = list(number(), { least: 1, most: 4, expected: 'one number for each channel' });
 const deviations = list(
   number('a number other than 0', (value) => value !== 0),
-  { least: 1, most: 3, expected: 'one number for each channel' },
+  { least: 1, most: 4, expected: 'one number for each channel' },
 );
 
 const inputSchema = refine(
@@ -32,10 +33,12 @@ const inputSchema = refine(
     name,
     width: size,
     height: size,
-    channels: choice([1, 3]),
+    channels: choice([1, 3, 4]),
     layout: choice(['nchw', 'nhwc']),
-    dtype: choice(['float32', 'uint8']),
+    dtype: choice(['float32', 'float16', 'uint8']),
     resize: choice(['stretch', 'letterbox']),
+    /** Of a letterbox; Darknet's where it is absent. */
+    margin: orDefault(map({ grey: wholeNumber(0, 255), place: choice(['centre', 'top-left']) }), undefined),
     colorOrder: choice(['rgb', 'bgr']),
     /** Value = (byte * scale - mean) / std. */
     scale: number(),
@@ -50,52 +53,43 @@ const inputSchema = refine(
   },
 );
 
-const headSchema = map({
-  kind: choice(['region', 'yolo']),
-  output: name,
-  classes: wholeNumber(1),
-  anchors: list(map({ width: positive(), height: positive() }), {
-    least: 1,
-    expected: 'a list of at least one anchor',
-  }),
-  scaleXY: number(),
-  softmax: flag(),
-  newCoords: flag(),
-});
+const isFixedValue = (value: unknown): value is 'ones' | 'size' | readonly number[] =>
+  value === 'ones' ||
+  value === 'size' ||
+  (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number'));
 
-const ratio = numberWithin(0, 1);
+/** An input beside the image: ones, the image input's height and width, or numbers that repeat. */
+const fixedInputSchema = map({ name, value: valueThat('ones, size or a list of numbers', isFixedValue) });
 
-const decoderSchema = variant('kind', {
-  darknet: map({
-    kind: choice(['darknet']),
-    threshold: ratio,
-    nmsIou: ratio,
-    heads: list(headSchema, { least: 1, expected: 'a list of at least one head' }),
-  }),
-  classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
-  raw: map({ kind: choice(['raw']) }),
-});
+const digest = matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');
 
 const manifestSchema = map({
   format: choice([1]),
-  source: map({ kind: choice(['onnx', 'darknet', 'synthetic']), files: list(text()) }),
-  digest: matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits'),
+  source: variant('kind', {
+    onnx: map({
+      kind: choice(['onnx']),
+      files: list(text()),
+      /** Path of the file when it was imported, and its digest. Older versions didn't write it. */
+      origin: orDefault(map({ path: text(), digest }), undefined),
+    }),
+    darknet: map({ kind: choice(['darknet']), files: list(text()) }),
+    synthetic: map({ kind: choice(['synthetic']), files: list(text()) }),
+  }),
+  digest,
   input: inputSchema,
+  fixedInputs: orDefault(list(fixedInputSchema), undefined),
   decoder: decoderSchema,
   labels: list(text()),
 });
 
-function positive() {
-  return number('a number above 0', (value) => value > 0);
-}
-
 export type Manifest = ValueOf<typeof manifestSchema>;
 export type InputSpec = Manifest['input'];
-export type Decoder = Manifest['decoder'];
+export type FixedInput = ValueOf<typeof fixedInputSchema>;
 
 const HEADER = `# Written by \`mafat model import\`. These keys may be edited:
-# - input: resize, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
+# - input: resize, margin, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
 # - decoder: threshold, nmsIou, topK.
+# - fixedInputs: the values of inputs beside the image: ones, size or a list of numbers.
 # - labels.
 `;
 

@@ -10,6 +10,7 @@ import type { ExternalData, Graph } from '../../shared/graph/index.js';
 import { parseOnnx } from '../../shared/onnx/index.js';
 import { MODEL_NAME, MODEL_NAME_RULE } from '../../shared/wire/index.js';
 import { DurableFolders } from '../files/durable-folders.js';
+import { replaceFile } from '../files/replace-file.js';
 import type { Manifest } from './manifest.js';
 import { formatManifest, parseManifest } from './manifest.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -94,6 +95,19 @@ export class ModelStore {
   async readManifest(name: string): Promise<Manifest> {
     const file = join(this.#folder, checkModelName(name), MANIFEST_FILE);
     return parseManifest((await readInputFile(file)).toString('utf8'), file);
+  }
+
+  /**
+   * Changes a key of a model's manifest.
+   * @param change gives the new text for the old one.
+   * @throws {RangeError | SyntaxError} if there is no such model, or the manifest could not be used. The old one stays then.
+   */
+  async changeManifest(name: string, change: (yaml: string) => string): Promise<Manifest> {
+    const file = join(this.#folder, checkModelName(name), MANIFEST_FILE);
+    const text = change((await readInputFile(file)).toString('utf8'));
+    const manifest = parseManifest(text, file);
+    await replaceFile(file, text);
+    return manifest;
   }
 
   /** SHA-256 over both files of a model, as its manifest should say. @throws if the signal aborts. */

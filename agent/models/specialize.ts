@@ -1,7 +1,8 @@
 /**
  * Makes a stored graph ready to plan at an input size.
  *
- * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor.
+ * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor. Those that depend on the image's
+ *    values (shared/graph/varying-shapes.ts) are measured once, as an example for the predictor.
  * 2. Shape arithmetic and other constants are folded; ONNX Runtime computes them.
  * 3. Chains of nodes that move channels become one node. Padding and window geometry are made explicit.
  */
@@ -19,11 +20,14 @@ import {
   selectFoldable,
   tensorAt,
   tensorBytes,
+  tensorsRead,
   tensorsWritten,
+  totalStride,
 } from '../../shared/graph/index.js';
 import { writeOnnx } from '../../shared/onnx/index.js';
 import type { Executor } from '../engine/wire/executor.js';
-import type { InputSpec } from './manifest.js';
+import { withFixedInputs } from './image-input.js';
+import type { FixedInput, InputSpec } from './manifest.js';
 
 /** Gives an executor, which is started when the first question needs one. */
 export type AskExecutor = () => Promise<Executor>;
@@ -32,12 +36,14 @@ export interface SpecializeOptions {
   /** Folder of the graph's external data. */
   readonly folder: string;
   readonly input: InputSpec;
+  /** Values of the inputs beside the image. */
+  readonly fixed: readonly FixedInput[];
   readonly executor: AskExecutor;
 }
 
 /** @throws {RangeError} if the network can't take the input size. */
 export async function specializeGraph(graph: Graph, options: SpecializeOptions): Promise<Graph> {
-  const sized = withInputShape(graph, inputShape(options.input));
+  const sized = withInputShape(withFixedInputs(graph, options), inputShape(options.input));
   const shaped = await settleShapes(sized, options);
   checkSizes(shaped);
   const folded = await foldConstants(foldShapes(shaped), options);
@@ -96,10 +102,11 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
   const computed = graph.nodes.flatMap(tensorsWritten);
   const model = writeOnnx({ ...graph, outputs: computed }, { untypedOutputs: true });
   const runtime = await executor();
-  const inspected = await runtime.ask({ kind: 'inspect', model, folder }).catch((error: unknown) => {
+  const unsure = tensorsOfUnsureRank(graph).map((index) => tensorAt(graph, index).name);
+  const inspected = await runtime.ask({ kind: 'inspect', model, folder, unsure }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RangeError(
-      `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}`,
+      `Cannot use the network at ${input.width}x${input.height}: ONNX Runtime says: ${reason}${sizeHint(graph, input)}`,
     );
   });
   const infos = new Map(inspected.map((info) => [info.name, info]));
@@ -108,6 +115,35 @@ async function inferShapes(graph: Graph, { folder, input, executor }: Specialize
     return info === undefined ? tensor : { ...tensor, dtype: info.dtype, shape: info.shape };
   });
   return { ...graph, tensors };
+}
+
+/** Sizes near the one that doesn't fit, if that is likely why. */
+function sizeHint(graph: Graph, { width, height }: InputSpec): string {
+  const stride = totalStride(graph);
+  if (width % stride === 0 && height % stride === 0) return '';
+  const near = (length: number) => Math.max(stride, Math.round(length / stride) * stride);
+  return `; most networks of stride ${stride} take multiples of it, such as --input ${near(width)}x${near(height)}`;
+}
+
+/** Operators whose output's rank can stay unknown. Of those with a position here, if that operand isn't a constant. */
+const RANKLESS: ReadonlyMap<string, number | undefined> = new Map([
+  ...(['Reshape', 'Expand', 'Squeeze'] as const).map((op) => [op, 1] as const),
+  ['ConstantOfShape', 0],
+  ...(['If', 'Loop', 'Scan', 'SequenceAt'] as const).map((op) => [op, undefined] as const),
+]);
+
+/** Tensors whose rank ONNX Runtime may not know, which it says as that of a scalar. */
+function tensorsOfUnsureRank(graph: Graph): readonly number[] {
+  const unsure = new Set<number>();
+  for (const node of graph.nodes) {
+    const sizing = RANKLESS.get(node.op);
+    const operand = sizing === undefined ? undefined : graph.tensors[node.inputs[sizing] ?? -1];
+    const isRankless = (RANKLESS.has(node.op) && (operand?.constant ?? null) === null) || node.domain !== '';
+    if (!isRankless && !tensorsRead(node).some((index) => unsure.has(index))) continue;
+    if (node.op !== 'Shape' && node.op !== 'Size')
+      for (const index of tensorsWritten(node)) unsure.add(index);
+  }
+  return [...unsure];
 }
 
 /** The graph with all tensors folded that depend on constants alone. */

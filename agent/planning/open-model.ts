@@ -33,7 +33,7 @@ export async function openModel(
 ): Promise<Network> {
   const { folder, manifest, graph: stored } = await store.load(name);
   const input = { ...manifest.input, ...size };
-  const graph = await specializeGraph(stored, { folder, input, executor });
+  const graph = await specializeGraph(stored, { folder, input, fixed: manifest.fixedInputs ?? [], executor });
   const mapsWeights = await canMapWeights(folder);
   return { name, folder, manifest, input, graph, mapsWeights, checkFiles: watchFiles(name, folder) };
 }

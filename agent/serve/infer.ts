@@ -6,11 +6,12 @@
  * too large, and which status a fault has.
  */
 import type { DataType, Graph } from '../../shared/graph/index.js';
-import { elementCount, knownShape, tensorAt } from '../../shared/graph/index.js';
+import { elementCount, knownShape, tensorAt, varyingTensors } from '../../shared/graph/index.js';
 import type { Pressure } from '../../shared/wire/index.js';
 import { RequestError } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
+import { findsBoxes } from '../decode/decoder-schema.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
 import type { JobOptions } from '../engine/request-queue.js';
@@ -121,7 +122,7 @@ export class Inference {
   /** Labels of the boxes that a model finds; undefined if it finds no boxes or isn't served. None may be named. */
   boxLabels(name: string): readonly string[] | undefined {
     const manifest = this.#options.models.get(name)?.network.manifest;
-    return manifest?.decoder.kind === 'darknet' ? manifest.labels : undefined;
+    return manifest !== undefined && findsBoxes(manifest.decoder) ? manifest.labels : undefined;
   }
 
   #findModel(name: string): ServedModel {
@@ -149,6 +150,7 @@ function checkInput(input: InferInput, { network }: ServedModel): void {
 
 interface OutputShape {
   readonly name: string;
+  /** Of one value, if it depends on the image. */
   readonly shape: readonly number[];
 }
 
@@ -160,7 +162,8 @@ function wantedOutputs(
   if (outputs === undefined && manifest.decoder.kind !== 'raw') return undefined;
   const known = graph.outputs.map((index): OutputShape => {
     const tensor = tensorAt(graph, index);
-    return { name: tensor.name, shape: knownShape(tensor) };
+    const shape = varyingTensors(graph).has(index) ? [] : knownShape(tensor);
+    return { name: tensor.name, shape };
   });
   if (outputs === undefined) return known;
   return outputs.map((name, at) => {

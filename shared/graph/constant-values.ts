@@ -12,7 +12,7 @@ export function float32Values(bytes: Uint8Array): Float32Array {
 }
 
 /** Inline constant that shares the memory of the values. */
-export function inlineConstant(values: Float32Array | BigInt64Array | Int32Array): Constant {
+export function inlineConstant(values: ArrayBufferView): Constant {
   return { kind: 'inline', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
@@ -29,6 +29,7 @@ const READERS: Partial<Record<DataType, { size: number; read: ReadElement }>> = 
   float64: { size: 8, read: (view, offset) => view.getFloat64(offset, true) },
   int32: { size: 4, read: (view, offset) => view.getInt32(offset, true) },
   int64: { size: 8, read: (view, offset) => Number(view.getBigInt64(offset, true)) },
+  int8: { size: 1, read: (view, offset) => view.getInt8(offset) },
   uint8: { size: 1, read: (view, offset) => view.getUint8(offset) },
   bool: { size: 1, read: (view, offset) => view.getUint8(offset) },
 };

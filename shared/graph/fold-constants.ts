@@ -18,6 +18,7 @@ import {
   tensorsWritten,
 } from './graph.js';
 import { elementAt } from './lookup.js';
+import { varyingTensors } from './varying-shapes.js';
 
 /** Operators that aren't folded: they give random values or turn small stored weights into large ones. */
 const KEPT_OPERATORS = new Set(
@@ -34,7 +35,7 @@ export interface TensorValue {
   readonly bytes: Uint8Array;
 }
 
-/** Replaces the results of Shape and Size by constants if the shape is known. */
+/** Replaces the results of Shape and Size by constants if the shape is known, and the same for all inputs. */
 export function foldShapes(graph: Graph): Graph {
   const list = new TensorList(graph);
   const nodes = graph.nodes.filter((node) => {
@@ -56,6 +57,7 @@ interface ShapeValues {
 function shapeValues(graph: Graph, node: Node): ShapeValues | undefined {
   if (node.domain !== '' || (node.op !== 'Shape' && node.op !== 'Size')) return undefined;
   const { shape } = tensorAt(graph, inputAt(node, 0));
+  if (varyingTensors(graph).has(inputAt(node, 0))) return undefined;
   if (shape === null || shape.some((dim) => dim < 0)) return undefined;
   if (node.op === 'Size') return { value: [elementCount(shape)], shape: [] };
   const value = shape.slice(intAttribute(node, 'start', 0), intAttribute(node, 'end', shape.length));

@@ -9,6 +9,7 @@
  */
 import type { AxisRule } from './axis-rule.js';
 import { POINTWISE, windowRule } from './axis-rule.js';
+import { constantTensors, isConstantExpression } from './constant-expressions.js';
 import { constantNumbers } from './constant-values.js';
 import type { Graph, Node } from './graph.js';
 import {
@@ -22,11 +23,14 @@ import {
   tensorsWritten,
 } from './graph.js';
 import { elementAt } from './lookup.js';
-import { memoByNode } from './memo.js';
+import { memoByGraph, memoByNode } from './memo.js';
+import type { QuantizedForm } from './quantized.js';
+import { isMapInput, quantizedForm } from './quantized.js';
 import { resizeRule } from './resize-rule.js';
 import type { SliceBounds } from './slice-bounds.js';
 import { SLICE_END, sliceBounds } from './slice-bounds.js';
 import { transposedRule, transposedWindows } from './transposed-window.js';
+import { varyingFrom } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
 export interface SpatialRule {
@@ -43,18 +47,104 @@ const SAME: SpatialRule = { rows: POINTWISE, cols: POINTWISE };
 /** Locality of a node of a normalised graph. A barrier's reason is for `mafat model show` and error messages. */
 export const localityOf = memoByNode(classifyNode);
 
+/** Nodes after which nothing may be cut. */
+const varyingNodes = memoByGraph((graph) => new Set(graph.nodes.slice(varyingFrom(graph))));
+
 function classifyNode(graph: Graph, node: Node): Locality {
+  if (varyingNodes(graph).has(node)) return barrier('after a shape that depends on the image');
+  if (isConstantExpression(graph, node)) return { kind: 'local', inputs: node.inputs.map(() => null) };
+  const quantized = quantizedForm(node);
+  if (quantized !== undefined) return classifyQuantized(graph, node, quantized);
   if (node.domain !== '') return barrier(`operator of domain "${node.domain}"`);
   const classify = CLASSIFIERS.get(node.op);
   if (classify === undefined) return barrier(`${node.op} isn't spatially local`);
   // Elementwise operators check their operands themselves. All other operators have their map first.
   const maps = classify === elementwise ? [] : [inputAt(node, 0)];
-  for (const index of [...maps, ...tensorsWritten(node)]) {
+  const written = tensorsWritten(node).filter((index) => !isNumber(graph, classify, index));
+  return offMap(graph, node, [...maps, ...written]) ?? classify(graph, node);
+}
+
+/** Whether a tensor is a single number, as the scale of a map is that was computed of the map. */
+function isNumber(graph: Graph, classify: Classifier, index: number): boolean {
+  return classify === elementwise && tensorAt(graph, index).shape?.length === 0;
+}
+
+/** Whether some of a node's tensors aren't maps of one image. */
+function offMap(graph: Graph, { op }: Node, tensors: readonly number[]): Locality | undefined {
+  for (const index of tensors) {
     const shape = index < 0 ? null : tensorAt(graph, index).shape;
-    if (shape?.length !== 4) return barrier(`${node.op} of rank ${shape?.length ?? 'unknown'}, expected 4`);
-    if (shape[0] !== 1) return barrier(`${node.op} of batch ${shape[0]}, expected 1`);
+    if (shape?.length !== 4) return barrier(`${op} of rank ${shape?.length ?? 'unknown'}, expected 4`);
+    if (shape[0] !== 1) return barrier(`${op} of batch ${shape[0]}, expected 1`);
   }
-  return classify(graph, node);
+  return undefined;
+}
+
+/** Locality of an operator on bytes. All of its operands but the maps must have no space. */
+function classifyQuantized(graph: Graph, node: Node, form: QuantizedForm): Locality {
+  const maps = node.inputs.filter((_, at) => isMapInput(form, at));
+  const broadcasts = form.kind === 'elementwise';
+  const off = offMap(graph, node, [...(broadcasts ? [] : maps), ...tensorsWritten(node)]);
+  if (off !== undefined) return off;
+  const rule = quantizedRule(graph, node, form);
+  if (rule.kind === 'barrier') return rule;
+  const inputs: (SpatialRule | null)[] = [];
+  for (const [at, index] of node.inputs.entries()) {
+    const isMap = isMapInput(form, at);
+    if (!isMap && index >= 0 && !isWithoutSpace(graph, index))
+      return barrier(`${node.op} with computed operand "${tensorAt(graph, index).name}"`);
+    inputs.push(isMap ? rule.rule : null);
+  }
+  if (!broadcasts) return { kind: 'local', inputs };
+  const joined = elementwise(graph, { ...node, inputs: maps });
+  if (joined.kind === 'barrier') return joined;
+  const rules = joined.inputs.values();
+  return {
+    kind: 'local',
+    inputs: inputs.map((input) => (input === null ? null : (rules.next().value ?? null))),
+  };
+}
+
+/** Whether a tensor is one number for the whole map, as a zero point is that was computed of the map. */
+function isWithoutSpace(graph: Graph, index: number): boolean {
+  return constantTensors(graph).has(index) || tensorAt(graph, index).shape?.length === 0;
+}
+
+type RuleOrBarrier =
+  | { readonly kind: 'rule'; readonly rule: SpatialRule }
+  | { readonly kind: 'barrier'; readonly reason: string };
+
+/** Rule of the maps of an operator on bytes. */
+function quantizedRule(graph: Graph, node: Node, form: QuantizedForm): RuleOrBarrier {
+  const barred = (reason: string): RuleOrBarrier => ({ kind: 'barrier', reason });
+  if (intAttribute(node, 'channels_last', 0) !== 0) return barred(`${node.op} of channels last`);
+  switch (form.kind) {
+    case 'concat':
+      if (channelAxis(node, 'axis', 1) === undefined)
+        return barred(`${node.op} along an axis other than channels`);
+      break;
+    case 'pointwise':
+      if (!isByChannel(graph, node)) return barred(`${node.op} along an axis other than channels`);
+      break;
+    case 'convolution':
+    case 'pool': {
+      const weights = inputAt(node, form.weights ?? -1);
+      const kernel =
+        intsAttribute(node, 'kernel_shape') ??
+        (weights < 0 ? undefined : tensorAt(graph, weights).shape?.slice(2));
+      return kernel === undefined
+        ? barred(`${node.op} without kernel_shape`)
+        : { kind: 'rule', rule: windows(node, kernel) };
+    }
+  }
+  return { kind: 'rule', rule: SAME };
+}
+
+/** Whether all pixels of a channel have the same scale: there is one scale, or one for each channel. */
+function isByChannel(graph: Graph, node: Node): boolean {
+  if (intAttribute(node, 'block_size', 0) !== 0) return false;
+  const scale = inputAt(node, 1);
+  const scales = scale < 0 ? [] : (tensorAt(graph, scale).shape ?? []);
+  return scales.every((dim) => dim === 1) || channelAxis(node, 'axis', 1) !== undefined;
 }
 
 type Classifier = (graph: Graph, node: Node) => Locality;
@@ -70,7 +160,8 @@ function local(rule: SpatialRule, extraInputs = 0): Locality {
 /** Locality of a node whose first input is the map and whose other inputs must be constants without space. */
 function mapAndConstants(graph: Graph, node: Node, rule: SpatialRule): Locality {
   const rest = node.inputs.slice(1);
-  const computed = rest.find((index) => index >= 0 && tensorAt(graph, index).constant === null);
+  const known = constantTensors(graph);
+  const computed = rest.find((index) => index >= 0 && !known.has(index));
   if (computed !== undefined) {
     return barrier(`${node.op} with computed operand "${tensorAt(graph, computed).name}"`);
   }
@@ -108,6 +199,7 @@ function windows(node: Node, kernel: readonly number[]): SpatialRule {
 const elementwise: Classifier = (graph, node) => {
   const { shape: shapeOut } = tensorAt(graph, outputAt(node, 0));
   if (shapeOut === null) return barrier(`${node.op} of unknown shape`);
+  if (shapeOut.length === 0) return { kind: 'local', inputs: node.inputs.map(() => null) };
   const [rows, cols] = spaceOf(shapeOut);
   const inputs: (SpatialRule | null)[] = [];
   for (const index of node.inputs) {

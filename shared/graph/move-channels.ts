@@ -13,6 +13,7 @@ import { compactGraph, TensorList } from './edit-graph.js';
 import type { Graph, Node } from './graph.js';
 import { elementCount, inputAt, intAttribute, intsAttribute, outputAt, tensorAt } from './graph.js';
 import { elementAt } from './lookup.js';
+import { varyingTensors } from './varying-shapes.js';
 
 /** The channels of a tensor of a chain. */
 interface Channels {
@@ -49,7 +50,7 @@ function channelsAfter(
   chains: ReadonlyMap<number, Channels>,
 ): Channels | undefined {
   const data = inputAt(node, 0);
-  if (data < 0) return undefined;
+  if (data < 0 || varyingTensors(graph).has(outputAt(node, 0))) return undefined;
   const before = chains.get(data) ?? beginOf(graph, data);
   if (before === undefined) return undefined;
   const next = { ...before, length: before.length + 1 };

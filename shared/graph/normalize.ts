@@ -14,8 +14,10 @@ import {
   tensorAt,
 } from './graph.js';
 import { elementAt, present } from './lookup.js';
+import { quantizedForm, weightsInput } from './quantized.js';
 import { explicitSlice } from './slice-bounds.js';
 import { explicitTransposedPads } from './transposed-window.js';
+import { varyingTensors } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
 /** Removes Identity and Dropout in inference mode, unless the node gives a named tensor. */
@@ -88,7 +90,7 @@ const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
 export function dropCeilModes(graph: Graph): Graph {
   let changed = false;
   const nodes = graph.nodes.map((node) => {
-    if (!dropsWindow(graph, node)) return node;
+    if (isVarying(graph, node) || !dropsWindow(graph, node)) return node;
     changed = true;
     return { ...node, attributes: { ...node.attributes, ceil_mode: { kind: 'int', value: 0 } as const } };
   });
@@ -115,6 +117,7 @@ function dropsWindow(graph: Graph, node: Node): boolean {
 export function makeGeometryExplicit(graph: Graph): Graph {
   const list = new TensorList(graph);
   const nodes = graph.nodes.map((node) => {
+    if (isVarying(graph, node)) return node;
     const padded = explicitTransposedPads(graph, explicitPads(graph, node));
     return explicitSlice({ graph, list, node: explicitScales({ graph, list, node: padded }) });
   });
@@ -123,9 +126,15 @@ export function makeGeometryExplicit(graph: Graph): Graph {
 
 const PADDED_OPERATORS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool']);
 
+/** Whether a node pads its map by its attributes. */
+function isPadded(node: Node): boolean {
+  const kind = quantizedForm(node)?.kind;
+  return (node.domain === '' && PADDED_OPERATORS.has(node.op)) || kind === 'convolution' || kind === 'pool';
+}
+
 function explicitPads(graph: Graph, node: Node): Node {
   const mode = stringAttribute(node, 'auto_pad', 'NOTSET');
-  if (!PADDED_OPERATORS.has(node.op) || node.domain !== '' || mode === 'NOTSET') return node;
+  if (!isPadded(node) || mode === 'NOTSET') return node;
   const { auto_pad: _, ...attributes } = node.attributes;
   const rowsIn = knownShape(tensorAt(graph, inputAt(node, 0))).slice(2);
   const pads: Attribute = { kind: 'ints', value: automaticPads({ graph, node, rowsIn, mode }) };
@@ -145,7 +154,7 @@ interface AutomaticPads {
  */
 function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly number[] {
   if (mode === 'VALID') return [...rowsIn, ...rowsIn].map(() => 0);
-  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, inputAt(node, 1)).shape?.slice(2);
+  const kernel = intsAttribute(node, 'kernel_shape') ?? tensorAt(graph, weightsInput(node)).shape?.slice(2);
   const windows = windowsOf(node, present(kernel, `kernel shape of node "${node.name}"`));
   const totals = rowsIn.map((rows, axis) => {
     const window = elementAt(windows, axis);
@@ -155,6 +164,11 @@ function automaticPads({ graph, node, rowsIn, mode }: AutomaticPads): readonly n
   const smaller = totals.map((total) => Math.floor(total / 2));
   const larger = totals.map((total) => Math.ceil(total / 2));
   return mode === 'SAME_LOWER' ? [...larger, ...smaller] : [...smaller, ...larger];
+}
+
+/** Whether the map of a node has another shape for another image. */
+function isVarying(graph: Graph, node: Node): boolean {
+  return varyingTensors(graph).has(inputAt(node, 0));
 }
 
 interface ResizeEdit {

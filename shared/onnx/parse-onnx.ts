@@ -30,12 +30,38 @@ export const OPSET_RANGE = { min: 7, max: 26 } as const;
 /** Key of ModelProto.metadata_props that holds the layer of each node. */
 export const LAYERS_KEY = 'mafat.layers';
 
+/** What a file says of itself beside its graph. */
+export interface OnnxMetadata {
+  /** Name of the exporter; empty if the file has none. */
+  readonly producer: string;
+  /** Entries of `metadata_props`. */
+  readonly entries: ReadonlyMap<string, string>;
+}
+
+export interface OnnxModel {
+  readonly graph: Graph;
+  readonly metadata: OnnxMetadata;
+}
+
+/** The graph of a model. @throws as `parseOnnxModel`. */
+export function parseOnnx(bytes: Uint8Array): Graph {
+  return parseOnnxModel(bytes).graph;
+}
+
 /**
  * @param bytes a whole .onnx file. The graph's constants are views of it.
  * @throws {SyntaxError} naming the place, if it isn't a usable ONNX model.
  */
-export function parseOnnx(bytes: Uint8Array): Graph {
+export function parseOnnxModel(bytes: Uint8Array): OnnxModel {
   const model = decodeModel(bytes);
+  const entries = model.metadataProps.map(({ key = '', value = '' }) => [key, value] as const);
+  return {
+    graph: graphOf(model),
+    metadata: { producer: model.producerName ?? '', entries: new Map(entries) },
+  };
+}
+
+function graphOf(model: ModelProto): Graph {
   const opsets = readOpsets(model);
   const proto = model.graph;
   if (proto === undefined || proto.node.length === 0) {

@@ -7,7 +7,8 @@
  *    is a thread's share, rounded up to 16. A single pixel takes a vector kernel. So convolutions with an inner
  *    dimension over 128 differ up to 64 pixels at one thread, 144 at two and 256 at three. Others differ at one pixel
  *    only. The measurement is in docs/benchmarks.md, "Rounding of cropped convolutions".
- * 2. A cut parts operators that would be computed as one. At the blocked levels there are many such operators.
+ * 2. A cut parts operators that would be computed as one. At the blocked levels there are many such operators. Blocked
+ *    are float convolutions whose weights are constants, and what stands between them.
  * 3. Softplus, Log and Mish round by where an element stands in a vector.
  *
  * Not guaranteed: that a range which is said to differ does differ. The promise of equal bits rests on the kernels of
@@ -50,9 +51,10 @@ export interface ExactnessSettings {
 /** Whether a range of nodes, run in a session of its own, computes the same bits as the untiled run does. */
 export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSettings): boolean {
   const { steps, threads, blocked } = settings;
-  if (endsInFusion(graph, range) || (blocked && isCut(graph, range))) return false;
-  if (steps === 'whole') return true;
   const nodes = graph.nodes.slice(range.from, range.to);
+  const isBlocked = blocked && nodes.some((node) => hasBlockedKernel(graph, node));
+  if (endsInFusion(graph, range) || (isBlocked && isCut(graph, range))) return false;
+  if (steps === 'whole') return true;
   if (nodes.some(({ op }) => UNEVEN.has(op))) return false;
   if (nodes.some((node) => becomesGlobal(graph, node, steps))) return false;
   // A stream has no blocked kernel that interpolates.
@@ -61,6 +63,11 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
     convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
   );
+}
+
+/** Whether a node runs in blocked order at the blocked levels. Weights that are computed aren't reordered. */
+function hasBlockedKernel(graph: Graph, { op, domain, inputs }: Node): boolean {
+  return op === 'Conv' && domain === '' && tensorAt(graph, elementAt(inputs, 1)).constant !== null;
 }
 
 /** Whether a step averages all of its map to one pixel. Other code may compute that than an average over windows. */

@@ -21,6 +21,7 @@ export type { PredictSettings, SegmentPrediction } from './predict.js';
 export { allocatedBytes, countSegmentWork, fixedBytes, predictSegments, SESSION_BYTES } from './predict.js';
 export type { RangeMaps } from './range-maps.js';
 export { rangeMapsOf } from './range-maps.js';
+export { feedsQuantizer, judgeSession } from './rounding-law.js';
 export type { Allocator, Level, RunSettings } from './run-settings.js';
 export { ALLOCATORS, isBlocked, LEVELS } from './run-settings.js';
 export type { SessionSteps } from './session.js';

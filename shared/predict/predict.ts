@@ -20,17 +20,15 @@ import { tensorAt, tensorBytes } from '../graph/index.js';
 import type { Segment } from '../tile/index.js';
 import { sizeAlong, wholeShapes } from '../tile/index.js';
 import type { SessionNeed } from './account.js';
-import { isBitExact } from './bit-exact.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile, WorkAmounts } from './device-profile.js';
 import { costsFor, emptyWork, WORK_KINDS } from './device-profile.js';
 import { countRangeMacs } from './macs.js';
 import type { RangeMaps } from './range-maps.js';
 import { rangeMapsOf } from './range-maps.js';
+import { feedsQuantizer, judgeSession } from './rounding-law.js';
 import type { Allocator, RunSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
-import type { StepKind } from './session.js';
-import { shapesIn } from './session.js';
 import { predictorOf, sessionsOf } from './sessions.js';
 
 /** The settings of a plan, and facts of the device that runs it. */
@@ -56,6 +54,8 @@ export interface SegmentPrediction {
   readonly macOverhead: number;
   /** Whether the segment's outputs equal the untiled run's bit for bit. Else they are within 1e-5 of the largest. */
   readonly bitExact: boolean;
+  /** Whether its outputs keep the law of exactness. Where they feed a quantiser that takes equal bits. */
+  readonly lawful: boolean;
 }
 
 /** Bytes of a session's graph and allocator bookkeeping. Measured with bench/predictor, ONNX Runtime 1.30. */
@@ -109,6 +109,7 @@ function predictSegment(
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
     bitExact,
+    lawful: bitExact || !feedsQuantizer(graph, segment),
   };
 }
 
@@ -120,19 +121,12 @@ function accountSegment(
 ): { readonly needs: readonly SessionNeed[]; readonly bitExact: boolean } {
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
   const predictor = predictorOf(graph, settings, cost);
-  const rounding = { threads: settings.threads, blocked: isBlocked(settings.level) };
   const needs: SessionNeed[] = [];
   let bitExact = true;
   for (const session of sessionsOf(graph, segment, predictor)) {
-    // The sizes of a step are valid until the next is asked for, so each is judged as it passes.
-    const steps = function* (): Generator<StepKind> {
-      for (const step of session.steps) {
-        const shapes = segment.kind === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
-        bitExact &&= isBitExact(graph, session.range, { ...rounding, steps: shapes });
-        yield step;
-      }
-    };
-    needs.push(predictor.account.of({ ...session, steps: steps() }));
+    const judged = judgeSession(graph, session, { ...settings, isWhole: segment.kind === 'whole' });
+    needs.push(predictor.account.of(judged.session));
+    bitExact &&= judged.isBitExact();
   }
   return { needs, bitExact };
 }

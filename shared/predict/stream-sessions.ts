@@ -18,6 +18,7 @@ import {
   operandOf,
   PHASES,
   rowsAt,
+  STREAMED_TYPES,
   StreamSchedule,
   tileGraph,
   tilesByShape,
@@ -147,14 +148,15 @@ export class StreamSessions {
     bytes[value] = count * (this.#rowBytes[value] as number);
   }
 
-  /** Lists the kernel calls of a step. @returns undefined if rows would be kept of an operand that isn't float32. */
+  /** Lists the kernel calls of a step. @returns undefined if rows of an operand would be kept whose type has no streams. */
   #list(flow: Flow): Session | undefined {
     const { range, space, edges } = flow;
     const { inputs, outputs } = space.boundary;
     [this.#calls, this.#made, this.#carried, this.#outs] = [[], [], [], [...outputs]];
     this.#values = this.#graph.tensors.length;
     const operands = edges.map((edge) => operandOf(edge, this.#schedule)).filter(isChanged);
-    if (operands.some(({ tensor }) => tensorAt(this.#graph, tensor).dtype !== 'float32')) return undefined;
+    if (operands.some(({ tensor }) => !STREAMED_TYPES.has(tensorAt(this.#graph, tensor).dtype)))
+      return undefined;
     this.#listCalls(range, operands, this.#crops(flow));
     const held = [...inputs, ...this.#outs, ...this.#carried];
     return { calls: this.#calls, ins: inputs, outs: this.#outs, held };

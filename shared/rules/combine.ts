@@ -3,7 +3,13 @@ import type { Checked, Issue, Rule, ValueOf } from './rule.js';
 import { invalid, valid } from './rule.js';
 
 type Shape = Readonly<Record<string, Rule<unknown>>>;
-type ValuesOf<S extends Shape> = { readonly [K in keyof S]: ValueOf<S[K]> };
+/** Keys whose value may be absent. */
+type OptionalKey<S extends Shape> = {
+  [K in keyof S]: undefined extends ValueOf<S[K]> ? K : never;
+}[keyof S];
+type ValuesOf<S extends Shape> = { readonly [K in Exclude<keyof S, OptionalKey<S>>]: ValueOf<S[K]> } & {
+  readonly [K in OptionalKey<S>]?: ValueOf<S[K]>;
+};
 
 /** Values of other keys, too, which are left out. */
 export function openMap<S extends Shape>(shape: S): Rule<ValuesOf<S>> {

@@ -19,7 +19,7 @@ import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import { parsePlan } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
-import { budgetedBytes, buildPlan } from './plan.js';
+import { budgetedBytes, isLawful, layPlan } from './plan.js';
 import { quickNotations } from './quick-plan.js';
 import { optionContext } from './range-option.js';
 import { RangeTable } from './range-table.js';
@@ -92,7 +92,7 @@ interface Conduct {
 function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }: Conduct): Front {
   const work = new Work(workFor(graph.nodes.length, knobs), report);
   const pointOf = (notation: PlanNotation): FrontPoint => {
-    const plan = buildPlan(graph, notation, options);
+    const plan = layPlan(graph, notation, options);
     const { predicted } = plan;
     return { plan, needBytes: budgetedBytes(predicted, options.weights), latencyMs: predicted.latencyMs };
   };
@@ -102,7 +102,9 @@ function searchVariant(graph: Graph, options: StrategyOptions, { knobs, report }
   const table = new RangeTable(optionContext(graph, options, knobs), { mostBytes, work });
   const labels = withoutBeaten(frontLabels(table, rule, work), knobs.worth);
   const byRule = work.isShort ? quickNotations(graph) : [];
-  const points = [...labels.map((label) => notationOf(graph, label)), ...byRule].map(pointOf);
+  const points = [...labels.map((label) => notationOf(graph, label)), ...byRule]
+    .map(pointOf)
+    .filter(({ plan }) => isLawful(plan));
   return { points: withoutBeaten([...points, whole], knobs.worth), complete: !work.isShort };
 }
 

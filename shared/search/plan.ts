@@ -3,7 +3,7 @@
  * settings always give the same plan.
  */
 import type { Graph, NodeRange } from '../graph/index.js';
-import { elementAt } from '../graph/index.js';
+import { elementAt, varyingFrom } from '../graph/index.js';
 import type { PredictSettings, RunSettings, SegmentPrediction, WorkAmounts } from '../predict/index.js';
 import { countSegmentWork, emptyWork, predictSegments, WORK_KINDS } from '../predict/index.js';
 import type { Segment } from '../tile/index.js';
@@ -46,8 +46,30 @@ export function budgetedBytes(predicted: PlanPrediction, weights: WeightsPolicy)
   return weights === 'resident' ? predicted.peakBytes : predicted.workingBytes;
 }
 
-/** Builds the plan of a notation, and predicts it. @throws {RangeError} if a cut is no layer of the graph. */
+/**
+ * Builds the plan of a notation, and predicts it.
+ * @throws {RangeError} if a cut is no layer of the graph, or if the plan breaks the law of exactness.
+ */
 export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
+  const plan = layPlan(graph, notation, settings);
+  const breach = plan.segments.find(({ prediction }) => !prediction.lawful);
+  if (breach === undefined) return plan;
+  const [first, last] = [breach.segment.from, breach.segment.to - 1].map(
+    (at) => elementAt(graph.nodes, at).layer,
+  );
+  throw new RangeError(
+    `Cannot plan layers ${first} to ${last} so: a quantiser follows, and sums of floats before it would be rounded ` +
+      'otherwise than in the untiled network; expected cuts where maps are of bytes, more rows a step, or level "extended"',
+  );
+}
+
+/** Whether a plan keeps the law of exactness. */
+export function isLawful({ segments }: Plan): boolean {
+  return segments.every(({ prediction }) => prediction.lawful);
+}
+
+/** Builds a plan as `buildPlan` does, also one that breaks the law. @throws {RangeError} if a cut is no layer. */
+export function layPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
   const segments = segmentsOf(graph, notation);
   const predictions = predictSegments(graph, segments, settings);
   const workingBytes = Math.max(...predictions.map((item) => item.workingBytes));
@@ -137,6 +159,13 @@ function positionOf(graph: Graph, cut: number): number {
   if (position <= 0) {
     const [first = 0, last = 0] = [graph.nodes[0]?.layer, graph.nodes.at(-1)?.layer];
     throw new RangeError(`Cannot cut at layer ${cut}: expected ${first + 1} to ${last}, the last layer`);
+  }
+  const last = varyingFrom(graph);
+  if (position > last) {
+    const { layer } = elementAt(graph.nodes, last);
+    throw new RangeError(
+      `Cannot cut at layer ${cut}: shapes after layer ${layer} depend on the image, expected at most ${layer}`,
+    );
   }
   return position;
 }

@@ -11,12 +11,12 @@ import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { PredictSettings, RangeMaps } from '../predict/index.js';
 import { interpolatesOtherwise, rangeMapsOf } from '../predict/index.js';
-import type { Mode } from '../tile/index.js';
+import type { Mode, Segment } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan } from './plan.js';
-import { buildPlan } from './plan.js';
+import { isLawful, layPlan } from './plan.js';
 import { searchCuts } from './search-cuts.js';
 
 /** Parts of the largest maps at which plans are cut. */
@@ -30,12 +30,12 @@ const GRID_SIDES = [2, 3, 4, 5];
 
 /** Returns a few plans of a graph, in no order. */
 export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
-  const plans = quickNotations(graph).map((notation) => buildPlan(graph, notation, settings));
-  return plans.filter(({ segments }) =>
-    segments.every(
-      ({ segment }) => !interpolatesOtherwise(graph, segment, { mode: segment.kind, level: settings.level }),
-    ),
-  );
+  const interpolates = (segment: Segment) =>
+    interpolatesOtherwise(graph, segment, { mode: segment.kind, level: settings.level });
+  return quickNotations(graph)
+    .map((notation) => layPlan(graph, notation, settings))
+    .filter(isLawful)
+    .filter(({ segments }) => !segments.some(({ segment }) => interpolates(segment)));
 }
 
 /** Lists the plans that are built. */

@@ -8,13 +8,15 @@
  */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
-import { elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
+import { BYTES_PER_ELEMENT, elementAt, knownShape, localityOf, tensorAt } from '../graph/index.js';
 import type { Predictor, PredictSettings, RangeMaps, SessionSteps } from '../predict/index.js';
 import {
   allocatedBytes,
   BUILT_IN_PROFILE,
   costsFor,
+  feedsQuantizer,
   interpolatesOtherwise,
+  judgeSession,
   predictorOf,
   rangeMapsOf,
   tiledSession,
@@ -93,24 +95,33 @@ export function optionContext(graph: Graph, settings: PredictSettings, knobs = K
   return { graph, settings, knobs, maps, predictor, ends: { tiles: new Map(), streams: new Map() } };
 }
 
-/** Accounts for a session as an option that can't be linked. */
+/**
+ * Accounts for a session as an option that can't be linked.
+ * @returns no option if its roundings would become steps of a quantiser.
+ */
 function optionOf(
   session: SessionSteps,
   mode: Mode,
-  { settings, maps, predictor: { account } }: OptionContext,
-): RangeOption {
+  { graph, settings, maps, predictor: { account } }: OptionContext,
+): readonly RangeOption[] {
   const { from, to } = session.range;
-  const need = account.of(session);
-  return {
+  const isWhole = mode.kind === 'whole';
+  const judged = feedsQuantizer(graph, session.range)
+    ? judgeSession(graph, session, { ...settings, isWhole })
+    : undefined;
+  const need = account.of(judged?.session ?? session);
+  if (judged?.isBitExact() === false) return [];
+  const option: RangeOption = {
     from,
     to,
     mode,
     latencyMs: need.latencyMs,
     heldBytes: need.heldBytes,
     stepBytes: allocatedBytes(mode.kind, need, settings),
-    leftBytes: mode.kind === 'whole' ? 0 : maps.left(from, to),
+    leftBytes: isWhole ? 0 : maps.left(from, to),
     flow: undefined,
   };
+  return [option];
 }
 
 /** A range without barriers, and the ways to cut its columns. */
@@ -139,9 +150,7 @@ function tileOptions({ range, space, colCuts }: LocalRange, context: OptionConte
       const mode = tilesOf(rowTiles.length, colTiles.length);
       if (mode === WHOLE) return [];
       const grid = { rowTiles, colTiles };
-      return [
-        optionOf(tiledSession(graph, predictor.account.kernels, { range, space, grid }), mode, context),
-      ];
+      return optionOf(tiledSession(graph, predictor.account.kernels, { range, space, grid }), mode, context);
     }),
   );
 }
@@ -157,8 +166,9 @@ function streamOptions(flow: Flow, colCuts: AxisCuts, context: OptionContext): r
       const session = context.predictor.streams.lay(shapes, rows);
       // Where a few rows a step are too many, more rows are, too.
       if (session === undefined) break;
-      const option = optionOf(session, streamedTilesOf({ rows: 1, cols: colTiles.length }, rows), context);
-      options.push(colTiles.length > 1 ? option : { ...option, flow: rowFlow(flow, context) });
+      const mode = streamedTilesOf({ rows: 1, cols: colTiles.length }, rows);
+      for (const option of optionOf(session, mode, context))
+        options.push(colTiles.length > 1 ? option : { ...option, flow: rowFlow(flow, context) });
     }
     return options;
   });
@@ -188,10 +198,11 @@ function rowFlow(
   return { takes, gives, givenBytes };
 }
 
-/** Returns the bytes of one row of a float32 map. */
+/** Returns the bytes of one row of a map. */
 function rowBytes(graph: Graph, tensor: number): number {
+  const { dtype } = tensorAt(graph, tensor);
   const shape = knownShape(tensorAt(graph, tensor));
-  return 4 * elementAt(shape, 1) * elementAt(shape, 3);
+  return BYTES_PER_ELEMENT[dtype] * elementAt(shape, 1) * elementAt(shape, 3);
 }
 
 /** Nodes that are predicted for a node of a range, roughly, until all its options are listed. */
@@ -203,15 +214,15 @@ function listOptions(range: NodeRange, context: OptionContext, work: Work): read
   const { from, to } = range;
   const whole = optionOf(wholeSession(graph, predictor.account.kernels, range), WHOLE, context);
   if (isAtEnd(ends.tiles, range) || to - from > knobs.maxNodes || !work.spend(OPTION_WORK * (to - from)))
-    return [whole];
+    return whole;
   const result = spaceOf(graph, range);
   if (result.kind === 'barrier') {
     if (endsInBarrier(graph, range, localityOf)) ends.tiles.set(from, to);
-    return [whole];
+    return whole;
   }
   const { space } = result;
   const local = { range, space, colCuts: cutsAlong('cols', space, context) };
-  return [whole, ...flowingOptions(local, context), ...tileOptions(local, context)];
+  return [...whole, ...flowingOptions(local, context), ...tileOptions(local, context)];
 }
 
 /** Lists the options of a range, without those that interpolate otherwise than the untiled network. */
@@ -235,7 +246,10 @@ function flowingOptions(
   const flow = flowIn(graph, range, space);
   const options = flow === undefined ? [] : streamOptions(flow, colCuts, context);
   // The first step of a longer range is longer still.
-  const isLast = flow === undefined ? endsInBarrier(graph, range, streamRuleOf) : options.length === 0;
+  const isLast =
+    flow === undefined
+      ? endsInBarrier(graph, range, streamRuleOf)
+      : options.length === 0 && !feedsQuantizer(graph, range);
   if (isLast) ends.streams.set(range.from, range.to);
   return options;
 }

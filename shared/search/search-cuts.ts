@@ -2,14 +2,15 @@
  * This file lists the positions of nodes between which the search cuts.
  *
  * 1. A cut may stand where a layer begins, and at both ends of the graph.
- * 2. A cut before elementwise operators is left out, if no more bytes cross a cut after them.
- * 3. A cut is left out that far more bytes cross than cross near it on either side. Such cuts lie in the middle of an
+ * 2. None stands after a shape that depends on the image.
+ * 3. A cut before elementwise operators is left out, if no more bytes cross a cut after them.
+ * 4. A cut is left out that far more bytes cross than cross near it on either side. Such cuts lie in the middle of an
  *    inverted residual.
  *
  * Not guaranteed: that a cut which is left out wouldn't give a better plan.
  */
 import type { Graph, Node } from '../graph/index.js';
-import { elementAt, localityOf } from '../graph/index.js';
+import { elementAt, localityOf, varyingFrom } from '../graph/index.js';
 import { rangeMapsOf, runsInPlace } from '../predict/index.js';
 import type { Knobs } from './knobs.js';
 
@@ -22,7 +23,7 @@ export function searchCuts(graph: Graph, { peakRatio }: Knobs): readonly number[
   const maps = rangeMapsOf(graph);
   const bytesAt = (cut: number) => maps.left(0, cut);
   const all = nodes.flatMap((node, at) =>
-    at > 0 && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
+    at > 0 && at <= varyingFrom(graph) && elementAt(nodes, at - 1).layer !== node.layer ? [at] : [],
   );
   const apart = all.filter((at) => !partsElementwise(graph, at, bytesAt));
   return [0, ...withoutPeaks(apart, { peakRatio, bytesAt }), nodes.length];

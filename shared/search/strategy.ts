@@ -5,7 +5,7 @@ import { present } from '../graph/index.js';
 import type { PredictSettings, RunSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
-import { budgetedBytes, buildPlan } from './plan.js';
+import { budgetedBytes, isLawful, layPlan } from './plan.js';
 
 /** The settings of the plans of a strategy. */
 export interface StrategyOptions extends PredictSettings {
@@ -45,7 +45,8 @@ export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOpti
   let smallest: Plan | undefined;
   const need = (plan: Plan) => budgetedBytes(plan.predicted, options.weights);
   for (const notation of strategy(graph, options)) {
-    const plan = buildPlan(graph, notation, options);
+    const plan = layPlan(graph, notation, options);
+    if (!isLawful(plan)) continue;
     if (need(plan) <= options.budgetBytes) return plan;
     if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;
   }

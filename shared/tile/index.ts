@@ -25,7 +25,7 @@ export { flowIn, flowOf } from './stream-flow.js';
 export { buildLinkGraph } from './stream-graph.js';
 export type { LinkLayout, MadeCrop, MadeOperand } from './stream-layout.js';
 export { layoutLink } from './stream-layout.js';
-export { streamRuleOf } from './stream-rule.js';
+export { STREAMED_TYPES, streamRuleOf } from './stream-rule.js';
 export { rowsAt, StreamSchedule } from './stream-schedule.js';
 export type { AxisCut, AxisTile, Grid, Tile } from './tile-axis.js';
 export { countUnits, tileAxis } from './tile-axis.js';

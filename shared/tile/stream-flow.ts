@@ -1,7 +1,14 @@
 /** A flow is what all streams of a range share: the frame of its maps, and which rows each operator reads for which. */
 
 import type { AxisRule, Graph, NodeRange } from '../graph/index.js';
-import { elementAt, knownShape, localityOf, tensorAt, tensorsWritten } from '../graph/index.js';
+import {
+  constantTensors,
+  elementAt,
+  knownShape,
+  localityOf,
+  tensorAt,
+  tensorsWritten,
+} from '../graph/index.js';
 import type { Space } from './space.js';
 import { spaceOf } from './space.js';
 import type { StreamWay } from './stream-rule.js';
@@ -48,7 +55,7 @@ export function flowIn(graph: Graph, range: NodeRange, space: Space): Flow | und
  */
 function hasMapOffFrame(graph: Graph, { from, to }: NodeRange, { scales }: Space): boolean {
   return graph.nodes.slice(from, to).some(({ outputs: [output = -1] }) => {
-    if (output < 0 || scales.has(output)) return false;
+    if (output < 0 || scales.has(output) || constantTensors(graph).has(output)) return false;
     const [, , rows = 1, cols = 1] = knownShape(tensorAt(graph, output));
     return rows * cols > 1;
   });

@@ -7,20 +7,23 @@
  *   map's borders. Between them it gives wrong rows, which are cropped. This way is for padding that isn't of one
  *   value, for interpolation, for transposed convolutions, for uneven averages and for operators that crop.
  *
- * All barriers for tiles are barriers for streams. Only maps that aren't float32 are barriers for streams alone.
+ * All barriers for tiles are barriers for streams. Only maps whose padding is computed, and maps of other types than floats,
+ * bytes and 32-bit integers, are barriers for streams alone.
  */
 
-import type { AxisRule, Graph, Node, SpatialRule } from '../graph/index.js';
+import type { AxisRule, DataType, Graph, Node, SpatialRule } from '../graph/index.js';
 import {
   constantNumbers,
   elementAt,
   floatAttribute,
   intAttribute,
   intsAttribute,
+  isConvolution,
   knownShape,
   localityOf,
   memoByNode,
   tensorAt,
+  zeroPointOf,
 } from '../graph/index.js';
 
 export type StreamWay =
@@ -49,9 +52,10 @@ function classifyNode(graph: Graph, node: Node): StreamRule {
   const opset = graph.opsets[''] ?? 0;
   if (opset < SLICE_OPSET) return barrier(`opset ${opset}, expected ${SLICE_OPSET} or newer`);
   const { dtype } = tensorAt(graph, elementAt(node.outputs, 0));
-  if (dtype !== 'float32') return barrier(`${node.op} of ${dtype}, expected float32`);
+  if (!STREAMED_TYPES.has(dtype))
+    return barrier(`${node.op} of ${dtype}, expected ${[...STREAMED_TYPES].join(', ')}`);
   if (isCropped(graph, node, rules)) return { kind: 'cropped' };
-  const isWindow = node.op === 'Conv' || (POOLS.has(node.op) && intAttribute(node, 'ceil_mode', 0) === 0);
+  const isWindow = isConvolution(node) || (POOLS.has(node.op) && intAttribute(node, 'ceil_mode', 0) === 0);
   const fill = fillOf(graph, node);
   if (fill === undefined) return barrier(`${node.op} whose padding value can't be read`);
   return { kind: 'padded', fill, exact: !isWindow };
@@ -65,6 +69,7 @@ function isCropped(graph: Graph, node: Node, rules: readonly SpatialRule[]): boo
     case 'Slice':
       return rowsOf(graph, elementAt(node.inputs, 0)) !== rowsOf(graph, elementAt(node.outputs, 0));
     case 'AveragePool':
+    case 'QLinearAveragePool':
       return !isEvenAverage(graph, node, rules);
     default:
       return rules.some(({ rows }) => rows.mirror > 0 || (interpolates(node, rows) && !isCopied(rows)));
@@ -88,7 +93,10 @@ function barrier(reason: string): StreamRule {
   return { kind: 'barrier', reason };
 }
 
-const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool']);
+/** Types whose rows are kept from step to step. */
+export const STREAMED_TYPES: ReadonlySet<DataType> = new Set(['float32', 'uint8', 'int8', 'int32']);
+
+const POOLS = new Set(['MaxPool', 'LpPool', 'AveragePool', 'QLinearAveragePool']);
 
 /** Whether every window is divided by the same number, as it is when the padding consists of rows. */
 function isEvenAverage(graph: Graph, node: Node, [rule]: readonly SpatialRule[]): boolean {
@@ -101,10 +109,17 @@ function isEvenAverage(graph: Graph, node: Node, [rule]: readonly SpatialRule[])
   return countsPadding ? reach <= bottom : top === 0 && reach <= 0;
 }
 
+/** Least values of the types that have a MaxPool. */
+const LEAST: Partial<Record<DataType, number>> = {
+  float32: Number.NEGATIVE_INFINITY,
+  uint8: 0,
+  int8: -128,
+};
+
 /** Returns the value of the rows beyond the map. @returns undefined if it isn't in the graph. */
 function fillOf(graph: Graph, node: Node): number | undefined {
-  if (node.op === 'MaxPool') return Number.NEGATIVE_INFINITY;
-  if (node.op !== 'Pad') return 0;
+  if (node.op === 'MaxPool') return LEAST[tensorAt(graph, elementAt(node.inputs, 0)).dtype];
+  if (node.op !== 'Pad') return zeroPointOf(graph, node);
   const [, , given = -1] = node.inputs;
   if (given < 0) return floatAttribute(node, 'value', 0);
   return constantNumbers(graph, given)?.[0];

@@ -25,6 +25,7 @@ import { contains, exactRows } from './interval.js';
 import type { Space } from './space.js';
 import type { Edge, Flow } from './stream-flow.js';
 import { flowOf } from './stream-flow.js';
+import { STREAMED_TYPES } from './stream-rule.js';
 import {
   blockStart,
   blocksBack,
@@ -108,7 +109,7 @@ export function streamRange(graph: Graph, range: NodeRange, units: number): Stre
 /**
  * Lays the stream that moves `units` total strides a step, which is `units` rows of an output of that stride.
  *
- * @returns undefined if the first step would be the whole map, or if rows would be kept that aren't float32.
+ * @returns undefined if the first step would be the whole map, or if rows of another type than those of `STREAMED_TYPES` would be kept.
  * @throws {Error} if the schedule can't be proved.
  */
 export function streamBy(flow: Flow, units: number): StreamLink | undefined {
@@ -121,8 +122,7 @@ export function streamBy(flow: Flow, units: number): StreamLink | undefined {
     else prove(flow, { edge, schedule });
   }
   const operands = edges.map((edge) => operandOf(edge, schedule)).filter(isChanged);
-  // Rows are kept as float32.
-  if (operands.some(({ tensor }) => tensorAt(graph, tensor).dtype !== 'float32')) return undefined;
+  if (operands.some(({ tensor }) => !STREAMED_TYPES.has(tensorAt(graph, tensor).dtype))) return undefined;
   const rows = mapPhases(
     (phase) => new Map(schedule.tensors.map((tensor) => [tensor, rowsAt(schedule[phase], tensor)])),
   );

@@ -20,21 +20,23 @@ const SECRET = 's3cretWord';
 test('CommandCamera gives frames at the size of the network, placed as other images are', {
   skip,
 }, async (context) => {
-  for (const [width, height, resize] of [
+  const margin = { grey: 0, place: 'top-left' } as const;
+  for (const [width, height, resize, own] of [
     [320, 200, 'letterbox'],
     [50, 210, 'letterbox'],
     [97, 63, 'letterbox'],
     [1000, 10, 'letterbox'],
     [320, 200, 'stretch'],
+    [50, 210, 'letterbox', margin],
   ] as const) {
-    const input = { width: 96, height: 64, resize };
+    const input = { width: 96, height: 64, resize, margin: own };
     const url = `lavfi:color=white:size=${width}x${height}:rate=30,format=rgb24`;
     const { frames, camera } = probeCamera(context, { kind: 'ffmpeg', url }, { input });
     await until(() => frames.length > 0);
     await camera.stop();
     const [frame] = frames;
     assert.ok(frame?.kind === 'pixels');
-    assert.deepEqual(frame.fittedFrom, { width, height, resize });
+    assert.deepEqual(frame.fittedFrom, { width, height, resize, margin: own });
     assert.deepEqual(
       whiteAreaOf(frame, input),
       areaOf({ width, height }, input),

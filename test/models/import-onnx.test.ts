@@ -194,7 +194,7 @@ async function importFile(
       executor,
       name: 'net',
       force: false,
-      ...(size === undefined ? {} : { size }),
+      ...(size === undefined ? {} : { input: { size } }),
     });
     return await openModel(store, 'net', { executor });
   } finally {

@@ -54,8 +54,11 @@ test('streamRuleOf() lets windows alone see rows that make no whole stride', () 
 
 test('streamRuleOf() says why a local operator is a barrier for streams', () => {
   const cases = [
-    [{ op: 'Relu', inputs: [MAP], dtype: 'float16' }, /^Relu of float16, expected float32$/],
-    [{ op: 'Cast', inputs: [MAP], dtype: 'uint8' }, /^Cast of uint8, expected float32$/],
+    [
+      { op: 'Relu', inputs: [MAP], dtype: 'float16' },
+      /^Relu of float16, expected float32, uint8, int8, int32$/,
+    ],
+    [{ op: 'Cast', inputs: [MAP], dtype: 'int64' }, /^Cast of int64, expected float32/],
     [{ op: 'Relu', inputs: [MAP], opset: 9 }, /^opset 9, expected 10 or newer$/],
   ] as const;
   for (const [node, reason] of cases) assertBarrier(node, reason);

@@ -13,7 +13,7 @@ import type { ValueOf } from '../../../shared/rules/index.js';
 import { number, openMap, text } from '../../../shared/rules/index.js';
 import { tolerate } from '../../files/durable-folders.js';
 import type { OptimizedModel } from '../wire/protocol.js';
-import { OPTIMIZED_DATA, OPTIMIZED_MODEL } from './optimizer-settings.js';
+import { OPTIMIZED_DATA, OPTIMIZED_MODEL } from '../wire/protocol.js';
 
 const ENTRY_FILE = 'entry.json';
 

@@ -7,7 +7,7 @@ import type { Constant, Graph } from '../../../shared/graph/index.js';
 import { tensorAt } from '../../../shared/graph/index.js';
 import { parseOnnx } from '../../../shared/onnx/index.js';
 import type { Level } from '../../../shared/predict/index.js';
-import { DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
+import { DISABLED_IN_SEGMENTS, MIN_MAPPED_BYTES } from './optimizer-settings.js';
 
 /** Version of the saved form, raised when models are saved in another way. */
 const FORMAT = 3;
@@ -40,7 +40,14 @@ export async function keyOf(source: ModelSource, machine: string): Promise<Optim
   const weights = externalWeights(parseOnnx(source.model));
   if (weights.length === 0) return undefined;
   const files = await statFiles(source.folder, [...new Set(weights.map(({ location }) => location))]);
-  const about = JSON.stringify([FORMAT, machine, source.level, DISABLED_OPTIMIZERS, MIN_MAPPED_BYTES, files]);
+  const about = JSON.stringify([
+    FORMAT,
+    machine,
+    source.level,
+    DISABLED_IN_SEGMENTS,
+    MIN_MAPPED_BYTES,
+    files,
+  ]);
   return {
     name: createHash('sha256').update(about).update(source.model).digest('hex').slice(0, 32),
     weightsBytes: weights.reduce((sum, { length }) => sum + length, 0),

@@ -4,9 +4,9 @@ import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Graph, Node, Tensor } from '../../../shared/graph/index.js';
 import { elementAt, intAttribute, producers, tensorAt, tensorBytes } from '../../../shared/graph/index.js';
+import { OPTIMIZED_DATA } from '../wire/protocol.js';
 import { BLOCKED_DOMAIN } from './blocked-joins.js';
 import { blockLength, filterSizes, reorderBlock } from './blocked-order.js';
-import { OPTIMIZED_DATA } from './optimizer-settings.js';
 import type { ExternalConstant, LeftOut, StandInModel } from './stand-ins.js';
 import { digestOf, withGroups } from './stand-ins.js';
 

@@ -7,8 +7,8 @@ import { parseOnnx, writeOnnx } from '../../../shared/onnx/index.js';
 import type { Level } from '../../../shared/predict/index.js';
 import { runLeavesInOrder } from '../compile/leaf-order.js';
 import type { Executor } from '../wire/executor.js';
+import { OPTIMIZED_MODEL } from '../wire/protocol.js';
 import { BLOCKED_DOMAIN, joinInBlocks } from './blocked-joins.js';
-import { OPTIMIZED_MODEL } from './optimizer-settings.js';
 import { restoreShapes, writeWeights } from './restore-weights.js';
 import { leaveOutWeights } from './stand-ins.js';
 

@@ -20,7 +20,7 @@ const FORMATS = ['jpeg', 'png', 'webp'];
 /** An image in memory: bytes row by row, channels interleaved. */
 export interface RawImage extends Size {
   readonly data: Uint8Array;
-  readonly channels: 1 | 3;
+  readonly channels: 1 | 3 | 4;
 }
 
 // Images come one at a time and none is kept: libvips' caches and threads would only take memory.
@@ -76,11 +76,12 @@ export function convertPixels(pixels: Uint8Array, size: Size, options: DecodeOpt
 }
 
 async function toRaw(image: Sharp, { shrunk, channels }: DecodeOptions): Promise<RawImage> {
-  const opaque = image.removeAlpha();
+  // A picture without alpha is opaque.
+  const layered = channels === 4 ? image.ensureAlpha() : image.removeAlpha();
   const sized =
     shrunk === undefined
-      ? opaque
-      : opaque.resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: 'cubic' });
+      ? layered
+      : layered.resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: 'cubic' });
   const colours = sized.toColourspace(channels === 1 ? 'b-w' : 'srgb');
   const { data, info } = await colours.raw().toBuffer({ resolveWithObject: true });
   if (info.channels !== channels)

@@ -1,6 +1,7 @@
 /** Holds the full maps between segments, and reads and writes tiles of them. */
 
 import { elementAt } from '../../../shared/graph/lookup.js';
+import { numberToHalf } from '../wire/half-floats.js';
 import type { ImageInput, MapSpec, Region, TileWrite } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';
@@ -95,6 +96,9 @@ function copyRun(into: TypedArray, { target, source, start, length }: Run): void
   (into as Float32Array).set(source.subarray(start, start + length) as Float32Array, target);
 }
 
+/** Channel of an image that isn't one of its colours. */
+const ALPHA = 3;
+
 /** The image as bytes. They are converted to the network's values tile by tile, so that no float copy exists. */
 export class ImageMap implements TileSource {
   readonly shape: readonly number[];
@@ -103,7 +107,7 @@ export class ImageMap implements TileSource {
   readonly #rgb: RgbBytes | undefined;
   readonly #input: ImageInput;
   /** Table of the 256 values of a byte, by channel of the network's input. */
-  readonly #values: readonly Float32Array[];
+  readonly #values: readonly ByteValues[];
 
   constructor(image: DecodedImage, input: ImageInput) {
     const { width, height, channels } = input;
@@ -146,7 +150,7 @@ export class ImageMap implements TileSource {
     const columns = colTo - colFrom;
     const pixels = (rowTo - rowFrom) * columns;
     const planes = Array.from({ length: channels }, (_, plane) => this.#plane(plane));
-    const values = planes.map((channel) => elementAt(this.#values, channel));
+    const values = planes.map((channel) => elementAt(this.#values, channel) as Float32Array);
     const isFullWidth = columns === width;
     const runs = isFullWidth ? 1 : rowTo - rowFrom;
     const count = isFullWidth ? pixels : columns;
@@ -158,7 +162,8 @@ export class ImageMap implements TileSource {
 
   /** Index of a channel of the network among those of the image, which are RGB. */
   #plane(channel: number): number {
-    return this.#input.colorOrder === 'rgb' ? channel : this.#input.channels - 1 - channel;
+    const { colorOrder, channels } = this.#input;
+    return colorOrder === 'rgb' || channels === 1 || channel === ALPHA ? channel : 2 - channel;
   }
 
   #readChannel({ channel, region, into, target, step }: ChannelRead): void {
@@ -189,7 +194,11 @@ interface ChannelRead {
   readonly step: number;
 }
 
-function valuesOf({ scale, mean, std }: ImageInput, channel: number): Float32Array {
+/** Values of the 256 bytes: floats, or halves as bits. */
+type ByteValues = Float32Array | Uint16Array;
+
+function valuesOf({ scale, mean, std, dtype }: ImageInput, channel: number): ByteValues {
   const [offset, divisor] = [elementAt(mean, channel), elementAt(std, channel)];
-  return Float32Array.from({ length: 256 }, (_, byte) => (byte * scale - offset) / divisor);
+  const values = Float32Array.from({ length: 256 }, (_, byte) => (byte * scale - offset) / divisor);
+  return dtype === 'float16' ? Uint16Array.from(values, numberToHalf) : values;
 }

@@ -10,12 +10,13 @@ import type { InferenceSession } from 'onnxruntime-node';
 import type { DataType } from '../../../shared/graph/index.js';
 import type { Level } from '../../../shared/predict/index.js';
 import {
+  DISABLED_BEFORE_CUTTING,
+  DISABLED_IN_SEGMENTS,
   DISABLED_OPTIMIZERS,
   MIN_MAPPED_BYTES,
-  OPTIMIZED_DATA,
-  OPTIMIZED_MODEL,
 } from '../blocked/optimizer-settings.js';
 import type { OptimizeRequest } from '../wire/protocol.js';
+import { OPTIMIZED_DATA, OPTIMIZED_MODEL } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 
 /** Loaded as CommonJS: as an ES module it leaves 1 MB more on the heap (bench/idle). */
@@ -37,6 +38,8 @@ export interface SessionOptions {
    * each run, that is fewer faults; where it is kept, blocks of several sizes are hard to place.
    */
   readonly onePiece?: boolean;
+  /** Whether the model is a segment of an imported network, whose operators on bytes have been fused. */
+  readonly isSegment?: boolean;
 }
 
 export interface TensorInfo {
@@ -113,8 +116,15 @@ export class Session {
  * Saves a session's graph and reordered weights as files, not yet flushed. Takes about twice the weights meanwhile.
  * @throws {Error} with ONNX Runtime's reason.
  */
-export async function saveSession({ model, folder, level, into }: OptimizeRequest): Promise<void> {
+export async function saveSession({
+  model,
+  folder,
+  level,
+  into,
+  forCutting,
+}: OptimizeRequest): Promise<void> {
   const options = nativeOptions({ folder, level, threads: 1 });
+  const disabled = forCutting === true ? DISABLED_BEFORE_CUTTING : DISABLED_IN_SEGMENTS;
   const saving = {
     optimized_model_external_initializers_file_name: OPTIMIZED_DATA,
     optimized_model_external_initializers_min_size_in_bytes: String(MIN_MAPPED_BYTES),
@@ -123,13 +133,16 @@ export async function saveSession({ model, folder, level, into }: OptimizeReques
     onnxRuntime.InferenceSession.create(model, {
       ...options,
       optimizedModelFilePath: join(into, OPTIMIZED_MODEL),
-      extra: { ...options.extra, session: { ...options.extra.session, ...saving } },
+      extra: {
+        session: { ...options.extra.session, ...saving },
+        optimization: { disable_specified_optimizers: disabled },
+      },
     }),
   );
   await session.release();
 }
 
-function nativeOptions({ folder, level, threads, onePiece = false }: SessionOptions) {
+function nativeOptions({ folder, level, threads, onePiece = false, isSegment = false }: SessionOptions) {
   return {
     executionProviders: ['cpu'],
     graphOptimizationLevel: level,
@@ -145,7 +158,9 @@ function nativeOptions({ folder, level, threads, onePiece = false }: SessionOpti
         force_spinning_stop: '1',
         disable_prepacking: '1',
       },
-      optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS },
+      optimization: {
+        disable_specified_optimizers: isSegment ? DISABLED_IN_SEGMENTS : DISABLED_OPTIMIZERS,
+      },
     },
   } as const satisfies InferenceSession.SessionOptions;
 }

@@ -20,7 +20,7 @@ import type {
   Step,
 } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
-import { allocate, release } from '../wire/typed-array.js';
+import { allocate, release, valuesOf } from '../wire/typed-array.js';
 import { ImageMap, TensorMap } from './map-store.js';
 import type { TensorData } from './onnx-runtime.js';
 import { Session } from './onnx-runtime.js';
@@ -79,6 +79,10 @@ export class ProgramRunner {
   async run(input: DecodedImage | TensorData): Promise<readonly NetworkOutput[]> {
     this.#stepsDone = 0;
     this.#maps[0] = 'dtype' in input ? new TensorMap(input) : imageMap(input, this.#program.input);
+    for (const { map, bytes } of this.#program.constants ?? []) {
+      const { dtype, shape } = elementAt(this.#program.maps, map);
+      this.#maps[map] = new TensorMap({ dtype, shape, data: valuesOf(dtype, bytes) });
+    }
     try {
       for (const [at, segment] of this.#program.segments.entries()) await this.#runSegment(at, segment);
       return this.#program.outputs.map(({ name, map }) => ({ name, tensor: this.#tensorOf(map) }));
@@ -201,7 +205,12 @@ async function createSession(
   { program, repeats }: { readonly program: Program; readonly repeats: boolean },
 ): Promise<Session> {
   const { settings, folder } = program;
-  const options = { ...settings, folder, onePiece: repeats && settings.allocator === 'glibc' };
+  const options = {
+    ...settings,
+    folder,
+    isSegment: program.isImported,
+    onePiece: repeats && settings.allocator === 'glibc',
+  };
   if (optimized === undefined) return Session.create(model, options);
   const asItIs = { ...options, folder: optimized.folder, level: 'disabled' } as const;
   return Session.create(optimized.model, asItIs).catch(() => Session.create(model, options));

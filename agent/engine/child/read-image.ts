@@ -6,7 +6,7 @@
  */
 import type { ImageInput, ImageSource, Sent } from '../wire/protocol.js';
 import type { Size } from '../wire/shown-size.js';
-import { marginOf, shownSize } from '../wire/shown-size.js';
+import { DARKNET_MARGIN, marginOf, shownSize } from '../wire/shown-size.js';
 import { release } from '../wire/typed-array.js';
 import type { IncomingBytes } from './bytes-pipe.js';
 import type { DecodeOptions, RawImage } from './image.js';
@@ -26,7 +26,7 @@ export interface DecodedImage {
 }
 
 /** Size and kind of pixels that an image is brought to; a part of a network's input. */
-export type ImageTarget = Pick<ImageInput, 'width' | 'height' | 'channels' | 'resize'>;
+export type ImageTarget = Pick<ImageInput, 'width' | 'height' | 'channels' | 'resize' | 'margin'>;
 
 /** Bytes of the source, and what they are brought to. */
 export interface ReadOptions {
@@ -146,17 +146,14 @@ function placeRaw(image: RawImage, options: PlaceOptions, orientation: Orientati
   return placed;
 }
 
-/** Colour of letterbox margins: Darknet fills them with 0.5. */
-const GREY = 128;
-
-/** Samples the image to where it is shown. The margins around it are grey. */
+/** Samples the image to where it is shown. */
 function place(rows: RowSource, { given: { width, height }, input }: PlaceOptions): DecodedImage {
   const { channels } = input;
   const shown = shownSize({ width, height }, input);
   const { left, top } = marginOf(shown, input);
   const rowBytes = input.width * channels;
   const data = new Uint8Array(rowBytes * input.height);
-  if (data.length > shown.width * shown.height * channels) data.fill(GREY);
+  if (data.length > shown.width * shown.height * channels) data.fill((input.margin ?? DARKNET_MARGIN).grey);
   sampleImage(rows, { ...shown, channels, into: data, start: top * rowBytes + left * channels, rowBytes });
   return { data, width, height };
 }

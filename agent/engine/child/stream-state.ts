@@ -4,7 +4,8 @@
  */
 import type { Phase } from '../../../shared/tile/index.js';
 import type { CarrySpec, CountSpec, StreamSpec } from '../wire/protocol.js';
-import { release } from '../wire/typed-array.js';
+import type { TypedArray } from '../wire/typed-array.js';
+import { allocate, release } from '../wire/typed-array.js';
 import type { Session, TensorData } from './onnx-runtime.js';
 
 export class StreamState {
@@ -58,22 +59,23 @@ export class StreamState {
 class CarryState {
   readonly spec: CarrySpec;
   readonly #rowLength: number;
-  readonly #rows: Float32Array;
-  #tail = new Float32Array(0);
+  readonly #rows: TypedArray;
+  #tail: TypedArray;
 
   constructor(spec: CarrySpec) {
-    const { channels, cols, carry, fill } = spec;
+    const { channels, cols, carry } = spec;
     this.spec = spec;
     this.#rowLength = channels * cols;
-    this.#rows = new Float32Array(Math.max(carry?.top ?? 0, carry?.kept ?? 0) * this.#rowLength).fill(fill);
+    this.#rows = this.#padding(Math.max(carry?.top ?? 0, carry?.kept ?? 0));
+    this.#tail = this.#padding(0);
   }
 
   restart(): void {
-    this.#rows.fill(this.spec.fill);
+    fill(this.#rows, this.spec.fill);
   }
 
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
-    const { carry, tail, fill } = this.spec;
+    const { carry, tail } = this.spec;
     const feeds: (readonly [string, TensorData])[] = [];
     if (carry !== null) {
       const count = phase === 'first' ? carry.top : carry.kept;
@@ -83,7 +85,7 @@ class CarryState {
       const count = phase === 'last' ? tail.bottom : 0;
       if (count > 0) {
         release(this.#tail);
-        this.#tail = new Float32Array(count * this.#rowLength).fill(fill);
+        this.#tail = this.#padding(count);
       }
       feeds.push([tail.name, this.#tensor(this.#tail, count)]);
     }
@@ -94,7 +96,8 @@ class CarryState {
     const { next } = this.spec;
     const kept = next === null ? undefined : results[next];
     if (kept === undefined) return;
-    this.#rows.set(kept.data as Float32Array);
+    // Both are of the carry's type, which the compiler guarantees.
+    (this.#rows as Float32Array).set(kept.data as Float32Array);
     release(kept.data);
   }
 
@@ -103,12 +106,23 @@ class CarryState {
     release(this.#tail);
   }
 
-  #tensor(rows: Float32Array, count: number): TensorData {
-    const { channels, cols } = this.spec;
+  #padding(count: number): TypedArray {
+    const rows = allocate(this.spec.dtype, count * this.#rowLength);
+    fill(rows, this.spec.fill);
+    return rows;
+  }
+
+  #tensor(rows: TypedArray, count: number): TensorData {
+    const { dtype, channels, cols } = this.spec;
     return {
-      dtype: 'float32',
+      dtype,
       shape: [1, channels, count, cols],
       data: rows.subarray(0, count * this.#rowLength),
     };
   }
+}
+
+/** Fills an array of numbers. Streams have no rows of 64-bit integers. */
+function fill(rows: TypedArray, value: number): void {
+  (rows as Float32Array).fill(value);
 }

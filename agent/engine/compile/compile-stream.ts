@@ -66,9 +66,11 @@ export function streamSpecOf(graph: Graph, link: StreamLink): StreamSpec {
 
 function carryOf(graph: Graph, { operand, carry, next, tail }: MadeOperand): CarrySpec {
   const nameOf = (index: number) => tensorAt(graph, index).name;
+  const { dtype } = tensorAt(graph, operand.tensor);
   const shape = knownShape(tensorAt(graph, operand.tensor));
   const { top, kept, bottom, fill } = operand;
   return {
+    dtype,
     channels: elementAt(shape, 1),
     cols: elementAt(shape, 3),
     fill,

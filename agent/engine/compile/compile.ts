@@ -39,6 +39,7 @@ export function compilePlan(graph: Graph, plan: Plan, options: CompileOptions): 
   const compiler: NumberedMaps = { graph, mapOf };
   return {
     ...options,
+    isImported: true,
     settings: plan.settings,
     maps: crossing.map((tensor): MapSpec => {
       const { dtype } = tensorAt(graph, tensor);

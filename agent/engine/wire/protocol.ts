@@ -10,16 +10,27 @@ import type { DataType } from '../../../shared/graph/index.js';
 import type { Level, RunSettings } from '../../../shared/predict/index.js';
 import type { Phase } from '../../../shared/tile/index.js';
 
+/** The margins around a letterboxed image. */
+export interface Margin {
+  /** Brightness, 0 to 255. */
+  readonly grey: number;
+  /** Where the image is: margins are on both sides of it, or only right of it and below. */
+  readonly place: 'centre' | 'top-left';
+}
+
 /** How an image becomes the network's input. */
 export interface ImageInput {
   readonly name: string;
   readonly width: number;
   readonly height: number;
-  readonly channels: 1 | 3;
+  /** Grey, RGB, or RGB and alpha. */
+  readonly channels: 1 | 3 | 4;
   readonly layout: 'nchw' | 'nhwc';
-  readonly dtype: 'float32' | 'uint8';
-  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with grey. */
+  readonly dtype: 'float32' | 'float16' | 'uint8';
+  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with margins. */
   readonly resize: 'stretch' | 'letterbox';
+  /** Of a letterbox; by default Darknet's. */
+  readonly margin?: Margin | undefined;
   readonly colorOrder: 'rgb' | 'bgr';
   /** Value = (byte * scale - mean) / std, mean and std by channel. */
   readonly scale: number;
@@ -73,6 +84,7 @@ export interface MapBinding {
 
 /** Rows that a stream keeps for one of its operands; inputs and outputs by name. */
 export interface CarrySpec {
+  readonly dtype: DataType;
   readonly channels: number;
   readonly cols: number;
   /** Value of padding rows. */
@@ -125,16 +137,25 @@ export interface SegmentProgram {
 
 /** A plan made executable: everything the executor does is decided here. */
 export interface Program {
+  /** Whether its models are segments of an imported network. Else it is a file, run as it is. */
+  readonly isImported: boolean;
   readonly folder: string;
   readonly settings: RunSettings;
   readonly input: ImageInput;
   readonly maps: readonly MapSpec[];
   readonly segments: readonly SegmentProgram[];
   readonly outputs: readonly MapBinding[];
+  /** Maps that are the same in each run. */
+  readonly constants?: readonly ConstantMap[];
+}
+
+export interface ConstantMap {
+  readonly map: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Size of an image before it was fitted, and how it was. */
-export interface FittedFrom extends Pick<ImageInput, 'resize'> {
+export interface FittedFrom extends Pick<ImageInput, 'resize' | 'margin'> {
   readonly width: number;
   readonly height: number;
 }
@@ -204,9 +225,22 @@ export type Request =
   | { readonly kind: 'ping' }
   | RunRequest
   | SnapshotRequest
-  | { readonly kind: 'inspect'; readonly model: Uint8Array; readonly folder: string }
+  | InspectRequest
   | { readonly kind: 'evaluate'; readonly model: Uint8Array; readonly folder: string }
   | OptimizeRequest;
+
+/** Asks for types and shapes of a model's outputs. */
+export interface InspectRequest {
+  readonly kind: 'inspect';
+  readonly model: Uint8Array;
+  readonly folder: string;
+  /** Outputs whose rank ONNX Runtime may not know: it says that of a scalar then. */
+  readonly unsure: readonly string[];
+}
+
+/** Files of an optimised model within its own folder. */
+export const OPTIMIZED_MODEL = 'model.onnx';
+export const OPTIMIZED_DATA = 'model.onnx.data';
 
 /** Saves the model, optimised at a level, to the folder `into`. */
 export interface OptimizeRequest {
@@ -215,6 +249,8 @@ export interface OptimizeRequest {
   readonly folder: string;
   readonly level: Level;
   readonly into: string;
+  /** Whether fusions of floats are left to the sessions of the segments into which the model will be cut. */
+  readonly forCutting?: boolean;
 }
 
 export interface OutputTensor {

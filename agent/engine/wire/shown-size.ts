@@ -1,4 +1,4 @@
-import type { FittedFrom, ImageInput } from './protocol.js';
+import type { FittedFrom, ImageInput, Margin } from './protocol.js';
 
 export interface Size {
   readonly width: number;
@@ -16,7 +16,10 @@ export function shownSize(
   return { width: shown(width, given.width), height: shown(height, given.height) };
 }
 
-interface Margin {
+/** Darknet fills margins with 0.5. */
+export const DARKNET_MARGIN: Margin = { grey: 128, place: 'centre' };
+
+interface Offset {
   readonly left: number;
   readonly top: number;
 }
@@ -25,14 +28,19 @@ interface FittedPixels extends Size {
   readonly fittedFrom?: FittedFrom;
 }
 
-/** Margin left of and above the image; the rest is right of and below it. */
-export function marginOf(shown: Size, { width, height }: Size): Margin {
+/** Room left of and above the image; the rest is right of and below it. */
+export function marginOf(
+  shown: Size,
+  { width, height, margin = DARKNET_MARGIN }: Size & Pick<ImageInput, 'margin'>,
+): Offset {
+  if (margin.place === 'top-left') return { left: 0, top: 0 };
   return { left: Math.floor((width - shown.width) / 2), top: Math.floor((height - shown.height) / 2) };
 }
 
 /** Where an image lies in its own pixels: in all of them, unless it was fitted before. */
-export function shownPart({ width, height, fittedFrom }: FittedPixels): Size & Margin {
+export function shownPart({ width, height, fittedFrom }: FittedPixels): Size & Offset {
   if (fittedFrom === undefined) return { left: 0, top: 0, width, height };
-  const shown = shownSize(fittedFrom, { width, height, resize: fittedFrom.resize });
-  return { ...marginOf(shown, { width, height }), ...shown };
+  const input = { ...fittedFrom, width, height };
+  const shown = shownSize(fittedFrom, input);
+  return { ...marginOf(shown, input), ...shown };
 }

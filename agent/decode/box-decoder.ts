@@ -1,0 +1,94 @@
+/** What each decoder of boxes is made of. A new one is a file with one of these, and a row in `box-decoders.ts`. */
+import type { DataType } from '../../shared/graph/index.js';
+import type { Rule } from '../../shared/rules/index.js';
+import { numberWithin } from '../../shared/rules/index.js';
+import type { Candidate } from './detection.js';
+
+export interface OutputShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DataType;
+}
+
+/** What is known of a network when its decoder is chosen. */
+export interface NetworkFacts {
+  readonly outputs: readonly OutputShape[];
+  /** Size of the input. */
+  readonly width: number;
+  readonly height: number;
+  /** Number of labels, if there are any. */
+  readonly labels?: number;
+  /** ultralytics' name of the task. */
+  readonly task?: string;
+  /** Whether the user named the decoder, so that a shape that fits is enough. */
+  readonly isTold: boolean;
+}
+
+export interface OutputValues {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+export interface DecodeContext {
+  /** @throws {RangeError} naming the output, if the network doesn't have it or it isn't numbers. */
+  readonly read: (output: string) => OutputValues;
+  /** Size of the network's input in this run. */
+  readonly width: number;
+  readonly height: number;
+  /** Least confidence. */
+  readonly threshold: number;
+}
+
+/** Keys that all of them have. */
+export interface BoxSpec {
+  readonly kind: string;
+  readonly threshold: number;
+  /** Overlap above which boxes of one class are one object; absent where the network suppresses them itself. */
+  readonly nmsIou?: number | undefined;
+}
+
+export interface BoxDecoder<S extends BoxSpec> {
+  readonly kind: S['kind'];
+  /** The outputs that it reads, for people. */
+  readonly reads: string;
+  readonly schema: Rule<S>;
+  /** Its keys in model.yaml, or undefined if it isn't sure that these are its outputs. */
+  readonly recognise: (facts: NetworkFacts) => S | undefined;
+  readonly decode: (spec: S, context: DecodeContext) => readonly Candidate[];
+}
+
+export const ratio = numberWithin(0, 1);
+
+/** ultralytics' least confidence. */
+export const THRESHOLD = 0.25;
+
+/** Darknet's and YOLOv5's overlap. */
+export const NMS_IOU = 0.45;
+
+/** Cells of a network whose maps have these strides. */
+export function cellCount(
+  { width, height }: Pick<NetworkFacts, 'width' | 'height'>,
+  strides: readonly number[],
+): number {
+  return strides.reduce((sum, stride) => sum + Math.ceil(width / stride) * Math.ceil(height / stride), 0);
+}
+
+export const STRIDES = [8, 16, 32] as const;
+
+/** A box by its corners in units of `width` and `height`. */
+export function boxOfCorners(
+  [left, top, right, bottom]: readonly [number, number, number, number],
+  { width, height }: { readonly width: number; readonly height: number },
+): Candidate['box'] {
+  return {
+    centerX: (left + right) / 2 / width,
+    centerY: (top + bottom) / 2 / height,
+    width: (right - left) / width,
+    height: (bottom - top) / height,
+  };
+}
+
+/** Whether a box can be drawn. Broken and hostile networks give others. */
+export function isDrawable({ box: { centerX, centerY, width, height } }: Candidate): boolean {
+  return Number.isFinite(centerX + centerY + width + height) && width >= 0 && height >= 0;
+}

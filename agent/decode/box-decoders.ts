@@ -1,0 +1,35 @@
+/** All decoders of boxes. The first that recognises a network's outputs decodes it. docs/decoders.md says the same for people. */
+import type { BoxDecoder, BoxSpec, NetworkFacts } from './box-decoder.js';
+import type { BoxListsSpec } from './box-lists-decoder.js';
+import { boxListsDecoder } from './box-lists-decoder.js';
+import type { BoxRowsSpec } from './box-rows-decoder.js';
+import { boxRowsDecoder } from './box-rows-decoder.js';
+import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
+import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import type { YoloSpec } from './yolo-decoder.js';
+import { yoloDecoder } from './yolo-decoder.js';
+import type { YoloxSpec } from './yolox-decoder.js';
+import { yoloxDecoder } from './yolox-decoder.js';
+
+export type AnyBoxSpec = YoloSpec | YoloxSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
+
+/** What a table of several kinds has of each. */
+type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
+  readonly recognise: (facts: NetworkFacts) => AnyBoxSpec | undefined;
+};
+
+export const BOX_DECODERS: readonly Row[] = [
+  yoloDecoder,
+  yoloxDecoder,
+  boxRowsDecoder,
+  boxListsDecoder,
+  scoredBoxesDecoder,
+];
+
+export function recogniseBoxes(facts: NetworkFacts): AnyBoxSpec | undefined {
+  for (const { recognise } of BOX_DECODERS) {
+    const spec = recognise(facts);
+    if (spec !== undefined) return spec;
+  }
+  return undefined;
+}

@@ -1,0 +1,51 @@
+/** The part of model.yaml that says how outputs become findings. */
+import type { ValueOf } from '../../shared/rules/index.js';
+import { choice, flag, list, map, number, text, variant, wholeNumber } from '../../shared/rules/index.js';
+import { ratio } from './box-decoder.js';
+import { boxListsDecoder } from './box-lists-decoder.js';
+import { boxRowsDecoder } from './box-rows-decoder.js';
+import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { yoloDecoder } from './yolo-decoder.js';
+import { yoloxDecoder } from './yolox-decoder.js';
+
+const name = text('a name', (value) => value !== '');
+
+const headSchema = map({
+  kind: choice(['region', 'yolo']),
+  output: name,
+  classes: wholeNumber(1),
+  anchors: list(map({ width: positive(), height: positive() }), {
+    least: 1,
+    expected: 'a list of at least one anchor',
+  }),
+  scaleXY: number(),
+  softmax: flag(),
+  newCoords: flag(),
+});
+
+export const decoderSchema = variant('kind', {
+  darknet: map({
+    kind: choice(['darknet']),
+    threshold: ratio,
+    nmsIou: ratio,
+    heads: list(headSchema, { least: 1, expected: 'a list of at least one head' }),
+  }),
+  yolo: yoloDecoder.schema,
+  yolox: yoloxDecoder.schema,
+  'box-rows': boxRowsDecoder.schema,
+  'box-lists': boxListsDecoder.schema,
+  'scored-boxes': scoredBoxesDecoder.schema,
+  classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
+  raw: map({ kind: choice(['raw']) }),
+});
+
+export type Decoder = ValueOf<typeof decoderSchema>;
+
+/** Whether a decoder gives boxes, so that there may be none of them. */
+export function findsBoxes({ kind }: Decoder): boolean {
+  return kind !== 'classes' && kind !== 'raw';
+}
+
+function positive() {
+  return number('a number above 0', (value) => value > 0);
+}

@@ -1,0 +1,127 @@
+/**
+ * YOLO heads that are decoded inside the network: one column or row for each cell, with the box in pixels of the input, then
+ * the classes.
+ *
+ * - YOLOv8, v9, v11 and their kin: [1, 4 + classes, cells], scores as they are. Poses have x, y and visibility of each
+ *   keypoint after their class; segmentation has coefficients of masks, and oriented boxes their angle, which are passed over.
+ *   Source: ultralytics, nn/modules/head.py.
+ * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
+ */
+import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
+import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
+import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import type { Candidate, Point } from './detection.js';
+
+export interface YoloSpec {
+  readonly kind: 'yolo';
+  readonly output: string;
+  /** Whether a cell is a column [1, values, cells] or a row [1, cells, values]. */
+  readonly cells: 'columns' | 'rows';
+  readonly objectness: boolean;
+  readonly classes: number;
+  readonly keypoints: number;
+  readonly threshold: number;
+  readonly nmsIou: number;
+}
+
+/** Overlap by which ultralytics' newer networks are suppressed. */
+const ULTRALYTICS_IOU = 0.7;
+
+/** Numbers of a keypoint: x, y and visibility. */
+const POINT = 3;
+
+/** Coefficients of the masks of segmentation. */
+const MASKS = 32;
+
+export const yoloDecoder: BoxDecoder<YoloSpec> = {
+  kind: 'yolo',
+  reads: '[1, 4 + classes, cells] of YOLOv8, v9 and v11, or [1, cells, 5 + classes] of YOLOv5 and v7',
+  schema: map({
+    kind: choice(['yolo']),
+    output: text(),
+    cells: choice(['columns', 'rows']),
+    objectness: flag(),
+    classes: wholeNumber(1),
+    keypoints: wholeNumber(0),
+    threshold: ratio,
+    nmsIou: ratio,
+  }),
+  recognise: (facts) => {
+    const [output] = facts.outputs;
+    if (output === undefined || output.shape.length !== 3 || output.shape[0] !== 1) return undefined;
+    return columnsOf(output, facts) ?? rowsOf(output, facts);
+  },
+  decode,
+};
+
+/** One box for each cell of strides 8, 16 and 32; a network of four strides has 64, too, or 4 before. */
+function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
+  const [, values = 0, cells = 0] = shape;
+  const isGrid = [STRIDES, [4, ...STRIDES], [...STRIDES, 64]].some(
+    (strides) => cells === cellCount(facts, strides),
+  );
+  if (values < 5 || !(isGrid || (facts.isTold && cells > values))) return undefined;
+  const isPose = facts.task === 'pose' && facts.labels !== undefined;
+  const beside = { segment: MASKS, obb: 1 }[facts.task ?? ''] ?? 0;
+  const classes = isPose ? (facts.labels ?? 1) : values - 4 - beside;
+  const keypoints = isPose ? (values - 4 - classes) / POINT : 0;
+  if (classes < 1 || !Number.isInteger(keypoints)) return undefined;
+  const spec = {
+    kind: 'yolo',
+    output: name,
+    cells: 'columns',
+    objectness: false,
+    classes,
+    keypoints,
+  } as const;
+  return { ...spec, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
+}
+
+/** Three boxes for each cell. */
+function rowsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
+  const [, cells = 0, values = 0] = shape;
+  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) => cells === 3 * cellCount(facts, strides));
+  if (values < 6 || !(isGrid || (facts.isTold && cells > values))) return undefined;
+  const spec = { kind: 'yolo', output: name, cells: 'rows', objectness: true, classes: values - 5 } as const;
+  return { ...spec, keypoints: 0, threshold: THRESHOLD, nmsIou: NMS_IOU };
+}
+
+/** The best class of each cell above the threshold. Cells below it make no objects. */
+function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContext): readonly Candidate[] {
+  const { shape, values } = read(spec.output);
+  const isColumns = spec.cells === 'columns';
+  const [, second = 0, third = 0] = shape;
+  const [cells, count] = isColumns ? [third, second] : [second, third];
+  const first = spec.objectness ? 5 : 4;
+  if (count < first + spec.classes + POINT * spec.keypoints) {
+    throw new RangeError(
+      `Cannot decode output "${spec.output}": its shape is [${shape.join(', ')}], expected ${first} + ${spec.classes} values a cell (model.yaml, decoder)`,
+    );
+  }
+  const [cellStep, valueStep] = isColumns ? [1, cells] : [count, 1];
+  const candidates: Candidate[] = [];
+  for (let cell = 0; cell < cells; cell += 1) {
+    const at = (value: number) => values[cell * cellStep + value * valueStep] ?? 0;
+    const objectness = spec.objectness ? at(4) : 1;
+    if (!(objectness > threshold)) continue;
+    let [classId, best] = [0, Number.NEGATIVE_INFINITY];
+    for (let value = 0; value < spec.classes; value += 1) {
+      const score = at(first + value);
+      if (score > best) [classId, best] = [value, score];
+    }
+    const confidence = best * objectness;
+    if (!(confidence > threshold)) continue;
+    const box = {
+      centerX: at(0) / width,
+      centerY: at(1) / height,
+      width: at(2) / width,
+      height: at(3) / height,
+    };
+    const points = Array.from({ length: spec.keypoints }, (_, point): Point => {
+      const start = first + spec.classes + POINT * point;
+      return { x: at(start) / width, y: at(start + 1) / height, confidence: at(start + 2) };
+    });
+    candidates.push({ box, classId, confidence, ...(points.length === 0 ? {} : { points }) });
+  }
+  return candidates;
+}

@@ -1,0 +1,96 @@
+/** Small networks of the kinds that people have, in ../shared/cases/networks: what import and run make of each. */
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { FileVerification } from '../agent/cli/verify-network.js';
+import { project, runMafat, sharedFolder, smallPng } from './fixtures.js';
+
+const CASES = join(project, '..', 'shared', 'cases', 'networks');
+const skip = existsSync(CASES) ? false : 'no ../shared/cases/networks';
+
+interface Case {
+  readonly file: string;
+  readonly options?: readonly string[];
+  /** Plans that must be exact, too. */
+  readonly plans?: readonly string[];
+  /** Why the model isn't compared with its file. */
+  readonly uncompared?: RegExp;
+  readonly outputs?: readonly (readonly number[])[];
+}
+
+const IMPORTED: readonly Case[] = [
+  { file: 'batch4/b4', uncompared: /Got: 1 Expected: 4/, outputs: [[1, 4, 64, 64]], plans: ['2x2'] },
+  { file: 'channel-shuffle/shuffle' },
+  { file: 'conv-transpose/up' },
+  { file: 'focus-slice/focus' },
+  { file: 'four-channels/rgba', plans: ['2x2', 'stream4'] },
+  { file: 'fp16-inside/half-inside' },
+  { file: 'fp16-io/half' },
+  { file: 'grayscale/gray', plans: ['2x2', 'stream4'] },
+  { file: 'instance-norm/instnorm' },
+  { file: 'int8-dynamic/dyn' },
+  { file: 'int8-qdq/qdq' },
+  { file: 'int8-qdq/qdq-per-channel' },
+  { file: 'int8-qoperator/qop' },
+  { file: 'nhwc-uint8/tf', options: ['--input', '300x300'], plans: ['2x2'] },
+  { file: 'nms-inside/nms', outputs: [[50, 4], [50]], plans: ['whole | 4 | whole'] },
+  { file: 'nms-inside/nms-no-shape', plans: ['whole | 9 | whole'] },
+  { file: 'opset9/opset9', plans: ['1x2:stream4'] },
+  { file: 'resize-align-corners/align' },
+  { file: 'resize-bilinear/bilinear', plans: ['4x4'] },
+  { file: 'second-input/paddle' },
+  { file: 'squeeze-excite/se' },
+  { file: 'unet-bilinear/unet' },
+];
+
+for (const { file, options = [], plans = [], uncompared, outputs } of IMPORTED) {
+  test(`${file} gives the outputs of the file`, { skip }, async () => {
+    const folder = sharedFolder();
+    const image = join(folder, 'image.png');
+    writeFileSync(image, await smallPng({ width: 320, height: 240 }));
+    const mafat = (...args: readonly string[]) => runMafat(join(folder, 'models'), ...args);
+    const path = join(CASES, `${file}.onnx`);
+    const imported = mafat('model', 'import', path, '--name', 'case', '--json', ...options);
+    assert.equal(imported.code, 0, imported.stderr);
+    const { check } = JSON.parse(imported.stdout) as { readonly check: FileVerification };
+    if (uncompared === undefined) assert.ok('exact' in check && check.exact, imported.stdout);
+    else assert.match('reason' in check ? check.reason : '', uncompared);
+    for (const plan of plans) {
+      const run = mafat('run', 'case', '--image', image, '--plan', plan, '--verify', '--json');
+      assert.equal(run.code, 0, `${plan}: ${run.stderr}`);
+      const { images } = JSON.parse(run.stdout) as Run;
+      if (outputs !== undefined)
+        assert.deepEqual(
+          images[0]?.outputs?.map(({ shape }) => shape),
+          outputs,
+        );
+    }
+  });
+}
+
+const REFUSED = [
+  ['old-opset/opset6', /ai.onnx opset 6, expected 7 to 26/],
+  ['external-renamed/mymodel', /Cannot read external data of "w", "model.onnx.data": no such file/],
+  ['nhwc-uint8/tf', /"image_tensor" uint8 \[\?, \?, \?, 3\] has no fixed size; give --input WIDTHxHEIGHT/],
+] as const;
+
+test('networks that cannot be run are refused with what is wrong and what to do', { skip }, () => {
+  const models = join(sharedFolder(), 'models');
+  for (const [file, reason] of REFUSED) {
+    const { code, stderr } = runMafat(
+      models,
+      'model',
+      'import',
+      join(CASES, `${file}.onnx`),
+      '--name',
+      'case',
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, reason);
+  }
+});
+
+interface Run {
+  readonly images: readonly { readonly outputs?: readonly { readonly shape: readonly number[] }[] }[];
+}
