@@ -6,9 +6,12 @@
  *
  * - `c8k3s2p1d2g4` convolution: filters, kernel, stride, pads (`p1` or `p1.0.2.1`: top, left, bottom, right),
  *   dilation, groups; with a bias
+ * - `w8k4s2p1d2g4o1` transposed convolution; `o` is the output padding
  * - `m3s2p1` max-pool, `a3s2p1` average-pool; `^` for ceil mode, `+` for count_include_pad
  * - `r` Relu, `l` LeakyRelu, `t` Tanh, `h` HardSwish; `*` per-channel Mul by a constant
- * - `u2` nearest and `v2` linear upsampling, `d2` DepthToSpace, `s2` SpaceToDepth, `z1` zero Pad on all sides
+ * - `u2` nearest and `v2` linear upsampling, `i2` linear downsampling, `d2` DepthToSpace, `s2` SpaceToDepth
+ * - `z1` zero Pad on all sides, `z1~` reflects and `z1=` repeats the border, `z-1` crops
+ * - `q2.1.3` every second row and column from the first on, without the last three
  * - `f2` every second channel's first part: Slice of that many channels
  * - `+3` adds, `x3` multiplies, `&3` concatenates tensor 3; `e` squeeze-excites (a barrier and a gate)
  * - `@3` makes tensor 3 current, `!` makes the current tensor an output; tensors that nothing reads are, too
@@ -74,6 +77,8 @@ class NotationReader {
     switch (kind) {
       case 'c':
         return this.#convolution(word);
+      case 'w':
+        return this.#transposedConvolution(word);
       case 'm':
       case 'a':
         return this.#pool(word);
@@ -99,6 +104,8 @@ class NotationReader {
       case 'u':
       case 'v':
         return this.#resize(kind === 'u' ? 'nearest' : 'linear', value);
+      case 'i':
+        return this.#resize('linear', 1 / value);
       case 'd': {
         const feature = { channels: channels / value ** 2, rows: rows * value, cols: cols * value };
         return this.#node('DepthToSpace', { attributes: { blocksize: value }, feature });
@@ -108,7 +115,9 @@ class NotationReader {
         return this.#node('SpaceToDepth', { attributes: { blocksize: value }, feature });
       }
       case 'z':
-        return this.#pad(value);
+        return this.#pad(word);
+      case 'q':
+        return this.#stepOver(word);
       case 'f':
         return this.#slice(value);
       case 'e':
@@ -178,6 +187,29 @@ class NotationReader {
     });
   }
 
+  #transposedConvolution(word: string): Feature {
+    const filters = option(word, 'w', 1);
+    const groups = option(word, 'g', 1);
+    const added = option(word, 'o', 0);
+    const { rows, cols, kernel, attributes } = windows(word, option(word, 'k', 1));
+    const { channels } = this.#current;
+    if (channels % groups !== 0 || filters % groups !== 0) throw new RangeError(`groups of ${word}`);
+    // ONNX Runtime wants less than the stride or the dilation.
+    if (added >= Math.max(rows.stride, rows.dilation)) throw new RangeError(`output padding of ${word}`);
+    const inputs = [this.#constant([channels, filters / groups, kernel, kernel]), this.#constant([filters])];
+    const sizeOf = (size: number, { stride, dilation, padBegin, padEnd }: Window) =>
+      (size - 1) * stride + (kernel - 1) * dilation + 1 + added - padBegin - padEnd;
+    return this.#node('ConvTranspose', {
+      inputs,
+      attributes: { ...attributes, group: groups, output_padding: [added, added] },
+      feature: {
+        channels: filters,
+        rows: sizeOf(this.#current.rows, rows),
+        cols: sizeOf(this.#current.cols, cols),
+      },
+    });
+  }
+
   #pool(word: string): Feature {
     const average = word.startsWith('a');
     const ceil = word.includes('^');
@@ -198,21 +230,45 @@ class NotationReader {
   }
 
   #resize(mode: 'nearest' | 'linear', factor: number): Feature {
-    const { channels, rows, cols } = this.#current;
+    const { channels } = this.#current;
+    const [rows, cols] = [this.#current.rows, this.#current.cols].map((size) => Math.floor(size * factor));
     const name = `scales${this.#layer}`;
     const scales = this.#builder.addConstant(name, Float32Array.of(1, 1, factor, factor), [4]);
     const attributes = { mode, coordinate_transformation_mode: 'half_pixel' };
     return this.#node('Resize', {
       inputs: [-1, scales],
       attributes,
-      feature: { channels, rows: rows * factor, cols: cols * factor },
+      feature: { channels, rows: rows ?? 0, cols: cols ?? 0 },
     });
   }
 
-  #pad(size: number): Feature {
+  #pad(word: string): Feature {
+    const size = Number.parseInt(word.slice(1), 10);
+    const mode = word.endsWith('~') ? 'reflect' : word.endsWith('=') ? 'edge' : 'constant';
     const { channels, rows, cols } = this.#current;
+    // ONNX Runtime fails where a border would be mirrored that the map doesn't have.
+    if (mode === 'reflect' && size >= Math.min(rows, cols))
+      throw new RangeError(`${rows}x${cols} for ${word}`);
     const inputs = [this.#integers(0, 0, size, size, 0, 0, size, size)];
-    return this.#node('Pad', { inputs, feature: { channels, rows: rows + 2 * size, cols: cols + 2 * size } });
+    const feature = { channels, rows: rows + 2 * size, cols: cols + 2 * size };
+    return this.#node('Pad', { inputs, attributes: { mode }, feature });
+  }
+
+  #stepOver(word: string): Feature {
+    const [step = 1, start = 0, cut = 0] = word.slice(1).split('.').map(Number);
+    const { channels, rows, cols } = this.#current;
+    const end = cut === 0 ? 2 ** 31 - 1 : -cut;
+    const bounds = [
+      [start, start],
+      [end, end],
+      [2, 3],
+      [step, step],
+    ] as const;
+    const sizeOf = (size: number) => Math.ceil((size - start - cut) / step);
+    return this.#node('Slice', {
+      inputs: bounds.map((values) => this.#integers(...values)),
+      feature: { channels, rows: sizeOf(rows), cols: sizeOf(cols) },
+    });
   }
 
   #slice(channels: number): Feature {

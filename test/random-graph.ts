@@ -13,7 +13,8 @@ const choices = fc.record({ kind: fc.nat(99), a: fc.nat(999), b: fc.nat(999), c:
 
 /**
  * Random graphs of local operators: kernels 1-7, strides 1-2, dilations, asymmetric pads, odd sizes, ceil
- * mode, residuals, concatenations, upsampling, outputs at several strides.
+ * mode, residuals, concatenations, upsampling, transposed convolutions, mirrored borders, steps over rows, outputs at
+ * several strides.
  */
 export function randomGraph({
   maxSize,
@@ -51,7 +52,12 @@ function wordOf(graph: Graph | undefined, { kind, a, b, c }: Choices): string {
   const kernel = 1 + (b % 7);
   const stride = 1 + (c % 2);
   const pads = [a, b, c, a + b].map((value) => value % Math.max(1, Math.min(kernel, 4))).join('.');
-  if (kind < 30) return `c${channels}k${kernel}s${stride}p${pads}`;
+  const grow = 1 + (b % 3);
+  if (kind < 6) return `w${channels}k${kernel}s${grow}p${pads}o${a % grow}d${1 + (c % 2)}g${[1, 4][a % 2]}`;
+  if (kind < 8) return ['v2', 'i2', 'i2'][a % 3] ?? 'v2';
+  if (kind < 10) return ['z1~', 'z2~', 'z1=', 'z3=', 'z-1', 'z-2'][a % 6] ?? 'z1~';
+  if (kind < 12) return `q${1 + (a % 3)}.${b % 4}.${c % 4}`;
+  if (kind < 34) return `c${channels}k${kernel}s${stride}p${pads}`;
   if (kind < 38) return `c${channels}k3p2d2`;
   if (kind < 44) return `c4k3p1g${[1, 2, 4][a % 3]}`;
   if (kind < 52) return `m${1 + kernel}s${stride}p${pads}${a % 2 === 0 ? '^' : ''}`;

@@ -4,7 +4,7 @@
  * 1. The input gets its size, and ONNX Runtime infers all other shapes in an executor. Those that depend on the image's
  *    values (shared/graph/varying-shapes.ts) are measured once, as an example for the predictor.
  * 2. Shape arithmetic and other constants are folded; ONNX Runtime computes them.
- * 3. Padding and window geometry are made explicit.
+ * 3. Chains of nodes that move channels become one node. Padding and window geometry are made explicit.
  */
 
 import type { Graph, TensorValue } from '../../shared/graph/index.js';
@@ -15,6 +15,7 @@ import {
   foldPads,
   foldShapes,
   makeGeometryExplicit,
+  moveChannels,
   producers,
   selectFoldable,
   tensorAt,
@@ -45,7 +46,8 @@ export async function specializeGraph(graph: Graph, options: SpecializeOptions):
   const sized = withInputShape(withFixedInputs(graph, options), inputShape(options.input));
   const shaped = await settleShapes(sized, options);
   checkSizes(shaped);
-  return makeGeometryExplicit(foldPads(await foldConstants(foldShapes(shaped), options)));
+  const folded = await foldConstants(foldShapes(shaped), options);
+  return makeGeometryExplicit(moveChannels(foldPads(folded)));
 }
 
 /** Infers unknown shapes. If a pool turns out to drop its last window, its ceil mode goes and all starts again. */

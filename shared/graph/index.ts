@@ -29,6 +29,7 @@ export type { SpatialRule } from './locality.js';
 export { localityOf } from './locality.js';
 export { elementAt, present, valueFor } from './lookup.js';
 export { memoByGraph, memoByNode } from './memo.js';
+export { moveChannels } from './move-channels.js';
 export { dropCeilModes, foldPads, makeGeometryExplicit, removeIdentities } from './normalize.js';
 export {
   isConvolution,

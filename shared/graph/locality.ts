@@ -27,6 +27,9 @@ import { memoByGraph, memoByNode } from './memo.js';
 import type { QuantizedForm } from './quantized.js';
 import { isMapInput, quantizedForm } from './quantized.js';
 import { resizeRule } from './resize-rule.js';
+import type { SliceBounds } from './slice-bounds.js';
+import { SLICE_END, sliceBounds } from './slice-bounds.js';
+import { transposedRule, transposedWindows } from './transposed-window.js';
 import { varyingFrom } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
@@ -175,6 +178,12 @@ const convolution: Classifier = (graph, node) => {
     : mapAndConstants(graph, node, windows(node, kernel));
 };
 
+const transposedConvolution: Classifier = (graph, node) => {
+  const rules = transposedWindows(graph, node)?.map(transposedRule);
+  if (rules === undefined) return barrier('ConvTranspose to a given size');
+  return mapAndConstants(graph, node, { rows: elementAt(rules, 0), cols: elementAt(rules, 1) });
+};
+
 const pool: Classifier = (_graph, node) => {
   if (outputAt(node, 1) >= 0) return barrier(`${node.op} with indices of the whole map`);
   const kernel = intsAttribute(node, 'kernel_shape');
@@ -231,14 +240,33 @@ function channelAxis(node: Node, name: string, fallback: number): 1 | undefined 
 }
 
 const slice: Classifier = (graph, node) => {
-  const starts = intsAttribute(node, 'starts') ?? constantNumbers(graph, inputAt(node, 1));
-  const given = intsAttribute(node, 'axes') ?? constantNumbers(graph, inputAt(node, 3));
-  const axes = given ?? starts?.map((_, axis) => axis);
-  if (axes === undefined || !axes.every((axis) => axis === 1 || axis === -3)) {
-    return barrier('Slice along an axis other than channels');
+  const bounds = sliceBounds(graph, node);
+  if (bounds === undefined) return barrier('Slice of computed bounds');
+  if (bounds.some(({ axis }) => axis === 0)) return barrier('Slice along the batch');
+  const along = (axis: number) => bounds.find((bound) => bound.axis === axis);
+  const spatial = [along(2), along(3)];
+  if (!spatial.every((bound) => bound === undefined || staysInTile(bound))) {
+    return barrier('Slice whose bounds count from the other end of the map');
   }
-  return pointwise(graph, node);
+  const [rows = POINTWISE, cols = POINTWISE] = spatial.map(sliceRule);
+  return mapAndConstants(graph, node, { rows, cols });
 };
+
+/** Whether bounds mean the same in a tile, which is smaller than the map (slice-bounds.ts). */
+function staysInTile({ start, end, step }: SliceBounds): boolean {
+  return start >= 0 && step >= 1 && (end < 0 || end >= SLICE_END);
+}
+
+function sliceRule(bounds: SliceBounds | undefined): AxisRule {
+  if (bounds === undefined) return POINTWISE;
+  return { up: 1, stride: bounds.step, pad: 0 - bounds.start, extent: 1, mirror: 0 };
+}
+
+/** A Gather of channels. Others change the rank, or take rows. */
+const gather: Classifier = (graph, node) =>
+  channelAxis(node, 'axis', 0) === undefined
+    ? barrier('Gather along an axis other than channels')
+    : pointwise(graph, node);
 
 const softmax: Classifier = (graph, node) => {
   const overChannels = onnxOpset(graph) >= 13 && channelAxis(node, 'axis', -1) !== undefined;
@@ -303,12 +331,14 @@ const CLASSIFIERS: ReadonlyMap<string, Classifier> = new Map(
     ...Object.fromEntries(POINTWISE_OPERATORS.map((op) => [op, pointwise])),
     ...Object.fromEntries(ELEMENTWISE_OPERATORS.map((op) => [op, elementwise])),
     Conv: convolution,
+    ConvTranspose: transposedConvolution,
     MaxPool: pool,
     AveragePool: pool,
     LpPool: pool,
     Concat: concat,
     Split: split,
     Slice: slice,
+    Gather: gather,
     Softmax: softmax,
     LogSoftmax: softmax,
     BatchNormalization: batchNormalization,

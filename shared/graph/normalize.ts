@@ -15,6 +15,8 @@ import {
 } from './graph.js';
 import { elementAt, present } from './lookup.js';
 import { quantizedForm, weightsInput } from './quantized.js';
+import { explicitSlice } from './slice-bounds.js';
+import { explicitTransposedPads } from './transposed-window.js';
 import { varyingTensors } from './varying-shapes.js';
 import { windowsOf } from './window-attributes.js';
 
@@ -109,13 +111,16 @@ function dropsWindow(graph: Graph, node: Node): boolean {
 
 /**
  * Makes padding and scaling independent of the map's size at run time, since a tile is smaller than the map.
- * auto_pad becomes pads, and Resize by sizes becomes Resize by scales. Expects known shapes.
+ * auto_pad becomes pads, Resize by sizes becomes Resize by scales, and a Slice counts from the ends that it stays near
+ * to. Expects known shapes.
  */
 export function makeGeometryExplicit(graph: Graph): Graph {
   const list = new TensorList(graph);
-  const nodes = graph.nodes.map((node) =>
-    isVarying(graph, node) ? node : explicitScales({ graph, list, node: explicitPads(graph, node) }),
-  );
+  const nodes = graph.nodes.map((node) => {
+    if (isVarying(graph, node)) return node;
+    const padded = explicitTransposedPads(graph, explicitPads(graph, node));
+    return explicitSlice({ graph, list, node: explicitScales({ graph, list, node: padded }) });
+  });
   return compactGraph({ ...graph, tensors: list.tensors, nodes });
 }
 

@@ -1,9 +1,10 @@
 /**
- * The window rule of Resize by whole factors, and of Upsample in old opsets.
+ * The window rule of Resize by whole factors or by their inverses, and of Upsample in old opsets.
  *
  * Nearest works for any whole factor, since a shift by `factor` output rows is a shift by one input row. This
  * holds for all coordinate transformations but align_corners and tf_crop. Linear interpolation works for powers
- * of two alone, whose weights are exact in float32 wherever the tile starts.
+ * of two alone, whose weights are exact in float32 wherever the tile starts. Both shrink by powers of two alone, since
+ * the coordinates of other factors are rounded.
  * Source: onnx/docs/Operators.md, Resize.
  */
 import type { AxisRule } from './axis-rule.js';
@@ -86,25 +87,41 @@ function reachOf(
   const shift = transformation === 'asymmetric' ? 0 : 0.5;
   const round = ROUNDINGS.get(rounding);
   if (mode === 'nearest' && round !== undefined) {
-    return (scale) => (isWhole(scale) ? ruleOf(scale, shift, (x) => [round(x), round(x)]) : undefined);
+    const read = (x: number): [number, number] => [round(x), round(x)];
+    return (scale) => (scale < 1 ? shrinkRule(scale, shift, read) : growRule(scale, shift, read));
   }
   if (mode === 'linear') {
-    return (scale) =>
-      isWhole(Math.log2(scale)) ? ruleOf(scale, shift, (x) => [Math.floor(x), Math.floor(x) + 1]) : undefined;
+    const read = (x: number): [number, number] => [Math.floor(x), Math.floor(x) + 1];
+    return (scale) => {
+      if (scale < 1) return shrinkRule(scale, shift, read);
+      return Number.isInteger(Math.log2(scale)) ? growRule(scale, shift, read) : undefined;
+    };
   }
   return undefined;
 }
 
-function isWhole(value: number): boolean {
-  return Number.isInteger(value) && value >= 0;
+/** Rule of a map that shrinks by a power of two: the one output row of `stride` input rows reads these. */
+function shrinkRule(
+  factor: number,
+  shift: number,
+  read: (x: number) => [number, number],
+): AxisRule | undefined {
+  const stride = 1 / factor;
+  if (!Number.isInteger(Math.log2(stride))) return undefined;
+  const [first, last] = read(shift * stride - shift);
+  return { up: 1, stride, pad: 0 - first, extent: last - first + 1, mirror: 0 };
 }
 
 /**
  * Rule that covers all input rows that the `factor` output rows of one input row read. `read` gives the first
  * and last input row, relative to that row, of a coordinate.
  */
-function ruleOf(factor: number, shift: number, read: (x: number) => [number, number]): AxisRule | undefined {
-  if (factor < 1) return undefined;
+function growRule(
+  factor: number,
+  shift: number,
+  read: (x: number) => [number, number],
+): AxisRule | undefined {
+  if (!Number.isInteger(factor)) return undefined;
   if (factor === 1) return POINTWISE;
   const reads = Array.from({ length: factor }, (_, row) => read((row + shift) / factor - shift));
   const first = Math.min(...reads.map(([from]) => from));

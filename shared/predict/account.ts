@@ -135,11 +135,11 @@ export class Account {
   }
 
   /** Returns the costs of a call that multiplies. */
-  #kernelCost({ node }: Call, { rows, cols }: StepSizes): KernelCost | undefined {
+  #kernelCost({ node, reads, writes }: Call, { rows, cols }: StepSizes): KernelCost | undefined {
     const kernel = this.kernels.kernels[node];
     if (kernel?.multiplies !== true) return undefined;
-    const output = kernel.writes[0] as number;
-    return this.kernels.of(node, rows[output] as number, cols[output] as number);
+    const map = (kernel.isTransposed ? reads : writes)[0] as number;
+    return this.kernels.of(node, rows[map] as number, cols[map] as number);
   }
 
   /** Finds an input that dies with an elementwise operator and is as large as its output. @returns -1 if none is. */

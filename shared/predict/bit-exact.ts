@@ -17,9 +17,18 @@
  */
 
 import type { Graph, Node, NodeRange } from '../graph/index.js';
-import { boundaryOf, elementAt, elementCount, knownShape, tensorAt, tensorsRead } from '../graph/index.js';
+import {
+  boundaryOf,
+  elementAt,
+  elementCount,
+  intAttribute,
+  knownShape,
+  tensorAt,
+  tensorsRead,
+} from '../graph/index.js';
 import type { ShapeOf } from '../tile/index.js';
 import { wholeShapes } from '../tile/index.js';
+import { interpolates } from './blocked-interpolation.js';
 
 /** Inner dimension, in elements, up to which GEMM adds up in one block. Measured by bench/rounding. */
 const BLOCK = 128;
@@ -48,7 +57,9 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
   if (steps === 'whole') return true;
   if (nodes.some(({ op }) => UNEVEN.has(op))) return false;
   if (nodes.some((node) => becomesGlobal(graph, node, steps))) return false;
-  const convolutions = nodes.filter(({ op }) => op === 'Conv');
+  // A stream has no blocked kernel that interpolates.
+  if (blocked && nodes.some(interpolates)) return false;
+  const convolutions = nodes.filter(({ op }) => op === 'Conv' || op === 'ConvTranspose');
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
     convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
   );
@@ -75,8 +86,14 @@ function isStable(
   conv: Node,
   { shapeOf, threads }: { shapeOf: ShapeOf; threads: number },
 ): boolean {
-  const inner = elementCount(knownShape(tensorAt(graph, elementAt(conv.inputs, 1))).slice(1));
-  const pixels = elementCount(shapeOf(elementAt(conv.outputs, 0)).slice(2));
+  const weights = knownShape(tensorAt(graph, elementAt(conv.inputs, 1)));
+  // A transposed convolution multiplies each pixel of its input by the weights of its group's channels.
+  const isTransposed = conv.op === 'ConvTranspose';
+  const inner = isTransposed
+    ? elementAt(weights, 0) / intAttribute(conv, 'group', 1)
+    : elementCount(weights.slice(1));
+  const map = isTransposed ? elementAt(conv.inputs, 0) : elementAt(conv.outputs, 0);
+  const pixels = elementCount(shapeOf(map).slice(2));
   return pixels > 1 && (inner <= BLOCK || smallestSlice(pixels, threads) > SMALL_SLICE);
 }
 

@@ -51,7 +51,6 @@ export function convScratchBytes(
 /** Returns the bytes of a ConvTranspose's matrix: of each pixel of its input, the products of one group. */
 function columnBytes(graph: Graph, node: Node, shapeOf: ShapeOf): number {
   const weights = knownShape(tensorAt(graph, elementAt(node.inputs, 1)));
-  const strides = intsAttribute(node, 'strides') ?? [];
-  const pixels = elementCount(shapeOf(elementAt(node.outputs, 0)).slice(2)) / elementCount(strides);
+  const pixels = elementCount(shapeOf(elementAt(node.inputs, 0)).slice(2));
   return 4 * pixels * elementCount(weights.slice(1));
 }

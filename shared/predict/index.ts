@@ -1,5 +1,6 @@
 /** The predictor says how much working memory, mapped weights and latency a plan takes, and whether it is bit-exact. */
 export type { Account, SessionNeed } from './account.js';
+export { interpolatesOtherwise } from './blocked-interpolation.js';
 export { BUILT_IN_PROFILE } from './built-in-profile.js';
 export { convScratchBytes } from './conv-scratch.js';
 export type { CostEntry, DeviceProfile, Kernels, WorkAmounts } from './device-profile.js';

@@ -1,5 +1,6 @@
 /**
- * Kernel costs are the costs of one node, by the rows and columns of its output. They are kept, since the search asks
+ * Kernel costs are the costs of one node, by the rows and columns of the map whose pixels it multiplies. That is its output,
+ * or the input of a transposed convolution. They are kept, since the search asks
  * for the same sizes again and again.
  */
 
@@ -31,6 +32,8 @@ export interface Kernel {
   /** Whether the node multiplies. Else it costs the bytes that it moves. */
   readonly multiplies: boolean;
   readonly isConv: boolean;
+  /** Whether it multiplies the pixels of its input instead of those of its output. */
+  readonly isTransposed: boolean;
   readonly isActivation: boolean;
   readonly runsInPlace: boolean;
 }
@@ -61,7 +64,7 @@ export class KernelCosts {
     this.kernels = graph.nodes.map((node) => kernelOf(graph, node));
   }
 
-  /** Returns the costs of a node that multiplies, by rows and columns of its output. */
+  /** Returns the costs of a node that multiplies, by rows and columns of the map whose pixels it multiplies. */
   of(at: number, rows: number, cols: number): KernelCost {
     const ofNode = elementAt(this.#known, at);
     const key = rows * MAX_COLS + cols;
@@ -72,11 +75,11 @@ export class KernelCosts {
 
   #compute(at: number, rows: number, cols: number): KernelCost {
     const graph = this.#graph;
-    const { node } = elementAt(this.kernels, at);
-    const output = elementAt(node.outputs, 0);
+    const { node, isTransposed } = elementAt(this.kernels, at);
+    const map = elementAt(isTransposed ? node.inputs : node.outputs, 0);
     const shapeOf = (tensor: number) => {
       const shape = knownShape(tensorAt(graph, tensor));
-      return tensor === output && shape.length === 4 ? [...shape.slice(0, 2), rows, cols] : shape;
+      return tensor === map && shape.length === 4 ? [...shape.slice(0, 2), rows, cols] : shape;
     };
     return {
       ns: nanosecondsOf(countKernelWork(graph, node, shapeOf), this.#cost),
@@ -94,6 +97,7 @@ function kernelOf(graph: Graph, node: Node): Kernel {
     writes: node.outputs.filter((index) => index >= 0),
     multiplies: hasShapes(graph, node) && countMacs(graph, node, wholeShapes(graph)) > 0,
     isConv: node.op === 'Conv',
+    isTransposed: node.op === 'ConvTranspose',
     isActivation: isActivation(node),
     runsInPlace: runsInPlace(node),
   };

@@ -11,8 +11,9 @@
 
 import type { Graph, NodeRange } from '../graph/index.js';
 import { BYTES_PER_ELEMENT, elementAt, elementCount, knownShape, present, tensorAt } from '../graph/index.js';
-import type { Flow, Grid, Phase, StreamOperand } from '../tile/index.js';
+import type { Flow, Grid, Phase, StreamCrop, StreamOperand } from '../tile/index.js';
 import {
+  cropOf,
   isChanged,
   operandOf,
   PHASES,
@@ -148,19 +149,34 @@ export class StreamSessions {
   }
 
   /** Lists the kernel calls of a step. @returns undefined if rows of an operand would be kept whose type has no streams. */
-  #list({ range, space, edges }: Flow): Session | undefined {
+  #list(flow: Flow): Session | undefined {
+    const { range, space, edges } = flow;
     const { inputs, outputs } = space.boundary;
     [this.#calls, this.#made, this.#carried, this.#outs] = [[], [], [], [...outputs]];
     this.#values = this.#graph.tensors.length;
     const operands = edges.map((edge) => operandOf(edge, this.#schedule)).filter(isChanged);
     if (operands.some(({ tensor }) => !STREAMED_TYPES.has(tensorAt(this.#graph, tensor).dtype)))
       return undefined;
-    this.#listCalls(range, operands);
+    this.#listCalls(range, operands, this.#crops(flow));
     const held = [...inputs, ...this.#outs, ...this.#carried];
     return { calls: this.#calls, ins: inputs, outs: this.#outs, held };
   }
 
-  #listCalls({ from, to }: NodeRange, operands: readonly StreamOperand[]): void {
+  /** Finds the outputs to crop, by node. */
+  #crops({ graph, edges }: Flow): ReadonlyMap<number, StreamCrop> {
+    const crops = new Map<number, StreamCrop>();
+    for (const edge of edges) {
+      const crop = cropOf(graph, edge, this.#schedule);
+      if (crop !== undefined) crops.set(crop.node, crop);
+    }
+    return crops;
+  }
+
+  #listCalls(
+    { from, to }: NodeRange,
+    operands: readonly StreamOperand[],
+    crops: ReadonlyMap<number, StreamCrop>,
+  ): void {
     let next = 0;
     for (let node = from; node < to; node += 1) {
       let { reads } = elementAt(this.#kernels.kernels, node);
@@ -168,8 +184,18 @@ export class StreamSessions {
         next += 1;
         reads = reads.with(operand.input, this.#valueOf(operand));
       }
-      this.#calls.push(callOf(this.#kernels, { node, reads, before: this.#calls.at(-1) }));
+      const call = callOf(this.#kernels, { node, reads, before: this.#calls.at(-1) });
+      const crop = crops.get(node);
+      if (crop === undefined) this.#calls.push(call);
+      else this.#crop(call, crop);
     }
+  }
+
+  /** Lists a call that gives more than the new rows, and the one that crops them. */
+  #crop(call: Call, { tensor, made }: StreamCrop): void {
+    const value = this.#add(tensor, made);
+    this.#calls.push({ ...call, writes: [value] });
+    this.#calls.push({ node: -1, reads: [value], writes: [tensor], fused: false });
   }
 
   /** Returns the value that a node reads instead of a tensor. Operands that are made alike share it. */
@@ -205,7 +231,11 @@ export class StreamSessions {
     const value = this.#values;
     this.#values += 1;
     this.#rowBytes[value] = this.#rowBytes[like] as number;
-    for (const phase of PHASES) this.#setRows(this.#sizes[phase], value, rows[phase]);
+    for (const phase of PHASES) {
+      const sizes = this.#sizes[phase];
+      this.#setRows(sizes, value, rows[phase]);
+      sizes.cols[value] = sizes.cols[like] as number;
+    }
     return value;
   }
 }

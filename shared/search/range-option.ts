@@ -15,6 +15,7 @@ import {
   BUILT_IN_PROFILE,
   costsFor,
   feedsQuantizer,
+  interpolatesOtherwise,
   judgeSession,
   predictorOf,
   rangeMapsOf,
@@ -207,8 +208,8 @@ function rowBytes(graph: Graph, tensor: number): number {
 /** Nodes that are predicted for a node of a range, roughly, until all its options are listed. */
 const OPTION_WORK = 20;
 
-/** Lists the options of a range. If the work is spent, it is only run whole. */
-export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
+/** Lists all options of a range. If the work is spent, it is only run whole. */
+function listOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
   const { graph, ends, predictor, knobs } = context;
   const { from, to } = range;
   const whole = optionOf(wholeSession(graph, predictor.account.kernels, range), WHOLE, context);
@@ -222,6 +223,17 @@ export function rangeOptions(range: NodeRange, context: OptionContext, work: Wor
   const { space } = result;
   const local = { range, space, colCuts: cutsAlong('cols', space, context) };
   return [...whole, ...flowingOptions(local, context), ...tileOptions(local, context)];
+}
+
+/** Lists the options of a range, without those that interpolate otherwise than the untiled network. */
+export function rangeOptions(range: NodeRange, context: OptionContext, work: Work): readonly RangeOption[] {
+  const { graph, settings } = context;
+  const differs = (kind: Mode['kind']) =>
+    interpolatesOtherwise(graph, range, { mode: kind, level: settings.level });
+  // A cut right before an interpolation counts for all modes.
+  if (differs('whole')) return [];
+  const options = listOptions(range, context, work);
+  return options.filter(({ mode }) => !differs(mode.kind));
 }
 
 /** Lists the options of a range that have streams. */

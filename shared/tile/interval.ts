@@ -36,11 +36,22 @@ export function contains(outer: Interval, inner: Interval): boolean {
   return isEmpty(inner) || (outer.from <= inner.from && inner.to <= outer.to);
 }
 
-/** Returns the rows that an operator reads for the output rows `wanted`. Its input map has `rowsIn` rows. */
-export function readRows(rule: AxisRule, wanted: Interval, rowsIn: number): Interval {
+/** Sizes of the full maps before and after an operator. */
+export interface MapRows {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+}
+
+/**
+ * Returns the rows that an operator needs for the output rows `wanted`: those that it reads, and those that it crops at
+ * either end. It crops as many of a tile as of the map.
+ */
+export function readRows(rule: AxisRule, wanted: Interval, { rowsIn, rowsOut }: MapRows): Interval {
   if (isEmpty(wanted)) return EMPTY;
-  const first = Math.floor(wanted.from / rule.up) * rule.stride - rule.pad;
-  const last = Math.floor((wanted.to - 1) / rule.up) * rule.stride - rule.pad + rule.extent;
+  const first = Math.floor(wanted.from / rule.up) * rule.stride - Math.max(0, rule.pad);
+  const reach = Math.floor((wanted.to - 1) / rule.up) * rule.stride - rule.pad + rule.extent;
+  const given = rowsOut - Math.floor((rowsIn - reach) / rule.stride) * rule.up;
+  const last = given < wanted.to ? rowsIn - Math.floor((rowsOut - wanted.to) / rule.up) * rule.stride : reach;
   // A window wholly in the padding still asks for the border row, since a tile without input can't run.
   const from = Math.min(Math.max(0, first), rowsIn - 1);
   let read: Interval = { from, to: Math.max(from + 1, Math.min(rowsIn, last)) };
@@ -49,12 +60,6 @@ export function readRows(rule: AxisRule, wanted: Interval, rowsIn: number): Inte
     read = hull(read, { from: Math.max(0, rowsIn - rule.mirror), to: rowsIn });
   }
   return read;
-}
-
-/** Sizes of the full maps before and after an operator. */
-export interface MapRows {
-  readonly rowsIn: number;
-  readonly rowsOut: number;
 }
 
 /**

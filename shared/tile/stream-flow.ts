@@ -11,6 +11,7 @@ import {
 } from '../graph/index.js';
 import type { Space } from './space.js';
 import { spaceOf } from './space.js';
+import type { StreamWay } from './stream-rule.js';
 import { streamRuleOf } from './stream-rule.js';
 
 /** One dependence of a node on a map, with the law of its rows. */
@@ -22,10 +23,8 @@ export interface Edge {
   readonly tensor: number;
   readonly outputs: readonly number[];
   readonly rule: AxisRule;
-  /** Value of the padding. */
-  readonly fill: number;
-  /** Whether surplus rows change the result (stream-rule.ts). */
-  readonly exact: boolean;
+  /** How the node is streamed (stream-rule.ts). */
+  readonly how: StreamWay;
 }
 
 /** The part that all streams of a range share, whatever their step. */
@@ -68,13 +67,12 @@ function edgesOf(graph: Graph, { from, to }: NodeRange): readonly Edge[] | undef
     const how = streamRuleOf(graph, node);
     const locality = localityOf(graph, node);
     if (how.kind === 'barrier' || locality.kind === 'barrier') return undefined;
-    const { fill, exact } = how;
     const outputs = tensorsWritten(node);
     for (const [input, rule] of locality.inputs.entries()) {
       if (rule === null) continue;
       const tensor = elementAt(node.inputs, input);
       if (tensor >= 0) {
-        edges.push({ node: from + offset, input, tensor, outputs, rule: rule.rows, fill, exact });
+        edges.push({ node: from + offset, input, tensor, outputs, rule: rule.rows, how });
       }
     }
   }

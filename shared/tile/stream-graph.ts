@@ -3,6 +3,7 @@
  *
  * 1. The parts of each operand become Concat and Slice nodes.
  * 2. The operators lose their vertical padding, since padding rows are among the rows that they read.
+ * 3. An operator that is cropped stays as it is, and a Slice takes the new rows of what it gives.
  */
 
 import type { Graph, Node, Tensor } from '../graph/index.js';
@@ -20,6 +21,7 @@ import type { Phase, StreamLink } from './stream.js';
 import { mapPhases } from './stream.js';
 import type { LinkLayout, MadeOperand } from './stream-layout.js';
 import { layoutLink } from './stream-layout.js';
+import { streamRuleOf } from './stream-rule.js';
 
 /** The graph of a link, and its inputs and outputs beyond those of the source graph. */
 export interface LinkGraph {
@@ -27,6 +29,8 @@ export interface LinkGraph {
   readonly graph: Graph;
   /** Operands that the stream makes, with the rows it carries from step to step. */
   readonly ports: readonly MadeOperand[];
+  /** Inputs that are numbers of rows, and what they are by phase. */
+  readonly counts: LinkLayout['counts'];
   /** Shapes in a step of each phase. */
   readonly shapes: Readonly<Record<Phase, ShapeOf>>;
 }
@@ -38,11 +42,12 @@ export function buildLinkGraph(graph: Graph, link: StreamLink): LinkGraph {
   const nodes: Node[] = [];
   for (let at = link.from; at < link.to; at += 1) {
     for (const made of layout.made.get(at) ?? []) nodes.push(...builder.makeOperand(made));
-    nodes.push(builder.rewire(elementAt(graph.nodes, at), layout.reads.get(at) ?? NOTHING));
+    nodes.push(...builder.rewire(at, elementAt(graph.nodes, at)));
   }
   const ports = [...layout.made.values()].flat();
+  const { counts } = layout;
   const { boundary } = link.stream.space;
-  const inputs = ports.flatMap(({ carry, tail, take }) => [carry, tail, take].filter(isPresent));
+  const inputs = [...ports.flatMap(({ carry, tail }) => [carry, tail].filter(isPresent)), ...counts.keys()];
   const linked: Graph = {
     ...graph,
     nodes,
@@ -50,7 +55,7 @@ export function buildLinkGraph(graph: Graph, link: StreamLink): LinkGraph {
     outputs: [...boundary.outputs, ...ports.map(({ next }) => next).filter(isPresent)],
     tensors: builder.tensors,
   };
-  return { graph: linked, ports, shapes: mapPhases((phase) => shapesOf(linked, layout.rows[phase])) };
+  return { graph: linked, ports, counts, shapes: mapPhases((phase) => shapesOf(linked, layout.rows[phase])) };
 }
 
 const NOTHING: ReadonlyMap<number, number> = new Map();
@@ -84,8 +89,7 @@ class LinkBuilder {
     this.#graph = graph;
     this.#list = new TensorList(graph);
     this.#layout = layout;
-    const takes = new Set([...layout.made.values()].flat().map(({ take }) => take));
-    for (const source of layout.sources) this.#addValue(source, takes);
+    for (const source of layout.sources) this.#addValue(source);
   }
 
   get tensors(): readonly Tensor[] {
@@ -102,26 +106,44 @@ class LinkBuilder {
       nodes.push(this.#node('Concat', { inputs, output: joined, attributes }));
     }
     if (next !== undefined)
-      nodes.push(this.#slice({ map: joined, from: -kept, to: this.#integer(END), output: next }));
-    if (take !== undefined) nodes.push(this.#slice({ map: joined, from: 0, to: take, output: used }));
+      nodes.push(
+        this.#slice({ map: joined, from: this.#integer(-kept), to: this.#integer(END), output: next }),
+      );
+    if (take !== undefined)
+      nodes.push(this.#slice({ map: joined, from: this.#integer(0), to: take, output: used }));
     return nodes;
   }
 
-  /** Returns the node as it reads its operands in the stream. */
-  rewire(node: Node, reads: ReadonlyMap<number, number>): Node {
+  /** Returns the node at a position as it reads its operands in the stream, and what crops its output. */
+  rewire(at: number, node: Node): readonly Node[] {
     // A node without space has no rows that pass by, so it is computed whole in every step.
-    if (!this.#layout.rows.first.has(elementAt(node.outputs, 0))) return node;
-    const inputs = node.inputs.map((index, at) => reads.get(at) ?? index);
-    if (node.op === 'Pad') return this.#unpad({ ...node, inputs });
-    return { ...node, inputs, attributes: withoutRows(node.attributes) };
+    if (!this.#layout.rows.first.has(elementAt(node.outputs, 0))) return [node];
+    const reads = this.#layout.reads.get(at) ?? NOTHING;
+    const inputs = node.inputs.map((index, input) => reads.get(input) ?? index);
+    if (streamRuleOf(this.#graph, node).kind === 'cropped') return this.#cropped(at, { ...node, inputs });
+    if (node.op === 'Pad') return [this.#unpad({ ...node, inputs })];
+    return [{ ...node, inputs, attributes: withoutRows(node.attributes) }];
   }
 
-  #addValue(source: number, takes: ReadonlySet<number | undefined>): void {
+  #cropped(at: number, node: Node): readonly Node[] {
+    const made = this.#layout.crops.get(at);
+    if (made === undefined) return [node];
+    const { from, to } = made;
+    const slice = this.#slice({
+      map: made.made,
+      from: from ?? this.#integer(0),
+      to,
+      output: made.crop.tensor,
+    });
+    return [{ ...node, outputs: [made.made] }, slice];
+  }
+
+  #addValue(source: number): void {
     const { name, dtype, shape } = tensorAt(this.#graph, source);
-    const isTake = takes.has(this.#list.tensors.length);
+    const isCount = this.#layout.counts.has(this.#list.tensors.length);
     this.#list.add(
-      isTake
-        ? { name: `${name}/take`, dtype: 'int64', shape: [1], constant: null }
+      isCount
+        ? { name: `${name}/count`, dtype: 'int64', shape: [1], constant: null }
         : { name: `${name}/rows`, dtype, shape, constant: null },
     );
   }
@@ -132,7 +154,7 @@ class LinkBuilder {
   }
 
   #slice({ map, from, to, output }: RowSlice): Node {
-    const inputs = [map, this.#integer(from), to, this.#integer(ROW_AXIS)];
+    const inputs = [map, from, to, this.#integer(ROW_AXIS)];
     return this.#node('Slice', { inputs, output, attributes: {} });
   }
 
@@ -175,9 +197,10 @@ interface MadeNode {
   readonly attributes: Node['attributes'];
 }
 
-/** A slice of rows. Negative starts count from the end of the map. */
+/** A slice of rows. */
 interface RowSlice {
   readonly map: number;
+  /** Tensor that holds the start. */
   readonly from: number;
   /** Tensor that holds the end. */
   readonly to: number;

@@ -3,13 +3,14 @@
  *
  * 1. Each operand that isn't just the new rows gets values for the rows that are joined, kept and used.
  * 2. Operands of one tensor that are made of the same rows share their values.
- * 3. Values are numbered on after the tensors of the graph.
+ * 3. The output of each operator that is cropped gets values for the rows that the operator gives, and for the bounds.
+ * 4. Values are numbered on after the tensors of the graph.
  *
  * Both the link's ONNX graph and the predictor are built on this layout, so that they can't disagree.
  */
 import type { Graph } from '../graph/index.js';
 import { valueFor } from '../graph/index.js';
-import type { Phase, RowsOf, StreamLink, StreamOperand } from './stream.js';
+import type { Phase, RowsOf, StreamCrop, StreamLink, StreamOperand } from './stream.js';
 import { mapPhases, PHASES } from './stream.js';
 
 /** The values that one operand is made of, by number. Those without rows in any step are undefined. */
@@ -29,10 +30,25 @@ export interface MadeOperand {
   readonly used: number;
 }
 
+/** The values around an output that is cropped, by number. */
+export interface MadeCrop {
+  readonly crop: StreamCrop;
+  /** Rows that the operator gives. */
+  readonly made: number;
+  /** First row to take, an input of the session. It is undefined where that is always the first one. */
+  readonly from: number | undefined;
+  /** First row not to take, an input of the session. */
+  readonly to: number;
+}
+
 /** All values of a link. */
 export interface LinkLayout {
   /** Operands by position of the first node that reads them. */
   readonly made: ReadonlyMap<number, readonly MadeOperand[]>;
+  /** Crops by position of the node. */
+  readonly crops: ReadonlyMap<number, MadeCrop>;
+  /** Values that are numbers of rows, inputs of the session, and what they are by phase. */
+  readonly counts: ReadonlyMap<number, Readonly<Record<Phase, number>>>;
   /** Values that nodes read instead of tensors, by position of the node, then by input. */
   readonly reads: ReadonlyMap<number, ReadonlyMap<number, number>>;
   /** Rows of tensors with space and of values, by phase. */
@@ -45,17 +61,21 @@ export interface LinkLayout {
 export function layoutLink(graph: Graph, { stream }: StreamLink): LinkLayout {
   const layout = new Layout(graph, stream.rows);
   for (const operand of stream.operands) layout.add(operand);
+  for (const crop of stream.crops) layout.crop(crop);
   return layout;
 }
 
 /** Returns a key that links of one range share if their operands are made in the same way, whatever their rows. */
-export function layoutKey({ made, reads, sources }: LinkLayout): string {
+export function layoutKey({ made, crops, reads, sources }: LinkLayout): string {
   const operands = [...made.values()].flat().map(({ operand, ...values }) => [operand.kept, values]);
-  return JSON.stringify([operands, [...reads].map(([node, inputs]) => [node, ...inputs]), sources]);
+  const cropped = [...crops].map(([node, { crop: _, ...values }]) => [node, values]);
+  return JSON.stringify([operands, cropped, [...reads].map(([node, inputs]) => [node, ...inputs]), sources]);
 }
 
 class Layout implements LinkLayout {
   readonly made = new Map<number, MadeOperand[]>();
+  readonly crops = new Map<number, MadeCrop>();
+  readonly counts = new Map<number, Readonly<Record<Phase, number>>>();
   readonly reads = new Map<number, Map<number, number>>();
   readonly rows: Readonly<Record<Phase, Map<number, number>>>;
   readonly sources: number[] = [];
@@ -78,6 +98,16 @@ class Layout implements LinkLayout {
     this.reads.set(operand.node, reads.set(operand.input, used));
   }
 
+  /** Lays out the output of an operator that is cropped. */
+  crop(crop: StreamCrop): void {
+    const { node, tensor, from, made } = crop;
+    const value = this.#addValue(tensor);
+    const start = from.middle > 0 ? this.#addCount(tensor, from) : undefined;
+    const ends = mapPhases((phase) => from[phase] + valueFor(this.rows[phase], tensor));
+    this.crops.set(node, { crop, made: value, from: start, to: this.#addCount(tensor, ends) });
+    for (const phase of PHASES) this.rows[phase].set(value, made[phase]);
+  }
+
   #make(operand: StreamOperand): number {
     const { tensor, top, kept, bottom, takes } = operand;
     const value = (wanted: boolean) => (wanted ? this.#addValue(tensor) : undefined);
@@ -85,7 +115,7 @@ class Layout implements LinkLayout {
     const tail = value(bottom > 0);
     const joined = carry === undefined && tail === undefined ? tensor : this.#addValue(tensor);
     const next = value(kept > 0);
-    const take = value(takes !== undefined);
+    const take = takes === undefined ? undefined : this.#addCount(tensor, takes);
     const used = value(takes !== undefined) ?? joined;
     const made = { operand, carry, tail, take, joined, next, used };
     this.made.set(operand.node, [...(this.made.get(operand.node) ?? []), made]);
@@ -95,6 +125,12 @@ class Layout implements LinkLayout {
 
   #addValue(tensor: number): number {
     return this.#first + this.sources.push(tensor) - 1;
+  }
+
+  #addCount(tensor: number, rows: Readonly<Record<Phase, number>>): number {
+    const value = this.#addValue(tensor);
+    this.counts.set(value, rows);
+    return value;
   }
 
   #setRows({ operand, carry, tail, joined, next, used }: MadeOperand, phase: Phase): void {

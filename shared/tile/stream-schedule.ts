@@ -2,6 +2,9 @@
  * This file lays the schedule of a row stream, in arrays and for all step sizes of a range, since the search asks for
  * thousands of schedules. Steps are laid on the reference map in multiples of the total stride.
  *
+ * An operator that is cropped (stream-rule.ts) reads blocks that begin and end in multiples of its stride, so that each
+ * block gives as many rows more than another as it is longer.
+ *
  * 1. One pass backwards finds the rows that are there when one total stride of the reference map is done. The map
  *    doesn't bound them. Further strides shift them in proportion, since all moves are multiples of the total stride.
  * 2. The first step is the least multiple of the step at which every operator has a row to give.
@@ -11,6 +14,7 @@
  */
 import type { AxisRule, Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
+import type { MapRows } from './interval.js';
 import { sizeAlong } from './space.js';
 import type { Edge, Flow } from './stream-flow.js';
 
@@ -59,7 +63,7 @@ export class StreamSchedule {
     }
     this.#goBack(flow);
     this.#strides = sizeAlong(graph, space.reference, 'rows') / stride;
-    this.#leastStrides = this.#findLeast();
+    this.#leastStrides = this.#findLeast(flow);
   }
 
   /** Lays steps of `units` total strides. @returns false if there is no such stream. */
@@ -87,7 +91,11 @@ export class StreamSchedule {
 
   /** Goes backwards through the operators, for one total stride and for the whole map. */
   #goBack({ graph, edges }: Flow): void {
-    for (let at = edges.length - 1; at >= 0; at -= 1) this.#passBack(graph, elementAt(edges, at));
+    for (let at = edges.length - 1; at >= 0; at -= 1) {
+      const edge = elementAt(edges, at);
+      if (edge.how.kind === 'cropped') this.#passBlockBack(graph, edge);
+      else this.#passBack(graph, edge);
+    }
   }
 
   #passBack(graph: Graph, { tensor, outputs, rule }: Edge): void {
@@ -100,14 +108,36 @@ export class StreamSchedule {
     total[tensor] = Math.max(rowsAt(total, tensor), 1, Math.min(rows, reach));
   }
 
-  /** Counts the total strides of the shortest first step at which every tensor has a row. */
-  #findLeast(): number {
+  /** Goes backwards through an operator that is cropped. It has one output. */
+  #passBlockBack(graph: Graph, { tensor, outputs, rule }: Edge): void {
+    const { total } = this;
+    const atOne = this.#atOne;
+    const made = elementAt(outputs, 0);
+    const map = mapRows(graph, tensor, made);
+    const one = raise(atOne, outputs, rule.up);
+    const wanted = Math.min(map.rowsOut, raise(total, outputs, rule.up));
+    total[made] = wanted;
+    atOne[tensor] = Math.max(rowsAt(atOne, tensor), blockEnd(rule, one, map), blockStart(rule, one));
+    total[tensor] = Math.max(rowsAt(total, tensor), 1, Math.min(map.rowsIn, blockEnd(rule, wanted, map)));
+  }
+
+  /**
+   * Counts the total strides of the shortest first step at which every tensor has a row, and at which every block after
+   * it begins within the map.
+   */
+  #findLeast({ edges }: Flow): number {
     let least = 1;
-    for (const tensor of this.tensors) {
-      const missing = 1 - rowsAt(this.#atOne, tensor);
-      least = Math.max(least, 1 + Math.ceil(missing / rowsAt(this.#stride, tensor)));
+    for (const tensor of this.tensors) least = Math.max(least, this.#stridesTo(1, tensor));
+    for (const { how, rule, outputs } of edges) {
+      if (how.kind !== 'cropped') continue;
+      least = Math.max(least, this.#stridesTo(rule.up * blocksBack(rule), elementAt(outputs, 0)));
     }
     return least;
+  }
+
+  /** Counts the total strides at which a tensor has so many rows. */
+  #stridesTo(rows: number, tensor: number): number {
+    return 1 + Math.ceil((rows - rowsAt(this.#atOne, tensor)) / rowsAt(this.#stride, tensor));
   }
 }
 
@@ -133,6 +163,34 @@ export function windowEnd({ up, stride, pad, extent }: AxisRule, end: number): n
 /** Returns the first input row of the window of the output row at `end`. */
 export function nextWindow({ up, stride, pad }: AxisRule, end: number): number {
   return Math.floor(end / up) * stride - pad;
+}
+
+/** Returns the sizes of the maps before and after an operator. */
+export function mapRows(graph: Graph, tensor: number, made: number): MapRows {
+  return { rowsIn: sizeAlong(graph, tensor, 'rows'), rowsOut: sizeAlong(graph, made, 'rows') };
+}
+
+/** Returns the strides that a block begins before its first new row, so that all rows which it depends on are there. */
+export function blocksBack({ stride, pad, mirror }: AxisRule): number {
+  return Math.ceil(Math.max(0, pad) / stride) + Math.ceil(mirror / stride);
+}
+
+/** Returns the input row at which the block begins that gives the output row at `end`. */
+export function blockStart(rule: AxisRule, end: number): number {
+  return (end / rule.up - blocksBack(rule)) * rule.stride;
+}
+
+/**
+ * Returns the first input row after the block that gives the output row before `end`. An operator that crops the map
+ * at its end crops each block so.
+ */
+export function blockEnd(rule: AxisRule, end: number, { rowsIn, rowsOut }: MapRows): number {
+  return Math.max(windowEnd(rule, end), rowsIn - Math.floor((rowsOut - end) / rule.up) * rule.stride);
+}
+
+/** Returns the most rows that an operator gives of a block. They are as many for each block that is whole strides less than the map. */
+export function rowsOfBlock({ up, stride }: AxisRule, block: number, { rowsIn, rowsOut }: MapRows): number {
+  return rowsOut - Math.floor((rowsIn - block) / stride) * up;
 }
 
 /** Returns the input rows that a number of output rows use. */

@@ -10,6 +10,7 @@
  * 3. An operator's input in a step consists of rows carried from the step before, then new rows. The first step has
  *    padding instead of carried rows, and the last has padding at its end. Where branches differ in delay, the
  *    faster one keeps its surplus as carry.
+ *    An operator that is cropped reads blocks, which overlap, and the rows that a block's borders made wrong are cropped.
  * 4. Go forwards from the rows that are there, and prove that each operator gives exactly the rows it should.
  *
  * Not guaranteed: that a range which could be streamed in some other way gets a stream, or that a stream carries
@@ -19,11 +20,23 @@
 
 import type { Graph, NodeRange } from '../graph/index.js';
 import { elementAt, tensorAt } from '../graph/index.js';
+import type { Interval } from './interval.js';
+import { contains, exactRows } from './interval.js';
 import type { Space } from './space.js';
 import type { Edge, Flow } from './stream-flow.js';
 import { flowOf } from './stream-flow.js';
 import { STREAMED_TYPES } from './stream-rule.js';
-import { nextWindow, rowsAt, rowsUsed, StreamSchedule, windowEnd } from './stream-schedule.js';
+import {
+  blockStart,
+  blocksBack,
+  mapRows,
+  nextWindow,
+  rowsAt,
+  rowsOfBlock,
+  rowsUsed,
+  StreamSchedule,
+  windowEnd,
+} from './stream-schedule.js';
 
 /** Kinds of steps, in the order they run. */
 export const PHASES = ['first', 'middle', 'last'] as const;
@@ -51,6 +64,18 @@ export interface StreamOperand {
   readonly takes: Readonly<Record<Phase, number>> | undefined;
 }
 
+/** The rows of an operator's output that are cropped, since the borders of its block made them wrong. */
+export interface StreamCrop {
+  /** Position of the node in the graph. */
+  readonly node: number;
+  /** Output of the node. */
+  readonly tensor: number;
+  /** Rows before those that are new, by phase. */
+  readonly from: Readonly<Record<Phase, number>>;
+  /** Most rows that the node gives, by phase. */
+  readonly made: Readonly<Record<Phase, number>>;
+}
+
 /** The schedule of one streamed range. */
 export interface Stream {
   readonly space: Space;
@@ -59,6 +84,8 @@ export interface Stream {
   readonly middleSteps: number;
   /** Operands that aren't just the new rows. */
   readonly operands: readonly StreamOperand[];
+  /** Outputs that aren't just the new rows. */
+  readonly crops: readonly StreamCrop[];
 }
 
 /** A range of nodes that is streamed in a session of its own. */
@@ -90,20 +117,29 @@ export function streamBy(flow: Flow, units: number): StreamLink | undefined {
   const schedule = new StreamSchedule(graph);
   schedule.begin(flow);
   if (!schedule.lay(units)) return undefined;
-  for (const edge of edges) prove(flow, { edge, schedule });
+  for (const edge of edges) {
+    if (edge.how.kind === 'cropped') proveBlocks(flow, { edge, schedule });
+    else prove(flow, { edge, schedule });
+  }
   const operands = edges.map((edge) => operandOf(edge, schedule)).filter(isChanged);
   if (operands.some(({ tensor }) => !STREAMED_TYPES.has(tensorAt(graph, tensor).dtype))) return undefined;
   const rows = mapPhases(
     (phase) => new Map(schedule.tensors.map((tensor) => [tensor, rowsAt(schedule[phase], tensor)])),
   );
-  return { ...range, units, stream: { space, rows, middleSteps: schedule.middleSteps, operands } };
+  const crops = edges.flatMap((edge) => cropOf(graph, edge, schedule) ?? []);
+  return { ...range, units, stream: { space, rows, middleSteps: schedule.middleSteps, operands, crops } };
 }
 
 /** Finds the parts of an operator's input in each phase. */
 export function operandOf(edge: Edge, schedule: StreamSchedule): StreamOperand {
-  const { node, input, tensor, rule, fill, exact } = edge;
+  const { node, input, tensor, rule, how } = edge;
   const { first, middle, last, total } = schedule;
   const made = elementAt(edge.outputs, 0);
+  if (how.kind === 'cropped') {
+    const kept = rowsAt(first, tensor) - blockStart(rule, rowsAt(first, made));
+    return { node, input, tensor, top: 0, kept, bottom: 0, fill: 0, takes: undefined };
+  }
+  const { fill, exact } = how;
   const kept = rowsAt(first, tensor) - nextWindow(rule, rowsAt(first, made));
   const bottom = Math.max(0, windowEnd(rule, rowsAt(total, made)) - rowsAt(total, tensor));
   const takes = {
@@ -119,11 +155,25 @@ export function operandOf(edge: Edge, schedule: StreamSchedule): StreamOperand {
   return { node, input, tensor, top: rule.pad, kept, bottom, fill, takes: isAll ? undefined : takes };
 }
 
+/** Finds the rows to crop of an operator's output. @returns undefined if all rows that it gives are new. */
+export function cropOf(graph: Graph, edge: Edge, schedule: StreamSchedule): StreamCrop | undefined {
+  if (edge.how.kind !== 'cropped') return undefined;
+  const { node, tensor, rule } = edge;
+  const output = elementAt(edge.outputs, 0);
+  const { kept } = operandOf(edge, schedule);
+  const map = mapRows(graph, tensor, output);
+  const made = mapPhases((phase) => {
+    const block = (phase === 'first' ? 0 : kept) + rowsAt(schedule[phase], tensor);
+    return rowsOfBlock(rule, block, map);
+  });
+  const back = rule.up * blocksBack(rule);
+  if (back === 0 && PHASES.every((phase) => made[phase] === rowsAt(schedule[phase], output)))
+    return undefined;
+  return { node, tensor: output, from: { first: 0, middle: back, last: back }, made };
+}
+
 /** Proves that an operator has the rows that it uses in each phase, and that it goes on where it has stopped. */
-function prove(
-  { graph }: Flow,
-  { edge, schedule }: { readonly edge: Edge; readonly schedule: StreamSchedule },
-): void {
+function prove({ graph }: Flow, { edge, schedule }: ScheduledEdge): void {
   const { tensor, rule } = edge;
   const made = elementAt(edge.outputs, 0);
   const { kept, bottom } = operandOf(edge, schedule);
@@ -139,6 +189,45 @@ function prove(
   if (carriesOn && enough && kept >= 0) return;
   const { name } = tensorAt(graph, tensor);
   throw new Error(`Cannot prove the stream over "${name}": ${JSON.stringify({ there, used, kept })}`);
+}
+
+/**
+ * Proves that the new rows of an operator are exact in each kind of block, by the arithmetic of tiles, that it gives
+ * them, and that they stand where they are cropped. Middle blocks are alike, so the first and the last of them count.
+ */
+function proveBlocks({ graph }: Flow, { edge, schedule }: ScheduledEdge): void {
+  const { tensor, rule } = edge;
+  const output = elementAt(edge.outputs, 0);
+  const map = mapRows(graph, tensor, output);
+  const { kept } = operandOf(edge, schedule);
+  const { first, middle, last, total, middleSteps } = schedule;
+  const newRows = (of: number, phase: Phase, step: number): Interval => {
+    if (phase === 'first') return { from: 0, to: rowsAt(first, of) };
+    if (phase === 'last') return { from: rowsAt(total, of) - rowsAt(last, of), to: rowsAt(total, of) };
+    const from = rowsAt(first, of) + step * rowsAt(middle, of);
+    return { from, to: from + rowsAt(middle, of) };
+  };
+  for (const phase of PHASES) {
+    for (const step of phase === 'middle' ? [0, middleSteps - 1] : [0]) {
+      if (phase === 'middle' && middleSteps === 0) continue;
+      const read = newRows(tensor, phase, step);
+      const block = { from: phase === 'first' ? 0 : read.from - kept, to: read.to };
+      const wanted = newRows(output, phase, step);
+      const start = (block.from / rule.stride) * rule.up;
+      const back = phase === 'first' ? 0 : rule.up * blocksBack(rule);
+      const strides = Math.ceil((map.rowsIn - (block.to - block.from)) / rule.stride);
+      const isGiven = wanted.to <= start + map.rowsOut - strides * rule.up;
+      const isInPlace = block.from >= 0 && Number.isInteger(start) && wanted.from === start + back;
+      if (isGiven && isInPlace && contains(exactRows(rule, block, map), wanted)) continue;
+      const { name } = tensorAt(graph, tensor);
+      throw new Error(`Cannot prove the stream over "${name}": ${JSON.stringify({ phase, block, wanted })}`);
+    }
+  }
+}
+
+interface ScheduledEdge {
+  readonly edge: Edge;
+  readonly schedule: StreamSchedule;
 }
 
 /** Makes one value for each phase. */

@@ -131,7 +131,11 @@ function neededRows(
   for (const { outputs, dependences } of [...space.nodes].reverse()) {
     const wanted = outputs.map((index) => needed.get(index) ?? EMPTY).reduce(hull, EMPTY);
     for (const { input, rule } of dependences) {
-      const read = readRows(rule[axis], wanted, sizeAlong(graph, input, axis));
+      const map = {
+        rowsIn: sizeAlong(graph, input, axis),
+        rowsOut: sizeAlong(graph, elementAt(outputs, 0), axis),
+      };
+      const read = readRows(rule[axis], wanted, map);
       needed.set(input, hull(needed.get(input) ?? EMPTY, read));
     }
   }

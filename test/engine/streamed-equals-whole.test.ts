@@ -53,6 +53,16 @@ test('a streamed run equals the whole run', async (context) => {
     ['3x90x12: c4k1s3 c4k2s3p1 u3 c4k3p1', 'stream1 > 1 > stream2'],
     // Ceil mode with an overhang, in the second link.
     ['3x67x15: c4k3p1 m3s2p1^ m2s2^ c4k3p1', 'stream1 > 1 > stream1'],
+    // Transposed convolutions: without overlap, with overlap, cropped, with rows that only their border makes.
+    ['3x40x12: c8k3p1 w8k2s2 c4k3p1 w4k4s2p1', 'stream2 > 2 > stream4'],
+    ['3x40x12: c8k3s2p1 w8k3s2p1o1 c4k3p1 w4k5s3p3.1.0.2o2g4', 'stream2 > 2 > stream6'],
+    ['3x40x12: w4k3s1d2 c4k3 w4k1s2o1 c4k3p1', 'stream1 > 1 > stream2'],
+    // Interpolation, mirrored borders, and averages that count their padding differently.
+    ['3x40x12: c8k3p1 v2 c4k3p1 v4 c4k3p1', 'stream2 > 2 > stream8'],
+    ['3x40x12: z3~ c8k7 z1= c4k3s2 i2 c4k1', 'stream1 > 2 > stream1'],
+    ['3x41x13: c8k3p1 a3s2p1 a3p1 a3s2p1^ c4k1', 'stream2 > 2 > stream1'],
+    // Rows that are stepped over or cropped, and a join with those that aren't.
+    ['3x40x20: q2.0 @0 q2.1 &1 c8k3p1 z-2 c4k3', 'stream2 > 3 > stream2'],
     ['3x64x16: s2 c16k3p1 d2 z1 c4k3 f2 c4k5p2 h t *', 'stream1 > 2 > stream3 > 5 > stream2'],
   ] as const;
   for (const [at, [notation, planText]] of cases.entries()) {

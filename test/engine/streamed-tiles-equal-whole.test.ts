@@ -44,8 +44,8 @@ test('streamed tiles work next to other modes, and between barriers', async () =
     ['3x64x40: c8k3p1 m2s2 c8k3p1 c8k3p1', 'stream4 | 2 | 2x1:stream1', 'stream4 | 2 | 2x1:stream1'],
     // A gate that needs the whole map is cut out; the operands that it makes go whole to each tile.
     ['3x48x40: c8k3p1 c8k3p1 e c8k3p1 c4k3p1', '1x2:stream2', '1x2:stream2 | 2 | whole | 3 | 1x2:stream2'],
-    // Segments that can't be streamed run in plain tiles.
-    ['3x48x40: c8k3p1 v2 c4k3p1', '1x2:stream2', '1x2:stream2 | 1 | 1x2 | 2 | 1x2:stream2'],
+    // Operators that are cropped.
+    ['3x48x40: c8k3p1 v2 c4k3p1 a3p1 z2~ w4k4s2p1', '2x2:stream2', '2x2:stream2'],
     // Tiles that are too short for a stream run at once. There are no more columns of tiles than of the map.
     ['3x32x40: c8k3p1 m2s2 c4k5p2', '8x1:stream4', '8x1'],
     ['3x40x6: c8k3p1 m2s2 c4k3p1', '1x5:stream2', '1x3:stream2'],

@@ -93,15 +93,67 @@ test('localityOf() calls Concat, Split and Slice local along channels only', () 
   for (const axis of [0, 2, 3, -1]) {
     assertBarrier({ op: 'Concat', inputs: [map(), map()], attributes: { axis } }, /^Concat along an axis/);
     assertBarrier({ op: 'Split', inputs: [map()], attributes: { axis } }, /^Split along an axis/);
-    assertBarrier({ op: 'Slice', inputs: [map(), integers(0), integers(2), integers(axis)] }, /^Slice along/);
   }
   assertBarrier({ op: 'Split', inputs: [map()] }, /^Split along an axis/);
-  assertBarrier({ op: 'Slice', inputs: [map(), integers(0), integers(2)] }, /^Slice along an axis/);
-  assertBarrier(
-    { op: 'Slice', inputs: [map(), integers(0, 0), integers(2, 2), integers(1, 2)] },
-    /^Slice along/,
-  );
   assertBarrier({ op: 'Concat', inputs: [map(), zeros(MAP)], attributes: { axis: 1 } }, /constant map "c1"/);
+});
+
+test('localityOf() calls a Slice along rows and columns local where its bounds mean the same in a tile', () => {
+  const slice = (start: number, end: number, ...rest: readonly Operand[]): Case => ({
+    op: 'Slice',
+    inputs: [map(), integers(0, start), integers(2, end), ...rest],
+  });
+  const axes = integers(1, 2);
+  const rule = (stride: number, pad: number) => ({
+    rows: { ...POINTWISE, stride, pad },
+    cols: POINTWISE,
+  });
+  const end = 2 ** 31 - 1;
+  assertLocal(slice(3, end, axes), [rule(1, -3), null, null, null]);
+  assertLocal(slice(1, -2, axes, integers(1, 2)), [rule(2, -1), null, null, null, null]);
+  assertBarrier(slice(0, 5, axes), /counts? from the other end/);
+  assertBarrier(slice(-3, end, axes), /counts? from the other end/);
+  assertBarrier(slice(end, 0, axes, integers(1, -1)), /counts? from the other end/);
+  assertBarrier(slice(0, end), /^Slice along the batch$/);
+  assertBarrier({ op: 'Slice', inputs: [map(), map([1]), integers(1)] }, /^after a shape that depends/);
+});
+
+test('localityOf() gives a transposed convolution the rows that add to its output', () => {
+  const rows = (kernel: number, stride: number, pad: number, dilation = 1) => {
+    const attributes = {
+      strides: [stride, 1],
+      pads: [pad, 0, pad, 0],
+      dilations: [dilation, 1],
+    };
+    const weights = zeros([4, 4, kernel, 1]);
+    const locality = localityIn({ op: 'ConvTranspose', inputs: [map(), weights], attributes });
+    return locality.kind === 'local' ? locality.inputs[0]?.rows : locality;
+  };
+  // Kernel as large as the stride: no overlap.
+  assert.deepEqual(rows(2, 2, 0), { ...POINTWISE, up: 2 });
+  assert.deepEqual(rows(4, 2, 1), { ...POINTWISE, up: 2, pad: 1, extent: 3 });
+  fc.assert(
+    fc.property(fc.nat(6), fc.nat(4), fc.nat(3), fc.nat(2), (taps, steps, pad, spread) => {
+      const [kernel, stride, dilation] = [taps + 1, steps + 1, spread + 1];
+      const rule = rows(kernel, stride, pad, dilation);
+      assert.ok(rule && 'extent' in rule);
+      for (let made = 0; made < 4 * stride; made += 1) {
+        const first = Math.floor(made / stride) - rule.pad;
+        for (let tap = 0; tap < kernel; tap += 1) {
+          const read = (made + pad - tap * dilation) / stride;
+          if (!Number.isInteger(read)) continue;
+          assert.ok(read >= first && read < first + rule.extent, `row ${made} reads ${read}`);
+        }
+      }
+    }),
+  );
+});
+
+test('localityOf() calls a transposed convolution to a given size a barrier', () => {
+  for (const attributes of [{ output_shape: [16, 16] }, { auto_pad: 'SAME_UPPER' }]) {
+    const node = { op: 'ConvTranspose', inputs: [map(), zeros([4, 4, 2, 2])], attributes };
+    assertBarrier(node, /^ConvTranspose to a given size$/);
+  }
 });
 
 test('localityOf() calls Softmax local over channels from opset 13', () => {
@@ -132,7 +184,7 @@ test('localityOf() says which border rows a Pad depends on', () => {
   assertLocal({ op: 'Pad', inputs, attributes: { mode: 'reflect' } }, [rule(4, 3), null]);
   assertLocal({ op: 'Pad', inputs: [map()], attributes: { pads: [0, 0, 1, 2, 0, 0, 3, 0] } }, [rule(0, 0)]);
   assertBarrier({ op: 'Pad', inputs, attributes: { mode: 'wrap' } }, /^Pad of computed size/);
-  assertBarrier({ op: 'Pad', inputs: [map(), map([8])] }, /^Pad of computed size/);
+  assertBarrier({ op: 'Pad', inputs: [map(), map([8])] }, /^after a shape that depends/);
   assertBarrier({ op: 'Pad', inputs: [map(), integers(1, 1), ABSENT, integers(2)] }, /by axes/);
 });
 
@@ -183,7 +235,8 @@ test('localityOf() reads scales of Resize and Upsample where each opset keeps th
 test('localityOf() calls Resize a barrier when no window describes it', () => {
   const cases = [
     [[1, 1, 1.5, 1.5], {}, /Resize nearest by 1\.5 x 1\.5/],
-    [[1, 1, 0.5, 0.5], {}, /Resize nearest by 0\.5 x 0\.5/],
+    [[1, 1, 1 / 3, 1 / 3], {}, /Resize nearest by 0\.33/],
+    [[1, 1, 0.75, 0.75], { mode: 'linear' }, /Resize linear by 0\.75/],
     [[1, 1, 3, 3], { mode: 'linear' }, /Resize linear by 3 x 3/],
     [[1, 1, 2, 2], { mode: 'cubic' }, /Resize cubic/],
     [[1, 2, 2, 2], {}, /Resize of computed size/],
@@ -204,9 +257,10 @@ test('localityOf() calls Resize a barrier when no window describes it', () => {
 });
 
 test('localityOf() calls operators of the whole map barriers', () => {
-  for (const op of ['GlobalAveragePool', 'Flatten', 'Reshape', 'MatMul', 'Transpose', 'ReduceMean', 'If']) {
+  for (const op of ['GlobalAveragePool', 'Flatten', 'Reshape', 'MatMul', 'Transpose', 'ReduceMean']) {
     assertBarrier({ op, inputs: [map()] }, new RegExp(`^${op} isn't spatially local$`));
   }
+  assertBarrier({ op: 'If', inputs: [map()] }, /^after a shape that depends/);
 });
 
 test('localityOf() says why a local operator is a barrier', () => {

@@ -12,6 +12,7 @@ import {
   windowRowsOut,
 } from '../../shared/graph/index.js';
 import { graphOf } from '../notation.js';
+import { noise, run } from './run-map.js';
 
 test('makeGeometryExplicit() turns auto_pad into pads', () => {
   const cases = [
@@ -79,6 +80,68 @@ test('makeGeometryExplicit() names the tensor when auto_pad meets an unknown sha
     [1, 3, -1, 8],
   );
   assert.throws(() => makeGeometryExplicit(graph), { name: 'RangeError', message: /tensor "x"/ });
+});
+
+test('makeGeometryExplicit() lets the bounds of a Slice count from the ends that they stay near to', () => {
+  const end = 2 ** 31 - 1;
+  const cases = [
+    // Axes, starts, ends and steps, and the starts and ends that are the same on any map.
+    [
+      [2, 3],
+      [0, 1],
+      [20, 9999],
+      [2, 2],
+      [0, 1],
+      [end, end],
+    ],
+    [
+      [-2, -1],
+      [-18, 2],
+      [16, -3],
+      [1, 1],
+      [2, 2],
+      [-4, -3],
+    ],
+    [
+      [1, 2],
+      [1, 0],
+      [3, 19],
+      [1, 3],
+      [1, 0],
+      [end, -1],
+    ],
+  ] as const;
+  for (const [axes, starts, ends, steps, startsOut, endsOut] of cases) {
+    const graph = makeGeometryExplicit(sliced({ axes, starts, ends, steps }));
+    const inputs = graph.nodes[0]?.inputs ?? [];
+    const found = [1, 2].map((at) => constantNumbers(graph, inputs[at]));
+    assert.deepEqual(found, [startsOut, endsOut]);
+  }
+  const backwards = sliced({ axes: [2], starts: [-1], ends: [-end], steps: [-1] });
+  assert.deepEqual(makeGeometryExplicit(backwards).nodes, backwards.nodes);
+});
+
+test('makeGeometryExplicit() gives a transposed convolution the pads that its size asks for', async () => {
+  const cases = [
+    [{ output_shape: [40, 40] }, [40, 40], [1, 1, 1, 1]],
+    [{ output_shape: [41, 41] }, [41, 41], [1, 1, 0, 0]],
+    [{ auto_pad: 'SAME_UPPER', output_shape: [41, 41] }, [41, 41], [0, 0, 1, 1]],
+    [{ auto_pad: 'VALID' }, [42, 42], [0, 0, 0, 0]],
+  ] as const;
+  for (const [attributes, sizes, pads] of cases) {
+    const [node] = makeGeometryExplicit(transposed(attributes, sizes)).nodes;
+    assert.ok(node);
+    assert.deepEqual(intsAttribute(node, 'pads'), pads, JSON.stringify(attributes));
+    assert.deepEqual(Object.keys(node.attributes).sort(), ['kernel_shape', 'pads', 'strides']);
+  }
+  for (const [attributes, sizes] of cases) {
+    const graph = transposed(attributes, sizes);
+    const image = noise(3 * 20 * 20);
+    assert.deepEqual(await run(makeGeometryExplicit(graph), image), await run(graph, image));
+  }
+  // Larger than what its input adds to.
+  const larger = transposed({ output_shape: [45, 45] }, [45, 45]);
+  assert.deepEqual(makeGeometryExplicit(larger).nodes, larger.nodes);
 });
 
 test('makeGeometryExplicit() turns sizes of Resize into scales when they are whole factors', () => {
@@ -171,6 +234,32 @@ function resizeTo(sizes: readonly number[], attributes: NonNullable<NodeSpec['at
   const values = BigInt64Array.from(sizes.map(BigInt));
   const inputs = [image, -1, -1, builder.addConstant('sizes', values, [sizes.length])];
   return builder.build('resize', [addNode(builder, { op: 'Resize', inputs, attributes })]);
+}
+
+/** Slices a map of 20 x 20. */
+function sliced(bounds: Readonly<Record<'axes' | 'starts' | 'ends' | 'steps', readonly number[]>>): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('x', [1, 3, 20, 20]);
+  const { starts, ends, axes, steps } = bounds;
+  const constants = [starts, ends, axes, steps].map((values) =>
+    builder.addConstant('bounds', BigInt64Array.from(values.map(BigInt)), [values.length]),
+  );
+  const inputs = [image, ...constants];
+  return builder.build('slice', [addNode(builder, { op: 'Slice', inputs })]);
+}
+
+/** A transposed convolution of 4 x 4 and stride 2 over a map of 20 x 20. */
+function transposed(
+  attributes: Readonly<Record<string, string | readonly number[]>>,
+  sizes: readonly number[],
+): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('image', [1, 3, 20, 20]);
+  const weights = builder.addConstant('w', noise(3 * 2 * 16), [3, 2, 4, 4]);
+  const given = { ...attributes, kernel_shape: [4, 4], strides: [2, 2] };
+  const spec = { op: 'ConvTranspose', inputs: [image, weights], attributes: given };
+  const output = builder.addNode(0, spec, { dtype: 'float32', shape: [1, 2, ...sizes] });
+  return builder.build('transposed', [output]);
 }
 
 function explicit(graph: Graph): Node {

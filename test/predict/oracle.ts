@@ -18,7 +18,6 @@ import {
   BUILT_IN_PROFILE,
   convScratchBytes,
   costsFor,
-  countRangeMacs,
   emptyWork,
   latencyOf,
   runsInPlace,
@@ -57,7 +56,7 @@ export function oracleNeeds(
 ): readonly SessionNeed[] {
   const cost = costsFor(settings.profile ?? BUILT_IN_PROFILE, settings);
   return sessionsOf(graph, segment).map((session) => {
-    const { steps, held, range, bytesOf } = session;
+    const { steps, held, bytesOf } = session;
     const peaks = steps.map(({ shapeOf }) => peakOf(graph, session, { ...settings, shapeOf }));
     const outputs = steps.map(({ shapeOf }) => sum(session.outputs.map((value) => bytesOf(value, shapeOf))));
     const largest = peaks.map((bytes, at) => Math.max(bytes, 2 * elementAt(outputs, at)));
@@ -71,10 +70,15 @@ export function oracleNeeds(
       heldBytes: sum(held.map(most)),
       stepBytes: Math.max(...largest),
       repeatedBytes: Math.max(0, ...largest.filter((_, at) => elementAt(steps, at).count > 1)),
-      macs: sum(steps.map(({ shapeOf, count }) => count * countRangeMacs(graph, range, [shapeOf]))),
+      macs: sum(steps.map(({ shapeOf, count }) => count * macsOf(graph, session, shapeOf))),
       kinds: steps.length,
     };
   });
+}
+
+/** Counts the multiply-accumulates of a step, over the rows that operators read and give in it. */
+function macsOf(graph: Graph, { operations }: Session, shapeOf: ShapeOf): number {
+  return sum(operations.map(({ node }) => (node === undefined ? 0 : countMacs(graph, node, shapeOf))));
 }
 
 function sum(values: readonly number[]): number {
@@ -174,7 +178,7 @@ function operationOf(graph: Graph, node: Node): Operation {
 
 /** Makes the session of a link from the layout of its graph. */
 function linkSession(graph: Graph, link: StreamLink): Session {
-  const { made, reads, rows, sources } = layoutLink(graph, link);
+  const { made, crops, reads, rows, sources } = layoutLink(graph, link);
   const { boundary } = link.stream.space;
   const parts = [...made.values()].flat();
   const values = (of: (part: (typeof parts)[number]) => readonly (number | undefined)[]) =>
@@ -200,7 +204,16 @@ function linkSession(graph: Graph, link: StreamLink): Session {
     };
     const isRead = (index: number) =>
       index >= graph.tensors.length || tensorAt(graph, index).constant === null;
-    return [...copies, { node, reads: tensorsRead(replaced).filter(isRead), writes: tensorsWritten(node) }];
+    // Scratch and work are those of the rows that the operator reads and gives.
+    const call = {
+      node: replaced,
+      reads: tensorsRead(replaced).filter(isRead),
+      writes: tensorsWritten(node),
+    };
+    const crop = crops.get(at);
+    if (crop === undefined) return [...copies, call];
+    const given = { ...call, node: { ...replaced, outputs: [crop.made] }, writes: [crop.made] };
+    return [...copies, given, copying(crop.made, elementAt(call.writes, 0))];
   });
   return {
     range: link,

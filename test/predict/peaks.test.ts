@@ -82,10 +82,11 @@ function outputBytes(graph: Graph): number {
 /** Most scratch that any convolution of a graph could take. */
 function scratchBound(graph: Graph): number {
   const matrices = graph.nodes
-    .filter(({ op }) => op === 'Conv')
-    .map(({ inputs, outputs }) => {
+    .filter(({ op }) => op === 'Conv' || op === 'ConvTranspose')
+    .map(({ op, inputs, outputs }) => {
       const weights = tensorAt(graph, inputs[1] ?? -1).shape?.slice(1) ?? [];
-      const pixels = tensorAt(graph, outputs[0] ?? -1).shape?.slice(2) ?? [];
+      const map = op === 'Conv' ? outputs[0] : inputs[0];
+      const pixels = tensorAt(graph, map ?? -1).shape?.slice(2) ?? [];
       return [...weights, ...pixels].reduce((product, dim) => product * dim, 4);
     });
   return Math.max(64 * 1024, ...matrices);

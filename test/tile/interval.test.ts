@@ -8,26 +8,33 @@ import { contains, exactRows, readRows } from '../../shared/tile/interval.js';
 
 test('readRows() gives the window of a convolution, clipped to the map', () => {
   const rule = { up: 1, stride: 2, pad: 1, extent: 3, mirror: 0 };
-  assert.deepEqual(readRows(rule, { from: 0, to: 2 }, 10), { from: 0, to: 4 });
-  assert.deepEqual(readRows(rule, { from: 2, to: 4 }, 10), { from: 3, to: 8 });
-  assert.deepEqual(readRows(rule, { from: 4, to: 5 }, 9), { from: 7, to: 9 });
+  assert.deepEqual(readRows(rule, { from: 0, to: 2 }, { rowsIn: 10, rowsOut: 5 }), { from: 0, to: 4 });
+  assert.deepEqual(readRows(rule, { from: 2, to: 4 }, { rowsIn: 10, rowsOut: 5 }), { from: 3, to: 8 });
+  assert.deepEqual(readRows(rule, { from: 4, to: 5 }, { rowsIn: 9, rowsOut: 5 }), { from: 7, to: 9 });
 });
 
 test('readRows() of an upsampling reads the rows below and beside', () => {
   const linear = { up: 2, stride: 1, pad: 1, extent: 3, mirror: 0 };
-  assert.deepEqual(readRows(linear, { from: 4, to: 6 }, 10), { from: 1, to: 4 });
+  assert.deepEqual(readRows(linear, { from: 4, to: 6 }, { rowsIn: 10, rowsOut: 20 }), { from: 1, to: 4 });
+});
+
+test('readRows() asks for the rows that an operator crops of each tile', () => {
+  const crop = { up: 1, stride: 2, pad: -3, extent: 1, mirror: 0 };
+  // Of 20 rows every second from row 3 on, without the last four.
+  assert.deepEqual(readRows(crop, { from: 0, to: 2 }, { rowsIn: 20, rowsOut: 7 }), { from: 0, to: 10 });
+  assert.deepEqual(readRows(crop, { from: 4, to: 7 }, { rowsIn: 20, rowsOut: 7 }), { from: 8, to: 20 });
 });
 
 test('readRows() of nothing is nothing', () => {
   const rule = { up: 1, stride: 1, pad: 1, extent: 3, mirror: 0 };
-  assert.ok(isEmpty(readRows(rule, { from: 3, to: 3 }, 10)));
+  assert.ok(isEmpty(readRows(rule, { from: 3, to: 3 }, { rowsIn: 10, rowsOut: 10 })));
 });
 
 test('exactRows() holds the wanted rows when readRows() is exact', () => {
   fc.assert(
     fc.property(operators(), fc.nat(), fc.nat(), (operator, a, b) => {
       const wanted = intervalIn(operator.rowsOut, a, b);
-      const exact = exactRows(operator.rule, readRows(operator.rule, wanted, operator.rowsIn), operator);
+      const exact = exactRows(operator.rule, readRows(operator.rule, wanted, operator), operator);
       assert.ok(contains(exact, wanted), `${show(wanted)} not in ${show(exact)}`);
     }),
     { numRuns: 2000 },
@@ -44,7 +51,7 @@ test('exactRows() and readRows() agree with a naive operator that tracks every r
           assert.ok(read >= given.from && read < given.to, `row ${row} reads ${read}, given ${show(given)}`);
         }
       }
-      const hull = readRows(operator.rule, exact, operator.rowsIn);
+      const hull = readRows(operator.rule, exact, operator);
       for (let row = exact.from; row < exact.to; row += 1) {
         for (const read of naiveReads(operator, row)) {
           assert.ok(read >= hull.from && read < hull.to, `row ${row} reads ${read}, not in ${show(hull)}`);

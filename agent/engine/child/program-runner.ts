@@ -118,7 +118,7 @@ export class ProgramRunner {
       tileBuffer(this.#program, { steps, feed, at: feedAt }),
     );
     // Only streams carry rows.
-    const stream = new StreamState(program.carries[0] ?? [], session);
+    const stream = new StreamState(program.carries[0] ?? { carries: [], counts: [] }, session);
     return { program, session, buffers, stream, carries: 0 };
   }
 

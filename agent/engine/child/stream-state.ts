@@ -3,20 +3,23 @@
  * session's outputs to buffers. The buffers stand as long as the segment runs.
  */
 import type { Phase } from '../../../shared/tile/index.js';
-import type { CarrySpec } from '../wire/protocol.js';
+import type { CarrySpec, CountSpec, StreamSpec } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';
 import type { Session, TensorData } from './onnx-runtime.js';
 
 export class StreamState {
   readonly #carries: readonly CarryState[];
+  readonly #counts: readonly CountSpec[];
 
   /**
+   * @param spec what the steps take in and keep.
    * @param session whose inputs may have rows in blocked order: fewer channels of more columns
    * (`blocked-joins.ts`).
    */
-  constructor(specs: readonly CarrySpec[], session: Session) {
-    this.#carries = specs.map((spec) => {
+  constructor({ carries, counts }: StreamSpec, session: Session) {
+    this.#counts = counts;
+    this.#carries = carries.map((spec) => {
       const input = spec.carry?.name ?? spec.tail?.name;
       const declared = input === undefined ? undefined : session.channelsOf(input);
       const channels = declared ?? spec.channels;
@@ -31,7 +34,10 @@ export class StreamState {
 
   /** Inputs of the session in addition to the new rows. */
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
-    return this.#carries.flatMap((carry) => carry.feeds(phase));
+    const counts = this.#counts.map(({ name, rows }): readonly [string, TensorData] => {
+      return [name, { dtype: 'int64', shape: [1], data: BigInt64Array.of(BigInt(rows[phase])) }];
+    });
+    return [...this.#carries.flatMap((carry) => carry.feeds(phase)), ...counts];
   }
 
   /** Names of the outputs that hold rows for the next step. */
@@ -69,7 +75,7 @@ class CarryState {
   }
 
   feeds(phase: Phase): readonly (readonly [string, TensorData])[] {
-    const { carry, tail, take } = this.spec;
+    const { carry, tail } = this.spec;
     const feeds: (readonly [string, TensorData])[] = [];
     if (carry !== null) {
       const count = phase === 'first' ? carry.top : carry.kept;
@@ -82,10 +88,6 @@ class CarryState {
         this.#tail = this.#padding(count);
       }
       feeds.push([tail.name, this.#tensor(this.#tail, count)]);
-    }
-    if (take !== null) {
-      const data = BigInt64Array.of(BigInt(take.rows[phase]));
-      feeds.push([take.name, { dtype: 'int64', shape: [1], data }]);
     }
     return feeds;
   }

@@ -12,7 +12,14 @@ import type {
   StreamLink,
 } from '../../../shared/tile/index.js';
 import { buildLinkGraph, sizeAlong } from '../../../shared/tile/index.js';
-import type { CarrySpec, SegmentProgram, SessionProgram, Step, TileWrite } from '../wire/protocol.js';
+import type {
+  CarrySpec,
+  SegmentProgram,
+  SessionProgram,
+  Step,
+  StreamSpec,
+  TileWrite,
+} from '../wire/protocol.js';
 import { addOutputReaders, runLeavesInOrder } from './leaf-order.js';
 import type { NumberedMaps } from './map-binding.js';
 import { bindMaps } from './map-binding.js';
@@ -27,7 +34,7 @@ export function compileStream(
   return {
     sessions: links.map((link) => ({
       ...compileLink({ graph, mapOf }, link),
-      carries: [carriesOf(graph, link)],
+      carries: [streamSpecOf(graph, link)],
     })),
     steps: order.steps.map((step) => elementAt(cursors, step.link).next(step)),
   };
@@ -48,17 +55,20 @@ export function compileLink(
   };
 }
 
-/** The rows that each operand of a link keeps. @param graph whose maps are as wide as the link's. */
-export function carriesOf(graph: Graph, link: StreamLink): readonly CarrySpec[] {
-  const { graph: linked, ports } = buildLinkGraph(graph, link);
-  return ports.map((port) => carryOf(linked, port));
+/** What a link's steps take in and keep. @param graph whose maps are as wide as the link's. */
+export function streamSpecOf(graph: Graph, link: StreamLink): StreamSpec {
+  const { graph: linked, ports, counts } = buildLinkGraph(graph, link);
+  return {
+    carries: ports.map((port) => carryOf(linked, port)),
+    counts: [...counts].map(([input, rows]) => ({ name: tensorAt(linked, input).name, rows })),
+  };
 }
 
-function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand): CarrySpec {
+function carryOf(graph: Graph, { operand, carry, next, tail }: MadeOperand): CarrySpec {
   const nameOf = (index: number) => tensorAt(graph, index).name;
   const { dtype } = tensorAt(graph, operand.tensor);
   const shape = knownShape(tensorAt(graph, operand.tensor));
-  const { top, kept, bottom, fill, takes } = operand;
+  const { top, kept, bottom, fill } = operand;
   return {
     dtype,
     channels: elementAt(shape, 1),
@@ -67,7 +77,6 @@ function carryOf(graph: Graph, { operand, carry, next, tail, take }: MadeOperand
     carry: carry === undefined ? null : { name: nameOf(carry), top, kept },
     next: next === undefined ? null : nameOf(next),
     tail: tail === undefined ? null : { name: nameOf(tail), bottom },
-    take: take === undefined || takes === undefined ? null : { name: nameOf(take), rows: takes },
   };
 }
 

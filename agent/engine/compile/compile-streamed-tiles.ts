@@ -7,7 +7,7 @@ import { valueFor } from '../../../shared/graph/index.js';
 import type { StreamedTilesSegment, Tile, TileStream } from '../../../shared/tile/index.js';
 import { phasesOf } from '../../../shared/tile/index.js';
 import type { SegmentProgram, Step } from '../wire/protocol.js';
-import { carriesOf, compileLink } from './compile-stream.js';
+import { compileLink, streamSpecOf } from './compile-stream.js';
 import type { NumberedMaps } from './map-binding.js';
 import { RowCursor } from './row-cursor.js';
 import { ownedWrite, region, shift } from './tile-region.js';
@@ -18,7 +18,7 @@ export function compileStreamedTiles(
 ): Pick<SegmentProgram, 'sessions' | 'steps'> {
   const [first] = streams;
   if (first === undefined) throw new RangeError('Cannot compile a segment without tiles');
-  const carries = streams.map(({ graph, link }) => carriesOf(graph, link));
+  const carries = streams.map(({ graph, link }) => streamSpecOf(graph, link));
   const steps = streams.flatMap((stream, at) =>
     stream.tiles.flatMap((tile) => tileSteps(stream, { tile, carries: at })),
   );

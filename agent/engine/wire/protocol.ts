@@ -95,8 +95,18 @@ export interface CarrySpec {
   readonly next: string | null;
   /** Input: `bottom` rows of padding in the last step, none before. */
   readonly tail: { readonly name: string; readonly bottom: number } | null;
-  /** Input: how many rows are used. */
-  readonly take: { readonly name: string; readonly rows: Readonly<Record<Phase, number>> } | null;
+}
+
+/** An input that is a number of rows: how many are used, or where those that are new begin or end. */
+export interface CountSpec {
+  readonly name: string;
+  readonly rows: Readonly<Record<Phase, number>>;
+}
+
+/** What the steps of a stream take in and keep in addition to the rows of maps. */
+export interface StreamSpec {
+  readonly carries: readonly CarrySpec[];
+  readonly counts: readonly CountSpec[];
 }
 
 /** A model that ONNX Runtime has optimised for this machine before, to be loaded as it is. */
@@ -114,7 +124,7 @@ export interface SessionProgram {
   readonly feeds: readonly MapBinding[];
   readonly fetches: readonly MapBinding[];
   /** Of streams, by shape of what they carry: one, or one for each shape of streamed tile; else none. */
-  readonly carries: readonly (readonly CarrySpec[])[];
+  readonly carries: readonly StreamSpec[];
 }
 
 export interface SegmentProgram {

@@ -60,7 +60,7 @@ async function opsAsRun(
   });
   const channelsOf = (name: string) =>
     native.inputMetadata.flatMap((input) => (input.isTensor && input.name === name ? input.shape : []))[1];
-  const carried = (session.carries[0] ?? []).flatMap((spec) => feedsOf(spec, channelsOf));
+  const carried = (session.carries[0]?.carries ?? []).flatMap((spec) => feedsOf(spec, channelsOf));
   const image = new Tensor('float32', new Float32Array(3 * 8 * 40), [1, 3, 8, 40]);
   await native.run({ ...Object.fromEntries(carried), [session.feeds[0]?.name ?? '']: image });
   native.endProfiling();

@@ -14,7 +14,7 @@ test('compilePlan() gives streamed tiles one session, and each shape of them car
   const program = programOf('3x64x48: c4k3p1 c4k3p1', '1x3:stream4');
   const [segment] = program.segments;
   assert.equal(segment?.sessions.length, 1);
-  const cols = segment?.sessions[0]?.carries.map((carries) => carries.map((carry) => carry.cols));
+  const cols = segment?.sessions[0]?.carries.map(({ carries }) => carries.map((carry) => carry.cols));
   assert.deepEqual(cols, [
     [18, 18],
     [20, 20],
