@@ -8,7 +8,8 @@
  *    dimension over 128 differ up to 64 pixels at one thread, 144 at two and 256 at three. Others differ at one pixel
  *    only. The measurement is in docs/benchmarks.md, "Rounding of cropped convolutions".
  * 2. A cut parts operators that would be computed as one. At the blocked levels there are many such operators. Blocked
- *    are float convolutions whose weights are constants, and what stands between them.
+ *    are float convolutions whose weights are constants, and what stands between them. A stream parts a convolution
+ *    from the sum that reads it, since it cuts rows out in between.
  * 3. Softplus, Log and Mish round by where an element stands in a vector.
  *
  * Not guaranteed: that a range which is said to differ does differ. The promise of equal bits rests on the kernels of
@@ -23,6 +24,7 @@ import {
   elementCount,
   intAttribute,
   knownShape,
+  producers,
   tensorAt,
   tensorsRead,
 } from '../graph/index.js';
@@ -43,6 +45,8 @@ const SMALL_SLICE = 64;
 export interface ExactnessSettings {
   /** Shapes of each kind of step, or `whole` if the full maps are computed at once. */
   readonly steps: readonly ShapeOf[] | 'whole';
+  /** Whether rows are kept from step to step. */
+  readonly streamed: boolean;
   readonly threads: number;
   /** Whether blocked (NCHWc) kernels are in use, as at ONNX Runtime's levels `layout` and `all`. */
   readonly blocked: boolean;
@@ -50,7 +54,7 @@ export interface ExactnessSettings {
 
 /** Whether a range of nodes, run in a session of its own, computes the same bits as the untiled run does. */
 export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSettings): boolean {
-  const { steps, threads, blocked } = settings;
+  const { steps, streamed, threads, blocked } = settings;
   const nodes = graph.nodes.slice(range.from, range.to);
   const isBlocked = blocked && nodes.some((node) => hasBlockedKernel(graph, node));
   if (endsInFusion(graph, range) || (isBlocked && isCut(graph, range))) return false;
@@ -59,6 +63,7 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
   if (nodes.some((node) => becomesGlobal(graph, node, steps))) return false;
   // A stream has no blocked kernel that interpolates.
   if (blocked && nodes.some(interpolates)) return false;
+  if (isBlocked && streamed && nodes.some((node) => takesSum(graph, node))) return false;
   const convolutions = nodes.filter(({ op }) => op === 'Conv' || op === 'ConvTranspose');
   return [wholeShapes(graph), ...steps].every((shapeOf) =>
     convolutions.every((node) => isStable(graph, node, { shapeOf, threads })),
@@ -68,6 +73,25 @@ export function isBitExact(graph: Graph, range: NodeRange, settings: ExactnessSe
 /** Whether a node runs in blocked order at the blocked levels. Weights that are computed aren't reordered. */
 function hasBlockedKernel(graph: Graph, { op, domain, inputs }: Node): boolean {
   return op === 'Conv' && domain === '' && tensorAt(graph, elementAt(inputs, 1)).constant !== null;
+}
+
+/** Whether a sum of maps reads a blocked convolution, which ONNX Runtime computes as one. */
+function takesSum(graph: Graph, { op, domain, inputs }: Node): boolean {
+  if (domain !== '' || (op !== 'Add' && op !== 'Sum')) return false;
+  const maps = inputs.filter((index) => tensorAt(graph, index).constant === null);
+  return maps.length > 1 && maps.some((index) => givesConvolution(graph, index));
+}
+
+/** Whether a map comes from a blocked convolution, or from one and what is folded into it. */
+function givesConvolution(graph: Graph, map: number): boolean {
+  const maker = graph.nodes[elementAt(producers(graph), map)];
+  if (maker === undefined) return false;
+  if (hasBlockedKernel(graph, maker)) return true;
+  const maps = maker.inputs.filter((index) => index >= 0 && tensorAt(graph, index).constant === null);
+  const [only, ...others] = maps;
+  return (
+    FUSED_AFTER.has(maker.op) && only !== undefined && others.length === 0 && givesConvolution(graph, only)
+  );
 }
 
 /** Whether a step averages all of its map to one pixel. Other code may compute that than an average over windows. */

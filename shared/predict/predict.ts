@@ -20,6 +20,7 @@ import { tensorAt, tensorBytes } from '../graph/index.js';
 import type { Segment } from '../tile/index.js';
 import { sizeAlong, wholeShapes } from '../tile/index.js';
 import type { SessionNeed } from './account.js';
+import { interpolatesOtherwise } from './blocked-interpolation.js';
 import { BUILT_IN_PROFILE } from './built-in-profile.js';
 import type { DeviceProfile, WorkAmounts } from './device-profile.js';
 import { costsFor, emptyWork, WORK_KINDS } from './device-profile.js';
@@ -109,7 +110,9 @@ function predictSegment(
     macs,
     macOverhead: wholeMacs === 0 ? 1 : macs / wholeMacs,
     bitExact,
-    lawful: bitExact || !feedsQuantizer(graph, segment),
+    lawful:
+      (bitExact || !feedsQuantizer(graph, segment)) &&
+      !interpolatesOtherwise(graph, segment, { mode: segment.kind, level: settings.level }),
   };
 }
 
@@ -124,7 +127,7 @@ function accountSegment(
   const needs: SessionNeed[] = [];
   let bitExact = true;
   for (const session of sessionsOf(graph, segment, predictor)) {
-    const judged = judgeSession(graph, session, { ...settings, isWhole: segment.kind === 'whole' });
+    const judged = judgeSession(graph, session, { ...settings, mode: segment.kind });
     needs.push(predictor.account.of(judged.session));
     bitExact &&= judged.isBitExact();
   }

@@ -4,6 +4,7 @@
  */
 import type { Graph, NodeRange } from '../graph/index.js';
 import { isQuantizer, memoByGraph, tensorsRead, tensorsWritten } from '../graph/index.js';
+import type { Mode } from '../tile/index.js';
 import { isBitExact } from './bit-exact.js';
 import type { KernelSettings } from './run-settings.js';
 import { isBlocked } from './run-settings.js';
@@ -42,13 +43,14 @@ export interface JudgedSession {
 export function judgeSession(
   graph: Graph,
   session: SessionSteps,
-  { level, threads, isWhole }: KernelSettings & { readonly isWhole: boolean },
+  { level, threads, mode }: KernelSettings & { readonly mode: Mode['kind'] },
 ): JudgedSession {
   let exact = true;
-  const rounding = { threads, blocked: isBlocked(level) };
+  const streamed = mode === 'stream' || mode === 'streamed-tiles';
+  const rounding = { threads, streamed, blocked: isBlocked(level) };
   const steps = function* (): Generator<StepKind> {
     for (const step of session.steps) {
-      const shapes = isWhole ? 'whole' : [shapesIn(graph, step.sizes)];
+      const shapes = mode === 'whole' ? 'whole' : [shapesIn(graph, step.sizes)];
       exact &&= isBitExact(graph, session.range, { ...rounding, steps: shapes });
       yield step;
     }

@@ -18,7 +18,7 @@ export interface PlannedSegment {
 }
 
 /** Version of plans and predictions. Raise it when the same graph and budget may give others, since plans are stored. */
-export const PLANNER_VERSION = '10';
+export const PLANNER_VERSION = '11';
 
 /** A plan, ready to be compiled. */
 export interface Plan {
@@ -46,9 +46,13 @@ export function budgetedBytes(predicted: PlanPrediction, weights: WeightsPolicy)
   return weights === 'resident' ? predicted.peakBytes : predicted.workingBytes;
 }
 
+/** A plan that would break the law of exactness. */
+export class InexactPlanError extends RangeError {}
+
 /**
  * Builds the plan of a notation, and predicts it.
- * @throws {RangeError} if a cut is no layer of the graph, or if the plan breaks the law of exactness.
+ * @throws {RangeError} if a cut is no layer of the graph.
+ * @throws {InexactPlanError} if the plan breaks the law of exactness.
  */
 export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
   const plan = layPlan(graph, notation, settings);
@@ -57,8 +61,8 @@ export function buildPlan(graph: Graph, notation: PlanNotation, settings: Predic
   const [first, last] = [breach.segment.from, breach.segment.to - 1].map(
     (at) => elementAt(graph.nodes, at).layer,
   );
-  throw new RangeError(
-    `Cannot plan layers ${first} to ${last} so: a quantiser follows, and sums of floats before it would be rounded ` +
+  throw new InexactPlanError(
+    `Cannot plan layers ${first} to ${last} so: sums of floats before a quantiser, or a linear Resize, would be rounded ` +
       'otherwise than in the untiled network; expected cuts where maps are of bytes, more rows a step, or level "extended"',
   );
 }

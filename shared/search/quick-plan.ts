@@ -10,8 +10,8 @@
 import type { Graph } from '../graph/index.js';
 import { elementAt } from '../graph/index.js';
 import type { PredictSettings, RangeMaps } from '../predict/index.js';
-import { interpolatesOtherwise, rangeMapsOf } from '../predict/index.js';
-import type { Mode, Segment } from '../tile/index.js';
+import { rangeMapsOf } from '../predict/index.js';
+import type { Mode } from '../tile/index.js';
 import { tilesOf, WHOLE } from '../tile/index.js';
 import { KNOBS } from './knobs.js';
 import type { PlanNotation } from './notation.js';
@@ -30,12 +30,9 @@ const GRID_SIDES = [2, 3, 4, 5];
 
 /** Returns a few plans of a graph, in no order. */
 export function quickPlans(graph: Graph, settings: PredictSettings): readonly Plan[] {
-  const interpolates = (segment: Segment) =>
-    interpolatesOtherwise(graph, segment, { mode: segment.kind, level: settings.level });
   return quickNotations(graph)
     .map((notation) => layPlan(graph, notation, settings))
-    .filter(isLawful)
-    .filter(({ segments }) => !segments.some(({ segment }) => interpolates(segment)));
+    .filter(isLawful);
 }
 
 /** Lists the plans that are built. */

@@ -107,7 +107,7 @@ function optionOf(
   const { from, to } = session.range;
   const isWhole = mode.kind === 'whole';
   const judged = feedsQuantizer(graph, session.range)
-    ? judgeSession(graph, session, { ...settings, isWhole })
+    ? judgeSession(graph, session, { ...settings, mode: mode.kind })
     : undefined;
   const need = account.of(judged?.session ?? session);
   if (judged?.isBitExact() === false) return [];

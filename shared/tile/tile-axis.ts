@@ -161,15 +161,19 @@ function alignedSpan({ graph, space, axis }: AxisCut, needed: ReadonlyMap<number
 }
 
 /**
- * Widens a tile until it holds a row of every tensor. A tile may own no row of some output. The operators on the
- * way there run all the same, and fail on a map that is smaller than their window.
+ * Widens a tile until it holds a row of every tensor, and as many as a mirroring Pad folds back. A tile may own no row of
+ * some output. The operators on the way there run all the same, and fail on a map that is smaller than their window.
  */
 function runnableSpan({ graph, space, axis }: AxisCut, span: Interval): Interval {
   const stride = space.totalStride[axis];
   const rows = sizeAlong(graph, space.reference, axis);
+  const mirrors = new Map<number, number>();
+  for (const { input, rule } of space.nodes.flatMap(({ dependences }) => dependences))
+    mirrors.set(input, Math.max(mirrors.get(input) ?? 1, rule[axis].mirror));
   const deletable = [...space.scales].map(([tensor, scales]) => {
     const perStride = times(stride, scales[axis]);
-    return Math.floor((sizeAlong(graph, tensor, axis) - 1) / perStride) * stride;
+    const spare = sizeAlong(graph, tensor, axis) - (mirrors.get(tensor) ?? 1);
+    return Math.max(0, Math.floor(spare / perStride)) * stride;
   });
   const missing = Math.max(0, rows - (span.to - span.from) - Math.min(...deletable));
   const below = Math.min(missing, rows - span.to);

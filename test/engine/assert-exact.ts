@@ -6,7 +6,7 @@ import type { Graph } from '../../shared/graph/index.js';
 import { float32Values, foldChannelAffine, foldPads } from '../../shared/graph/index.js';
 import type { PredictSettings } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
-import { buildPlan, parsePlan } from '../../shared/search/index.js';
+import { buildPlan, InexactPlanError, parsePlan } from '../../shared/search/index.js';
 import { graphOf } from '../notation.js';
 import { runInProcess } from '../run-in-process.js';
 
@@ -25,6 +25,16 @@ export async function assertExact(
   const result = verifyOutputs(outputs, reference, { bitExact });
   assert.ok(result.exact, `${notation} as ${plan.notation}: ${JSON.stringify(result)}`);
   return plan;
+}
+
+/** As assertExact(). @returns undefined if the plan is refused, since it breaks the law of exactness. */
+export async function assertExactOrRefused(...of: Parameters<typeof assertExact>): Promise<Plan | undefined> {
+  try {
+    return await assertExact(...of);
+  } catch (error) {
+    if (error instanceof InexactPlanError) return undefined;
+    throw error;
+  }
 }
 
 /** The graph as an import makes it. Operators are folded that ONNX Runtime would fuse across a cut. */

@@ -9,7 +9,7 @@ import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
 import type { Graph } from '../../shared/graph/index.js';
 import { foldChannelAffine, foldPads } from '../../shared/graph/index.js';
 import type { Level } from '../../shared/predict/index.js';
-import { buildPlan, parsePlan } from '../../shared/search/index.js';
+import { buildPlan, InexactPlanError, parsePlan } from '../../shared/search/index.js';
 import { temporaryFolder } from '../fixtures.js';
 import { graphOf } from '../notation.js';
 import type { QuantizeOptions } from '../quantize-graph.js';
@@ -109,7 +109,7 @@ test('random quantised networks equal stock ONNX Runtime in random plans', async
         const text = planText(stored.network.graph, parts);
         seen.parted += (await assertEqual(stored, text, { level, threads })) === 'whole' ? 0 : 1;
       } catch (error) {
-        if (!(error instanceof RangeError) || !error.message.includes('a quantiser follows')) throw error;
+        if (!(error instanceof InexactPlanError)) throw error;
         seen.refused += 1;
       }
     },

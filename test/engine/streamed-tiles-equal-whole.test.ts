@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { Graph } from '../../shared/graph/index.js';
 import type { Level } from '../../shared/predict/index.js';
 import { isGraph, randomGraph } from '../random-graph.js';
-import { assertExact, readyGraph } from './assert-exact.js';
+import { assertExact, assertExactOrRefused, readyGraph } from './assert-exact.js';
 
 const LEVELS: readonly Level[] = ['basic', 'extended', 'all'];
 
@@ -69,11 +69,9 @@ test('random graphs in streamed tiles equal the whole run', async () => {
     fc.constantFrom(...LEVELS),
     async ({ notation }, [few, many, isHigh], rows, [choice, kinds], threads, level) => {
       const mode = `${isHigh ? `${many}x${few}` : `${few}x${many}`}:stream${rows}`;
-      const plan = await assertExact(
-        notation,
-        cutPlan(readyGraph(notation), { mode, choice, isCut: kinds === 0 }),
-        { threads, level },
-      );
+      const text = cutPlan(readyGraph(notation), { mode, choice, isCut: kinds === 0 });
+      const plan = await assertExactOrRefused(notation, text, { threads, level });
+      if (plan === undefined) return;
       const streams = plan.segments.flatMap(({ segment }) =>
         segment.kind === 'streamed-tiles' ? [segment.streams] : [],
       );
@@ -82,7 +80,7 @@ test('random graphs in streamed tiles equal the whole run', async () => {
       seen.several += streams.some(({ length }) => length > 1) ? 1 : 0;
     },
   );
-  await fc.assert(property, { numRuns: Number(process.env.MAFAT_RUNS ?? 200) });
+  await fc.assert(property, { numRuns: Number(process.env.MAFAT_RUNS ?? 120) });
   assert.ok(seen.streamed > seen.runs / 2, `only ${seen.streamed} of ${seen.runs} were streamed`);
   assert.ok(seen.several > seen.runs / 8, `only ${seen.several} of ${seen.runs} had tiles of several shapes`);
 });

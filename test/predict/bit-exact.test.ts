@@ -18,6 +18,7 @@ interface Case {
   readonly range?: readonly [from: number, to: number];
   /** Rows and columns of every map in each step; `whole` if absent. */
   readonly steps?: readonly (readonly [rows: number, cols: number])[];
+  readonly streamed?: boolean;
   readonly threads?: number;
   readonly blocked?: boolean;
 }
@@ -27,6 +28,13 @@ type Row = readonly [why: string, expected: boolean, of: Case];
 /** 14 x 3 x 3 = 126 and 16 x 3 x 3 = 144: inner dimensions on either side of a block of 128. */
 const SHALLOW = '14x40x40: c8k3p1';
 const DEEP = '16x40x40: c8k3p1';
+
+const RESIDUAL = '3x40x40: c8k3p1 r c8k3p1 +2';
+const STREAMED_SUMS = [
+  ['a sum that takes a Conv in, streamed', false, RESIDUAL],
+  ['a sum that takes a Conv and its scaling in, streamed', false, '3x40x40: c8k3p1 r c8k3p1 * +2'],
+  ['a sum of activations, streamed', true, '3x40x40: c8k3p1 r c8k3p1 r +2'],
+] as const;
 
 const WHOLE: readonly Row[] = [
   ['nothing is cut', true, { graph: '3x32x32: c8k3p1 r m2s2 c8k3p1' }],
@@ -56,6 +64,19 @@ const BLOCKED: readonly Row[] = [
   ['a cut after an activation', false, { graph: '3x32x32: c8k3p1 r c8k3p1', range: [0, 2], blocked: true }],
   ['the range after a cut', false, { graph: '3x32x32: c8k3p1 r c8k3p1', range: [2, 3], blocked: true }],
   ['all nodes in steps of many pixels', true, { graph: DEEP, steps: [[8, 40]], blocked: true }],
+  ...STREAMED_SUMS.map(
+    ([why, expected, graph]): Row => [
+      why,
+      expected,
+      { graph, steps: [[8, 40]], streamed: true, blocked: true },
+    ],
+  ),
+  ['a sum that takes a Conv in, in tiles', true, { graph: RESIDUAL, steps: [[8, 40]], blocked: true }],
+  [
+    'a sum that takes a Conv in, streamed in plain order',
+    true,
+    { graph: RESIDUAL, steps: [[8, 40]], streamed: true },
+  ],
   ['all nodes in steps of few pixels', false, { graph: DEEP, steps: [[1, 40]], blocked: true }],
 ];
 
@@ -125,12 +146,20 @@ test('buildPlan() promises equal bits of plans with a cut at the levels without 
   }
 });
 
-function isExact({ graph: notation, as = {}, range, steps, threads = 1, blocked = false }: Case): boolean {
+function isExact({
+  graph: notation,
+  as = {},
+  range,
+  steps,
+  streamed = false,
+  threads = 1,
+  blocked = false,
+}: Case): boolean {
   const built = graphOf(notation);
   const graph = { ...built, nodes: built.nodes.map((node) => ({ ...node, op: as[node.op] ?? node.op })) };
   const [from, to] = range ?? [0, graph.nodes.length];
   const shapes = steps?.map(([rows, cols]) => shapesOf(graph, rows, cols)) ?? 'whole';
-  return isBitExact(graph, { from, to }, { steps: shapes, threads, blocked });
+  return isBitExact(graph, { from, to }, { steps: shapes, streamed, threads, blocked });
 }
 
 /** All maps of one size. */
