@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Graph } from '../shared/graph/index.js';
-import { tensorAt } from '../shared/graph/index.js';
+import { elementCount, tensorAt } from '../shared/graph/index.js';
 import { graphOf } from './notation.js';
 
 export interface RandomGraph {
@@ -38,13 +38,22 @@ function growNotation(head: string, words: readonly Choices[]): string {
   for (const choice of words) {
     const candidate = `${notation} ${wordOf(graph, choice)}`;
     try {
-      graph = graphOf(candidate);
+      const grown = graphOf(candidate);
+      if (isLarge(grown)) continue;
+      graph = grown;
       notation = candidate;
     } catch (error) {
       if (!(error instanceof RangeError) && !(error instanceof SyntaxError)) throw error;
     }
   }
   return graph === undefined || graph.nodes.length === 0 ? `${head} c4k3p1` : notation;
+}
+
+/** Most values of a map, so that a run takes milliseconds: words that enlarge follow each other in some graphs. */
+const MOST_VALUES = 2e5;
+
+function isLarge({ tensors }: Graph): boolean {
+  return tensors.some(({ shape }) => elementCount(shape ?? []) > MOST_VALUES);
 }
 
 function wordOf(graph: Graph | undefined, { kind, a, b, c }: Choices): string {
@@ -90,7 +99,8 @@ function featureCount(graph: Graph | undefined): number {
 /** Whether a notation makes a graph: words that fit a map may not fit a narrower or a higher one. */
 export function isGraph(notation: string): boolean {
   try {
-    return graphOf(notation).nodes.length > 0;
+    const graph = graphOf(notation);
+    return graph.nodes.length > 0 && !isLarge(graph);
   } catch (error) {
     if (error instanceof RangeError) return false;
     throw error;

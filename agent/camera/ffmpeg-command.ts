@@ -44,7 +44,9 @@ export async function planFfmpeg({
   const source = parseCameraSource(url);
   if (source === undefined)
     throw new SyntaxError(`Cannot use the URL of urlFile: expected ${CAMERA_SOURCE_RULE}`);
-  const { width, height, resize, margin } = input;
+  const { width, height, margin } = input;
+  // A crop is all that is seen of the source.
+  const resize = input.resize === 'crop' ? 'stretch' : input.resize;
   const log = new FfmpegLog(secretsOf(url, inputOptions), onBroken);
   const frames = new RawFrames({
     frameBytes: width * height * 3,
@@ -194,9 +196,16 @@ function rateFilters(fps: number): readonly string[] {
   return [`select='${isLost}+${isNext}+${isDue}'`, 'settb=1/90000', `setpts=N/${fps}/TB`];
 }
 
-/** Shows a picture as `shownSize` and `marginOf` do, by the same arithmetic. */
+/** Shows a picture as `seenPart`, `shownSize` and `marginOf` do, by the same arithmetic. */
 function fitFilters({ width, height, resize, margin = DARKNET_MARGIN }: FrameInput): readonly string[] {
-  if (resize === 'stretch') return [`scale=${width}:${height}`, 'format=rgb24'];
+  const scaled = [`scale=${width}:${height}`, 'format=rgb24'];
+  if (resize === 'stretch') return scaled;
+  const cropped = (full: string, fitting: string) => `min(${full},max(2,round(${fitting})))`;
+  if (resize === 'crop')
+    return [
+      `crop=w='${cropped('iw', `ih*${width}/${height}`)}':h='${cropped('ih', `iw*${height}/${width}`)}'`,
+      ...scaled,
+    ];
   const scale = `min(${width}/iw,${height}/ih)`;
   const shown = (full: number, length: string) => `min(${full},max(2,floor(${length}*${scale})))`;
   const place = margin.place === 'centre' ? 'floor((ow-iw)/2):floor((oh-ih)/2)' : '0:0';

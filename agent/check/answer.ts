@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { OutputTensor } from '../engine/wire/protocol.js';
-import { valuesOf } from '../engine/wire/typed-array.js';
+import { numberMaker, valuesOf } from '../engine/wire/typed-array.js';
 
 export interface Answer {
   /** SHA-256 of all outputs. */
@@ -25,9 +25,10 @@ export function summarize(outputs: readonly OutputTensor[]): Answer {
   const samples = outputs.flatMap(({ dtype, bytes = new Uint8Array() }) => {
     hash.update(bytes);
     const values = valuesOf(dtype, bytes);
+    const toNumber = numberMaker(dtype);
     const step = Math.max(1, Math.floor(values.length / SAMPLES));
     const count = Math.min(SAMPLES, values.length);
-    return Array.from({ length: count }, (_, at) => Number(values[at * step]));
+    return Array.from({ length: count }, (_, at) => toNumber(values[at * step] as number | bigint));
   });
   return { digest: hash.digest('hex'), samples: Float32Array.from(samples) };
 }

@@ -5,6 +5,8 @@ import { Command, Option } from 'commander';
 import type { Graph, Node } from '../../shared/graph/index.js';
 import { elementAt, localityOf, tensorAt } from '../../shared/graph/index.js';
 import { DECODER_KINDS } from '../decode/choose-decoder.js';
+import type { Resize } from '../engine/wire/protocol.js';
+import { RESIZES } from '../engine/wire/protocol.js';
 import { DEFINITIONS } from '../models/definitions.js';
 import type { InputOptions } from '../models/image-input.js';
 import { importDarknet, synthesizeDarknet } from '../models/import-darknet.js';
@@ -30,7 +32,7 @@ interface CommonFlags {
   readonly decoder?: string;
   readonly layout?: 'nchw' | 'nhwc';
   readonly color?: 'rgb' | 'bgr';
-  readonly resize?: 'stretch' | 'letterbox';
+  readonly resize?: Resize;
   readonly scale?: number;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
@@ -68,9 +70,7 @@ function importCommand(): Command {
     )
     .addOption(new Option('--layout <order>', 'order of the image’s dimensions').choices(['nchw', 'nhwc']))
     .addOption(new Option('--color <order>', 'order of the channels').choices(['rgb', 'bgr']))
-    .addOption(
-      new Option('--resize <rule>', 'how images get the input’s size').choices(['stretch', 'letterbox']),
-    )
+    .addOption(new Option('--resize <rule>', 'how images get the input’s size').choices(RESIZES))
     .option('--scale <number>', 'value = (byte * scale - mean) / std (default: 1/255)', parseNumber)
     .option('--mean <numbers>', 'by channel, such as 0.485,0.456,0.406', parseNumbers)
     .option('--std <numbers>', 'by channel, such as 0.229,0.224,0.225', parseNumbers)

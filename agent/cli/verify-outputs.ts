@@ -1,9 +1,8 @@
 /** Compares outputs with those of a reference. */
 
 import { elementAt } from '../../shared/graph/index.js';
-import { halfToNumber } from '../engine/wire/half-floats.js';
 import type { OutputTensor } from '../engine/wire/protocol.js';
-import { valuesOf } from '../engine/wire/typed-array.js';
+import { numberMaker, valuesOf } from '../engine/wire/typed-array.js';
 
 /** The largest difference between outputs and their reference. */
 export interface Verification {
@@ -100,6 +99,5 @@ function checkConstant(reference: readonly OutputTensor[], what: string): void {
 
 function numbersOf({ name, dtype, bytes }: OutputTensor): readonly number[] {
   if (bytes === undefined) throw new RangeError(`Cannot verify output "${name}": its values weren't fetched`);
-  const values = Array.from(valuesOf(dtype, bytes), Number);
-  return dtype === 'float16' ? values.map(halfToNumber) : values;
+  return Array.from<number | bigint, number>(valuesOf(dtype, bytes), numberMaker(dtype));
 }

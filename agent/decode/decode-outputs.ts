@@ -1,9 +1,8 @@
 /** Decodes the outputs of a network to findings, as the model's manifest says. */
 import type { DetectionHead } from '../../shared/darknet/index.js';
-import { halfToNumber } from '../engine/wire/half-floats.js';
 import type { ImageInput, OutputTensor, RunResult } from '../engine/wire/protocol.js';
-import { marginOf, shownSize } from '../engine/wire/shown-size.js';
-import { valuesOf as typedValues } from '../engine/wire/typed-array.js';
+import { marginOf, seenPart, shownSize } from '../engine/wire/shown-size.js';
+import { numberMaker, valuesOf as typedValues } from '../engine/wire/typed-array.js';
 import type { DecodeContext } from './box-decoder.js';
 import { isDrawable } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
@@ -156,25 +155,27 @@ function toDetection(
 ): Detection {
   const shown = shownSize(image, input);
   const { left, top } = marginOf(shown, input);
-  const scaleX = shown.width / image.width;
-  const scaleY = shown.height / image.height;
+  const part = seenPart(image, input);
+  const toX = (x: number) => part.left + ((x * input.width - left) * part.width) / shown.width;
+  const toY = (y: number) => part.top + ((y * input.height - top) * part.height) / shown.height;
+  const [x, y] = [toX(box.centerX - box.width / 2), toY(box.centerY - box.height / 2)];
   return {
     label: labelOf(labels, classId),
     classId,
     confidence,
     box: {
-      x: ((box.centerX - box.width / 2) * input.width - left) / scaleX,
-      y: ((box.centerY - box.height / 2) * input.height - top) / scaleY,
-      width: (box.width * input.width) / scaleX,
-      height: (box.height * input.height) / scaleY,
+      x,
+      y,
+      width: toX(box.centerX + box.width / 2) - x,
+      height: toY(box.centerY + box.height / 2) - y,
     },
     ...(points === undefined
       ? {}
       : {
-          keypoints: points.map(({ x, y, confidence: seen }) => ({
-            x: (x * input.width - left) / scaleX,
-            y: (y * input.height - top) / scaleY,
-            confidence: seen,
+          keypoints: points.map((point) => ({
+            x: toX(point.x),
+            y: toY(point.y),
+            confidence: point.confidence,
           })),
         }),
   };
@@ -202,7 +203,5 @@ function valuesOf(outputs: readonly OutputTensor[], name: string): Float32Array 
   }
   const values = typedValues(dtype, bytes);
   if (values instanceof Float32Array) return values;
-  return dtype === 'float16'
-    ? Float32Array.from(values as Uint16Array, halfToNumber)
-    : Float32Array.from(values as ArrayLike<number | bigint>, Number);
+  return Float32Array.from(values as ArrayLike<number | bigint>, numberMaker(dtype));
 }

@@ -108,7 +108,7 @@ function specOf(image: Tensor, shape: ImageShape, { hints, options }: Known): In
   }
   const byChannel = (values: readonly number[] | undefined, fallback: number) =>
     values ?? Array.from({ length: channels }, () => fallback);
-  const resize = options.resize ?? (isLetterboxed(hints) ? 'letterbox' : 'stretch');
+  const resize = options.resize ?? resizeOf(hints);
   return {
     ...{ name: image.name, width, height, channels, layout },
     dtype: imageType(image.dtype) ?? 'float32',
@@ -124,9 +124,10 @@ function specOf(image: Tensor, shape: ImageShape, { hints, options }: Known): In
 /** Source: ultralytics, data/augment.py, LetterBox. */
 const ULTRALYTICS_MARGIN = { grey: 114, place: 'centre' } as const;
 
-/** Its classifiers take a crop, for which the whole image stands. */
-function isLetterboxed({ isUltralytics, task }: ModelHints): boolean {
-  return isUltralytics && task !== 'classify';
+/** Source: ultralytics, data/augment.py, classify_transforms. */
+function resizeOf({ isUltralytics, task }: ModelHints): InputSpec['resize'] {
+  if (!isUltralytics) return 'stretch';
+  return task === 'classify' ? 'crop' : 'letterbox';
 }
 
 /** Names of inputs that hold the size of the network's input, in rows and columns. Source: PaddleDetection, YOLOv3 of the ONNX zoo. */

@@ -18,6 +18,7 @@ import {
   wholeNumber,
 } from '../../shared/rules/index.js';
 import { decoderSchema } from '../decode/decoder-schema.js';
+import { RESIZES } from '../engine/wire/protocol.js';
 
 const name = text('a name', (value) => value !== '');
 const size = wholeNumber(2, 65_536);
@@ -36,7 +37,7 @@ const inputSchema = refine(
     channels: choice([1, 3, 4]),
     layout: choice(['nchw', 'nhwc']),
     dtype: choice(['float32', 'float16', 'uint8']),
-    resize: choice(['stretch', 'letterbox']),
+    resize: choice(RESIZES),
     /** Of a letterbox; Darknet's where it is absent. */
     margin: orDefault(map({ grey: wholeNumber(0, 255), place: choice(['centre', 'top-left']) }), undefined),
     colorOrder: choice(['rgb', 'bgr']),

@@ -25,6 +25,7 @@ export {
 } from './graph.js';
 export type { Feature, NodeSpec } from './graph-builder.js';
 export { GraphBuilder } from './graph-builder.js';
+export { halfToNumber, numberToHalf } from './half-floats.js';
 export type { SpatialRule } from './locality.js';
 export { localityOf } from './locality.js';
 export { elementAt, present, valueFor } from './lookup.js';

@@ -56,12 +56,19 @@ export class InexactPlanError extends RangeError {}
  */
 export function buildPlan(graph: Graph, notation: PlanNotation, settings: PredictSettings): Plan {
   const plan = layPlan(graph, notation, settings);
-  const breach = plan.segments.find(({ prediction }) => !prediction.lawful);
-  if (breach === undefined) return plan;
+  const breach = breachOf(graph, plan);
+  if (breach !== undefined) throw breach;
+  return plan;
+}
+
+/** Says where a plan breaks the law of exactness; undefined if it keeps it. */
+export function breachOf(graph: Graph, { segments }: Plan): InexactPlanError | undefined {
+  const breach = segments.find(({ prediction }) => !prediction.lawful);
+  if (breach === undefined) return undefined;
   const [first, last] = [breach.segment.from, breach.segment.to - 1].map(
     (at) => elementAt(graph.nodes, at).layer,
   );
-  throw new InexactPlanError(
+  return new InexactPlanError(
     `Cannot plan layers ${first} to ${last} so: sums of floats before a quantiser, or a linear Resize, would be rounded ` +
       'otherwise than in the untiled network; expected cuts where maps are of bytes, more rows a step, or level "extended"',
   );

@@ -5,7 +5,7 @@ import { present } from '../graph/index.js';
 import type { PredictSettings, RunSettings } from '../predict/index.js';
 import type { PlanNotation } from './notation.js';
 import type { Plan, WeightsPolicy } from './plan.js';
-import { budgetedBytes, isLawful, layPlan } from './plan.js';
+import { breachOf, budgetedBytes, InexactPlanError, layPlan } from './plan.js';
 
 /** The settings of the plans of a strategy. */
 export interface StrategyOptions extends PredictSettings {
@@ -40,19 +40,26 @@ export class BudgetError extends RangeError {
   }
 }
 
-/** Returns the first candidate that is predicted to fit. @throws {BudgetError} if none does. */
+/**
+ * Returns the first candidate that is predicted to fit.
+ * @throws {BudgetError} if none does; {InexactPlanError} if all break the law of exactness.
+ */
 export function searchPlan(graph: Graph, strategy: Strategy, options: SearchOptions): Plan {
   let smallest: Plan | undefined;
+  let refused: InexactPlanError | undefined;
   const need = (plan: Plan) => budgetedBytes(plan.predicted, options.weights);
   for (const notation of strategy(graph, options)) {
     const plan = layPlan(graph, notation, options);
-    if (!isLawful(plan)) continue;
+    const breach = breachOf(graph, plan);
+    refused ??= breach;
+    if (breach !== undefined) continue;
     if (need(plan) <= options.budgetBytes) return plan;
     if (smallest === undefined || need(plan) < need(smallest)) smallest = plan;
   }
   if (smallest === undefined)
-    throw new RangeError(
-      `Cannot plan "${graph.name}": the strategy has no candidates, expected at least one`,
+    throw (
+      refused ??
+      new RangeError(`Cannot plan "${graph.name}": the strategy has no candidates, expected at least one`)
     );
   throw new BudgetError(options.budgetBytes, smallest, need(smallest));
 }
@@ -66,7 +73,7 @@ export type VariantOptions = Omit<SearchOptions, keyof RunSettings> & {
  * Searches under each of several settings, and returns the plan that fits with the least predicted latency. Of
  * equals the first is taken, so settings that take less memory should stand first.
  *
- * @throws {BudgetError} if none fits, with the smallest of all.
+ * @throws {BudgetError} if none fits, with the smallest of all; {InexactPlanError} if all break the law of exactness.
  */
 export function searchVariants(
   graph: Graph,
@@ -75,15 +82,17 @@ export function searchVariants(
 ): Plan {
   let best: Plan | undefined;
   let least: BudgetError | undefined;
+  let refused: InexactPlanError | undefined;
   for (const settings of variants) {
     try {
       const plan = searchPlan(graph, strategy, { ...options, ...settings });
       if (best === undefined || plan.predicted.latencyMs < best.predicted.latencyMs) best = plan;
     } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      if (least === undefined || error.smallestBytes < least.smallestBytes) least = error;
+      if (error instanceof InexactPlanError) refused ??= error;
+      else if (!(error instanceof BudgetError)) throw error;
+      else if (least === undefined || error.smallestBytes < least.smallestBytes) least = error;
     }
   }
   if (best !== undefined) return best;
-  throw present(least, 'settings to plan by');
+  throw present(least ?? refused, 'settings to plan by');
 }

@@ -8,7 +8,7 @@
  */
 
 import type { DataType } from '../graph/index.js';
-import { elementCount } from '../graph/index.js';
+import { elementCount, numberToHalf } from '../graph/index.js';
 import type { Issue, KeyPath, ValueOf } from '../rules/index.js';
 import { list, openMap, orDefault, record, text, valueThat, wholeNumber } from '../rules/index.js';
 import type { Span, Steps } from './cut-data.js';
@@ -18,6 +18,9 @@ import { readBase64, readValues } from './read-data.js';
 import { RequestError } from './request-error.js';
 import { decodeUtf8 } from './utf8.js';
 
+/** Numbers from here on are nearer to infinity than to the largest half. */
+const HALF_LIMIT = 65520;
+
 /** Datatypes that the image input of a network may have. A value that doesn't fit would silently become another. */
 const INPUT_TYPES: ReadonlyMap<string, ValueKind & { readonly dtype: DataType }> = new Map([
   [
@@ -25,8 +28,19 @@ const INPUT_TYPES: ReadonlyMap<string, ValueKind & { readonly dtype: DataType }>
     {
       dtype: 'float32',
       values: (length) => new Float32Array(length),
+      element: (value) => value,
       fits: (value) => Number.isFinite(Math.fround(value)),
       expected: 'a finite 32-bit float',
+    },
+  ],
+  [
+    'FP16',
+    {
+      dtype: 'float16',
+      values: (length) => new Uint16Array(length),
+      element: numberToHalf,
+      fits: (value) => Math.abs(value) < HALF_LIMIT,
+      expected: 'a finite 16-bit float',
     },
   ],
   [
@@ -34,6 +48,7 @@ const INPUT_TYPES: ReadonlyMap<string, ValueKind & { readonly dtype: DataType }>
     {
       dtype: 'uint8',
       values: (length) => new Uint8Array(length),
+      element: (value) => value,
       fits: (value) => Number.isInteger(value) && value >= 0 && value <= 255,
       expected: 'a whole number from 0 to 255',
     },

@@ -61,9 +61,13 @@ function sextet(text: Uint8Array, at: number, end: number): number {
   return at < end ? (SEXTETS[text[at] as number] as number) : 0;
 }
 
+type TensorValues = Uint8Array | Uint16Array | Float32Array;
+
 /** Kind of the values: what fits, and how it is called. */
 export interface ValueKind {
-  readonly values: (length: number) => Uint8Array | Float32Array;
+  readonly values: (length: number) => TensorValues;
+  /** What a value is stored as. */
+  readonly element: (value: number) => number;
   readonly fits: (value: number) => boolean;
   readonly expected: string;
 }
@@ -73,11 +77,7 @@ export interface TensorPlace extends Span {
 }
 
 /** Row-major values of a flat or nested list. @throws {RequestError} if one doesn't fit, or there are more or fewer. */
-export function* readValues(
-  text: Uint8Array,
-  place: TensorPlace,
-  kind: ValueKind,
-): Steps<Uint8Array | Float32Array> {
+export function* readValues(text: Uint8Array, place: TensorPlace, kind: ValueKind): Steps<TensorValues> {
   const expected = place.shape.reduce((product, size) => product * size, 1);
   // A value takes a character and a comma, so that a shape alone allocates nothing.
   if (expected > (place.to - place.from) / 2) throw wrongCount(place, 'fewer');
@@ -96,7 +96,7 @@ function wrongCount({ shape }: TensorPlace, found: string): RequestError {
 
 /** Reads values in parts. */
 class ListReader {
-  readonly values: Uint8Array | Float32Array;
+  readonly values: TensorValues;
   readonly #text: Uint8Array;
   readonly #place: TensorPlace;
   readonly #kind: ValueKind;
@@ -107,7 +107,7 @@ class ListReader {
   #mayBegin = true;
   #mayEnd = false;
 
-  constructor(text: Uint8Array, place: TensorPlace, kind: ValueKind, values: Uint8Array | Float32Array) {
+  constructor(text: Uint8Array, place: TensorPlace, kind: ValueKind, values: TensorValues) {
     this.values = values;
     this.#text = text;
     this.#place = place;
@@ -168,7 +168,7 @@ class ListReader {
     if (this.#count >= this.values.length) throw wrongCount(this.#place, `more than ${this.values.length}`);
     const value = smallWhole(this.#text, start, this.#at) ?? this.#numberFrom(start);
     if (!this.#kind.fits(value)) throw this.#fault(String(value));
-    this.values[this.#count] = value;
+    this.values[this.#count] = this.#kind.element(value);
     this.#count += 1;
     this.#mayBegin = false;
     this.#isEmpty = false;

@@ -45,6 +45,21 @@ test('CommandCamera gives frames at the size of the network, placed as other ima
   }
 });
 
+test('CommandCamera gives the middle part of the source where the network takes a crop', {
+  skip,
+}, async (context) => {
+  const input = { width: 96, height: 48, resize: 'crop' } as const;
+  // Black but for the middle, which has the network's shape.
+  const url = 'lavfi:color=black:size=400x100:rate=30,drawbox=100:0:200:100:white:fill,format=rgb24';
+  const { frames, camera } = probeCamera(context, { kind: 'ffmpeg', url }, { input });
+  await until(() => frames.length > 0);
+  await camera.stop();
+  const [frame] = frames;
+  assert.ok(frame?.kind === 'pixels');
+  assert.deepEqual(frame.fittedFrom, { width: 200, height: 100, resize: 'stretch', margin: undefined });
+  assert.ok(frame.bytes.every((byte) => byte > 200));
+});
+
 test('CommandCamera reads a video file over and over', { skip }, async (context) => {
   const url = join(temporaryFolder(context), 'film.avi');
   const source = ['-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=10:duration=0.5'];

@@ -5,7 +5,7 @@ import { decodeOutputs, needsValues } from '../../agent/decode/decode-outputs.js
 import type { Decoder } from '../../agent/decode/decoder-schema.js';
 import type { Detection } from '../../agent/decode/detection.js';
 import type { OutputTensor, RunResult } from '../../agent/engine/wire/protocol.js';
-import { marginOf, shownSize } from '../../agent/engine/wire/shown-size.js';
+import { marginOf, seenPart, shownSize } from '../../agent/engine/wire/shown-size.js';
 import type { InputSpec, Manifest } from '../../agent/models/manifest.js';
 
 test('decodeOutputs() gives names and shapes when the decoder is raw', () => {
@@ -101,7 +101,7 @@ test('decodeOutputs() finds a box where it was put, however the image was fitted
     fc.property(
       fc.record({ width: side, height: side }),
       fc.record({ width: side, height: side }),
-      fc.constantFrom('stretch', 'letterbox'),
+      fc.constantFrom('stretch', 'letterbox', 'crop'),
       fc.record({ x: unit, y: unit, width: unit, height: unit }),
       (image, size, resize, relative) => {
         const manifest = manifestOf(BOXES, { resize, ...size });
@@ -231,10 +231,11 @@ interface Fit {
 function placeBox(box: Detection['box'], { image, input }: Fit): InputBox {
   const shown = shownSize(image, input);
   const { left, top } = marginOf(shown, input);
-  const scale = { x: shown.width / image.width, y: shown.height / image.height };
+  const part = seenPart(image, input);
+  const scale = { x: shown.width / part.width, y: shown.height / part.height };
   return {
-    centerX: (left + (box.x + box.width / 2) * scale.x) / input.width,
-    centerY: (top + (box.y + box.height / 2) * scale.y) / input.height,
+    centerX: (left + (box.x - part.left + box.width / 2) * scale.x) / input.width,
+    centerY: (top + (box.y - part.top + box.height / 2) * scale.y) / input.height,
     width: (box.width * scale.x) / input.width,
     height: (box.height * scale.y) / input.height,
   };

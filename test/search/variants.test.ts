@@ -3,14 +3,16 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { externalizeConstants } from '../../shared/graph/index.js';
-import type { CostEntry, DeviceProfile, RunSettings } from '../../shared/predict/index.js';
+import type { CostEntry, DeviceProfile, Level, RunSettings } from '../../shared/predict/index.js';
 import { ALLOCATORS, BUILT_IN_PROFILE } from '../../shared/predict/index.js';
 import type { Strategy } from '../../shared/search/index.js';
 import {
   BudgetError,
   budgetedBytes,
+  InexactPlanError,
   mafatCandidates,
   optimalCandidates,
+  parsePlan,
   searchPlan,
   searchVariants,
 } from '../../shared/search/index.js';
@@ -125,6 +127,18 @@ interface Known {
 type OneSearch = RunSettings & Known;
 
 /** The least budget that any of the variants meets, each searched by itself. */
+test('searchVariants() passes over settings at which a plan breaks the law of exactness', () => {
+  const graph = graphOf('3x48x48: c8k3p1 v2 c8k3p1');
+  const plan = (levels: readonly Level[]) =>
+    searchVariants(graph, () => [parsePlan('stream4')], {
+      variants: levels.map((level) => ({ level, threads: 1, allocator: 'glibc' })),
+      weights: 'resident',
+      budgetBytes: 1e9,
+    });
+  assert.equal(plan(['all', 'extended']).settings.level, 'extended');
+  assert.throws(() => plan(['all']), InexactPlanError);
+});
+
 function leastOf(strategy: Strategy, variants: readonly RunSettings[], known: Known): number {
   return Math.min(...variants.map((one) => smallestOf(strategy, { ...known, ...one }).smallestBytes));
 }

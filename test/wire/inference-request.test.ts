@@ -42,6 +42,16 @@ test('parseInferenceRequest() reads a tensor, flat or nested', () => {
   }
 });
 
+test('parseInferenceRequest() stores halves and bytes as the network takes them', () => {
+  const read = (datatype: string, data: readonly number[]) => {
+    const { input } = parse({ inputs: [{ name: 'x', shape: [data.length], datatype, data }] });
+    assert.ok(input.kind === 'tensor');
+    return [input.dtype, ...input.bytes];
+  };
+  assert.deepEqual(read('FP16', [1, -2, 65519]), ['float16', 0x00, 0x3c, 0x00, 0xc0, 0xff, 0x7b]);
+  assert.deepEqual(read('UINT8', [0, 255]), ['uint8', 0, 255]);
+});
+
 test('parseInferenceRequest() names the field that is wrong', () => {
   const tensor = { name: 'x', shape: [2], datatype: 'FP32', data: [1, 2] };
   const cases: readonly (readonly [unknown, string, RegExp])[] = [
@@ -53,7 +63,7 @@ test('parseInferenceRequest() names the field that is wrong', () => {
     [
       { inputs: [{ ...tensor, datatype: 'FP99' }] },
       'inputs[0].datatype',
-      /"FP99", expected FP32, UINT8, BYTES/,
+      /"FP99", expected FP32, FP16, UINT8, BYTES/,
     ],
     [{ inputs: [{ ...tensor, data: [1] }] }, 'inputs[0].data', /fewer values, expected 2 for shape \[2\]/],
     [{ inputs: [{ ...tensor, data: [1, 2, 3] }] }, 'inputs[0].data', /more than 2 values/],
@@ -83,6 +93,8 @@ test('parseInferenceRequest() refuses values that their datatype cannot hold', (
     ['UINT8', 300],
     ['UINT8', -1],
     ['UINT8', 0.5],
+    ['FP16', 65520],
+    ['FP16', -1e6],
     ['FP32', 1e39],
     ['FP32', null],
   ] as const;

@@ -82,11 +82,21 @@ async function toRaw(image: Sharp, { shrunk, channels }: DecodeOptions): Promise
     shrunk === undefined
       ? layered
       : layered.resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: 'cubic' });
-  const colours = sized.toColourspace(channels === 1 ? 'b-w' : 'srgb');
+  const colours = channels === 1 ? toGrey(sized) : sized.toColourspace('srgb');
   const { data, info } = await colours.raw().toBuffer({ resolveWithObject: true });
   if (info.channels !== channels)
     throw new RangeError(`it has ${info.channels} channels, expected ${channels}`);
   return { data, width: info.width, height: info.height, channels };
+}
+
+/** Weights of red, green and blue in the brightness that networks are trained with (ITU-R BT.601). */
+const LUMA: [number, number, number] = [0.299, 0.587, 0.114];
+
+/** Grey as Pillow and OpenCV make it. libvips' own weighs linear light: red is 127 there, not 76. */
+function toGrey(image: Sharp): Sharp {
+  const weighed = image.recomb([LUMA, LUMA, LUMA]);
+  // Values are cut off to whole ones, so half a one more rounds.
+  return weighed.linear(1, 0.5).extractChannel(0).toColourspace('b-w');
 }
 
 /** Encodes pixels as JPEG. @param quality 1 to 100. */

@@ -1,7 +1,7 @@
 /** Holds the full maps between segments, and reads and writes tiles of them. */
 
+import { numberToHalf } from '../../../shared/graph/half-floats.js';
 import { elementAt } from '../../../shared/graph/lookup.js';
-import { numberToHalf } from '../wire/half-floats.js';
 import type { ImageInput, MapSpec, Region, TileWrite } from '../wire/protocol.js';
 import type { TypedArray } from '../wire/typed-array.js';
 import { allocate, release } from '../wire/typed-array.js';

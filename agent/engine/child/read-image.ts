@@ -6,7 +6,7 @@
  */
 import type { ImageInput, ImageSource, Sent } from '../wire/protocol.js';
 import type { Size } from '../wire/shown-size.js';
-import { DARKNET_MARGIN, marginOf, shownSize } from '../wire/shown-size.js';
+import { DARKNET_MARGIN, marginOf, seenPart, shownSize } from '../wire/shown-size.js';
 import { release } from '../wire/typed-array.js';
 import type { IncomingBytes } from './bytes-pipe.js';
 import type { DecodeOptions, RawImage } from './image.js';
@@ -115,12 +115,15 @@ const LARGE_AREA = 6;
 function decodingOf(given: Size, input: ImageTarget): DecodeOptions {
   const { channels } = input;
   const shown = shownSize(given, input);
-  if (given.width * given.height <= LARGE_AREA * shown.width * shown.height)
+  const seen = seenPart(given, input);
+  if (seen.width * seen.height <= LARGE_AREA * shown.width * shown.height)
     return { shrunk: undefined, channels };
-  const shrink = (length: number, target: number) =>
-    Math.ceil(length / Math.max(1, Math.floor(length / target)));
+  const shrink = (length: number, ratio: number) => Math.ceil(length / Math.max(1, Math.floor(ratio)));
   return {
-    shrunk: { width: shrink(given.width, shown.width), height: shrink(given.height, shown.height) },
+    shrunk: {
+      width: shrink(given.width, seen.width / shown.width),
+      height: shrink(given.height, seen.height / shown.height),
+    },
     channels,
   };
 }
@@ -147,8 +150,9 @@ function placeRaw(image: RawImage, options: PlaceOptions, orientation: Orientati
 }
 
 /** Samples the image to where it is shown. */
-function place(rows: RowSource, { given: { width, height }, input }: PlaceOptions): DecodedImage {
+function place(source: RowSource, { given: { width, height }, input }: PlaceOptions): DecodedImage {
   const { channels } = input;
+  const rows = input.resize === 'crop' ? cropRows(source, { input, channels }) : source;
   const shown = shownSize({ width, height }, input);
   const { left, top } = marginOf(shown, input);
   const rowBytes = input.width * channels;
@@ -156,4 +160,23 @@ function place(rows: RowSource, { given: { width, height }, input }: PlaceOption
   if (data.length > shown.width * shown.height * channels) data.fill((input.margin ?? DARKNET_MARGIN).grey);
   sampleImage(rows, { ...shown, channels, into: data, start: top * rowBytes + left * channels, rowBytes });
   return { data, width, height };
+}
+
+/** The part of an image that is seen, as an image. */
+function cropRows(
+  source: RowSource,
+  { input, channels }: { readonly input: ImageTarget; readonly channels: number },
+): RowSource {
+  const { left, top, width, height } = seenPart(source, input);
+  const row = new Uint8Array(source.width * channels);
+  let skipped = 0;
+  return {
+    width,
+    height,
+    readRow: (into) => {
+      for (; skipped < top; skipped += 1) source.readRow(row);
+      source.readRow(row);
+      into.set(row.subarray(left * channels, (left + width) * channels));
+    },
+  };
 }

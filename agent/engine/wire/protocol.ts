@@ -18,6 +18,10 @@ export interface Margin {
   readonly place: 'centre' | 'top-left';
 }
 
+/** How an image gets the input's size. */
+export const RESIZES = ['stretch', 'letterbox', 'crop'] as const;
+export type Resize = (typeof RESIZES)[number];
+
 /** How an image becomes the network's input. */
 export interface ImageInput {
   readonly name: string;
@@ -27,8 +31,8 @@ export interface ImageInput {
   readonly channels: 1 | 3 | 4;
   readonly layout: 'nchw' | 'nhwc';
   readonly dtype: 'float32' | 'float16' | 'uint8';
-  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with margins. */
-  readonly resize: 'stretch' | 'letterbox';
+  /** `stretch` ignores the aspect ratio; `letterbox` keeps it and fills up with margins; `crop` leaves out two borders. */
+  readonly resize: Resize;
   /** Of a letterbox; by default Darknet's. */
   readonly margin?: Margin | undefined;
   readonly colorOrder: 'rgb' | 'bgr';

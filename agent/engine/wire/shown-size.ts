@@ -5,12 +5,33 @@ export interface Size {
   readonly height: number;
 }
 
-/** Size of an image within the network's input: all of it, or as much as its aspect ratio fills. */
+/** The part of an image that a network sees: of a crop the largest in the middle that has the input's shape, else all. */
+export function seenPart(
+  given: Size,
+  { width, height, resize }: Pick<ImageInput, 'width' | 'height' | 'resize'>,
+): Size & Offset {
+  const isCropped = resize === 'crop';
+  const part = {
+    width: isCropped ? cropLength(given.width, (given.height * width) / height) : given.width,
+    height: isCropped ? cropLength(given.height, (given.width * height) / width) : given.height,
+  };
+  return {
+    left: Math.floor((given.width - part.width) / 2),
+    top: Math.floor((given.height - part.height) / 2),
+    ...part,
+  };
+}
+
+function cropLength(full: number, fitting: number): number {
+  return Math.min(full, Math.max(2, Math.round(fitting)));
+}
+
+/** Size of the part that is seen within the network's input: all of it, or as much as its aspect ratio fills. */
 export function shownSize(
   given: Size,
   { width, height, resize }: Pick<ImageInput, 'width' | 'height' | 'resize'>,
 ): Size {
-  if (resize === 'stretch') return { width, height };
+  if (resize !== 'letterbox') return { width, height };
   const scale = Math.min(width / given.width, height / given.height);
   const shown = (full: number, length: number) => Math.min(full, Math.max(2, Math.floor(length * scale)));
   return { width: shown(width, given.width), height: shown(height, given.height) };

@@ -1,3 +1,4 @@
+import { halfToNumber } from '../../../shared/graph/half-floats.js';
 import type { DataType } from '../../../shared/graph/index.js';
 
 export type TypedArray =
@@ -41,6 +42,11 @@ export function valuesOf(dtype: DataType, bytes: Uint8Array): TypedArray {
     aligned.byteOffset,
     bytes.byteLength / ArrayClass.BYTES_PER_ELEMENT,
   );
+}
+
+/** Makes numbers of a tensor's elements. Whole ones beyond 2^53 lose their last digits. */
+export function numberMaker(dtype: DataType): (element: number | bigint) => number {
+  return dtype === 'float16' ? (bits) => halfToNumber(Number(bits)) : Number;
 }
 
 /**

@@ -85,6 +85,58 @@ test('readImage() gives one channel to networks of one', async () => {
   assert.deepEqual([data.length, data[0]], [256, 255]);
 });
 
+test('readImage() weighs colours for one channel as Pillow and OpenCV do', async () => {
+  const colours = [
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+    [10, 20, 30],
+    [200, 100, 50],
+  ] as const;
+  for (const [red, green, blue] of colours) {
+    const { data } = await decode(await flat(20, 20, `rgb(${red}, ${green}, ${blue})`), {
+      ...INPUT,
+      channels: 1,
+    });
+    const expected = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+    assert.deepEqual([data[0], data[128]], [expected, expected]);
+  }
+});
+
+test('readImage() crops to the middle part that has the input’s shape', async () => {
+  // Columns and rows as red and green.
+  const pixelsOf = (width: number, height: number) =>
+    Uint8Array.from({ length: width * height * 3 }, (_, at) => {
+      const pixel = Math.floor(at / 3);
+      return [pixel % width, Math.floor(pixel / width), 7][at % 3] ?? 0;
+    });
+  for (const [width, height, left, top, side] of [
+    [64, 32, 16, 0, 32],
+    [20, 90, 0, 35, 20],
+    // Large enough to be shrunk while it is decoded.
+    [250, 100, 75, 0, 100],
+  ] as const) {
+    const encoded = await sharp(pixelsOf(width, height), { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    const { data, ...given } = await decode(encoded, { ...INPUT, resize: 'crop' });
+    assert.deepEqual(given, { width, height });
+    const corners = [
+      [data[0], data[1]],
+      [data.at(-3), data.at(-2)],
+    ];
+    const expected = [
+      [left, top],
+      [left + side - 1, top + side - 1],
+    ];
+    for (const [corner, [x = 0, y = 0]] of expected.entries()) {
+      const [foundX = -9, foundY = -9] = corners[corner] ?? [];
+      const error = Math.max(Math.abs(foundX - x), Math.abs(foundY - y));
+      assert.ok(error <= 6, `${width}x${height}: ${foundX}, ${foundY}, expected ${x}, ${y}`);
+    }
+  }
+});
+
 test('readImage() reads JPEG and WebP', async () => {
   const image = sharp(await flat(40, 30, '#808080'));
   assert.equal((await decode(await image.clone().jpeg().toBuffer())).width, 40);

@@ -19,7 +19,7 @@ import {
   salvageEnvelope,
 } from '../../../../shared/wire/index.js';
 import type { OutputTensor } from '../../../engine/wire/protocol.js';
-import { valuesOf } from '../../../engine/wire/typed-array.js';
+import { numberMaker, valuesOf } from '../../../engine/wire/typed-array.js';
 import type { Inference, InferInput, InferResult } from '../../infer.js';
 import type { Route } from '../dispatch.js';
 import type { LinkMessage, PublishOptions } from '../mqtt-link.js';
@@ -170,6 +170,6 @@ function answerTensors({ findings, tensors }: InferResult): readonly ResponseTen
 }
 
 function rawTensor({ name, shape, dtype, bytes }: OutputTensor): ResponseTensor {
-  const data = Array.from(valuesOf(dtype, bytes ?? new Uint8Array()), Number);
+  const data = Array.from(valuesOf(dtype, bytes ?? new Uint8Array()), numberMaker(dtype));
   return { name, shape, datatype: datatypeOf(dtype), data };
 }

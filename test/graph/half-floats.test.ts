@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { halfToNumber, numberToHalf } from '../../../agent/engine/wire/half-floats.js';
+import { halfToNumber, numberToHalf } from '../../shared/graph/index.js';
 
 test('numberToHalf() takes back what halfToNumber() gives, for all halves', () => {
   for (let bits = 0; bits < 2 ** 16; bits += 1) {
