@@ -1,10 +1,10 @@
 /** Small networks of the kinds that people have, in ../shared/cases/networks: what import and run make of each. */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { FileVerification } from '../agent/cli/verify-network.js';
-import { project, runMafat, sharedFolder, smallPng } from './fixtures.js';
+import { project, runMafat, sharedFolder, smallPng, startMafat } from './fixtures.js';
 
 const CASES = join(project, '..', 'shared', 'cases', 'networks');
 const skip = existsSync(CASES) ? false : 'no ../shared/cases/networks';
@@ -44,29 +44,35 @@ const IMPORTED: readonly Case[] = [
   { file: 'unet-bilinear/unet', plans: ['stream16'] },
 ];
 
-for (const { file, options = [], plans = [], uncompared, outputs } of IMPORTED) {
-  test(`${file} gives the outputs of the file`, { skip }, async () => {
-    const folder = sharedFolder();
-    const image = join(folder, 'image.png');
-    writeFileSync(image, await smallPng({ width: 320, height: 240 }));
-    const mafat = (...args: readonly string[]) => runMafat(join(folder, 'models'), ...args);
-    const path = join(CASES, `${file}.onnx`);
-    const imported = mafat('model', 'import', path, '--name', 'case', '--json', ...options);
-    assert.equal(imported.code, 0, imported.stderr);
-    const { check } = JSON.parse(imported.stdout) as { readonly check: FileVerification };
-    if (uncompared === undefined) assert.ok('exact' in check && check.exact, imported.stdout);
-    else assert.match('reason' in check ? check.reason : '', uncompared);
-    for (const plan of plans) {
-      const run = mafat('run', 'case', '--image', image, '--plan', plan, '--verify', '--json');
-      assert.equal(run.code, 0, `${plan}: ${run.stderr}`);
-      const { images } = JSON.parse(run.stdout) as Run;
-      if (outputs !== undefined)
-        assert.deepEqual(
-          images[0]?.outputs?.map(({ shape }) => shape),
-          outputs,
-        );
-    }
-  });
+test('small networks of the kinds that people have', { skip, concurrency: 2 }, async (context) => {
+  const cases = IMPORTED.map((one) =>
+    context.test(`${one.file} gives the outputs of the file`, () => assertAsFile(one)),
+  );
+  await Promise.all(cases);
+});
+
+async function assertAsFile({ file, options = [], plans = [], uncompared, outputs }: Case): Promise<void> {
+  const folder = sharedFolder();
+  const image = join(folder, 'image.png');
+  writeFileSync(image, await smallPng({ width: 320, height: 240 }));
+  const mafat = (...args: readonly string[]) => startMafat(join(folder, 'models'), ...args);
+  const name = basename(file);
+  const path = join(CASES, `${file}.onnx`);
+  const imported = await mafat('model', 'import', path, '--name', name, '--json', ...options);
+  assert.equal(imported.code, 0, imported.stderr);
+  const { check } = JSON.parse(imported.stdout) as { readonly check: FileVerification };
+  if (uncompared === undefined) assert.ok('exact' in check && check.exact, imported.stdout);
+  else assert.match('reason' in check ? check.reason : '', uncompared);
+  for (const plan of plans) {
+    const run = await mafat('run', name, '--image', image, '--plan', plan, '--verify', '--json');
+    assert.equal(run.code, 0, `${plan}: ${run.stderr}`);
+    const { images } = JSON.parse(run.stdout) as Run;
+    if (outputs !== undefined)
+      assert.deepEqual(
+        images[0]?.outputs?.map(({ shape }) => shape),
+        outputs,
+      );
+  }
 }
 
 const REFUSED = [

@@ -1,6 +1,6 @@
 /** Places and tools that tests share. */
 
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +71,19 @@ export function runMafat(models: string, ...args: readonly string[]): CommandRes
     },
   );
   return { code: status, stdout, stderr };
+}
+
+/** The same beside other work. */
+export function startMafat(models: string, ...args: readonly string[]): Promise<CommandResult> {
+  const options = { env: { ...process.env, MAFAT_MODELS: models }, maxBuffer: 2 ** 26 };
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [join(project, 'dist/agent/main.js'), ...args],
+      options,
+      (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
+    );
+  });
 }
 
 /** Bytes of a small ONNX model: 3 x 16 x 16 -> Conv -> Relu. */
