@@ -82,10 +82,9 @@ function built(name: string, build: () => Graph, plans: readonly string[]): Benc
   const save = (options: ImportOptions) => {
     const graph = build();
     const source = { kind: 'synthetic' as const, files: [name] };
-    return storeNetwork(
-      { graph, input: rgbInputOf(graph), source, decoderOf: () => ({ kind: 'raw' }) },
-      options,
-    );
+    const input = rgbInputOf(graph);
+    const describe = () => ({ decoder: { kind: 'raw' as const }, input });
+    return storeNetwork({ graph, input, source, describe }, options);
   };
   return { name, plans, save };
 }

@@ -2,6 +2,7 @@
 import type { DataType } from '../../shared/graph/index.js';
 import type { Rule } from '../../shared/rules/index.js';
 import { numberWithin } from '../../shared/rules/index.js';
+import type { ImageInput } from '../engine/wire/protocol.js';
 import type { Candidate } from './detection.js';
 
 export interface OutputShape {
@@ -22,6 +23,13 @@ export interface NetworkFacts {
   readonly task?: string;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
   readonly isTold: boolean;
+}
+
+/** How a family's own code gives pixels to its networks. */
+export interface PixelRule
+  extends Partial<Pick<ImageInput, 'resize' | 'margin' | 'colorOrder' | 'scale' | 'mean' | 'std'>> {
+  /** Whose rule it is, for people. */
+  readonly by: string;
 }
 
 export interface OutputValues {
@@ -54,10 +62,22 @@ export interface BoxDecoder<S extends BoxSpec> {
   readonly schema: Rule<S>;
   /** Its keys in model.yaml, or undefined if it isn't sure that these are its outputs. */
   readonly recognise: (facts: NetworkFacts) => S | undefined;
+  /** How networks with such outputs want their pixels, where that is known. */
+  readonly pixels?: (facts: NetworkFacts) => PixelRule | undefined;
   readonly decode: (spec: S, context: DecodeContext) => readonly Candidate[];
 }
 
 export const ratio = numberWithin(0, 1);
+
+/** Source: ultralytics, data/augment.py, LetterBox. */
+export const ULTRALYTICS_MARGIN = { grey: 114, place: 'centre' } as const;
+
+/** What torchvision's networks are trained with. */
+export const IMAGENET_PIXELS = {
+  scale: 1 / 255,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+} as const;
 
 /** ultralytics' least confidence. */
 export const THRESHOLD = 0.25;

@@ -1,5 +1,5 @@
 /** All decoders of boxes. The first that recognises a network's outputs decodes it. docs/decoders.md says the same for people. */
-import type { BoxDecoder, BoxSpec, NetworkFacts } from './box-decoder.js';
+import type { BoxDecoder, BoxSpec, NetworkFacts, PixelRule } from './box-decoder.js';
 import type { BoxListsSpec } from './box-lists-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import type { BoxRowsSpec } from './box-rows-decoder.js';
@@ -14,7 +14,7 @@ import { yoloxDecoder } from './yolox-decoder.js';
 export type AnyBoxSpec = YoloSpec | YoloxSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
 
 /** What a table of several kinds has of each. */
-type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
+type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads' | 'pixels'> & {
   readonly recognise: (facts: NetworkFacts) => AnyBoxSpec | undefined;
 };
 
@@ -25,6 +25,11 @@ export const BOX_DECODERS: readonly Row[] = [
   boxListsDecoder,
   scoredBoxesDecoder,
 ];
+
+/** How a network that a decoder reads wants its pixels, where that is known. */
+export function pixelsOf(kind: string, facts: NetworkFacts): PixelRule | undefined {
+  return BOX_DECODERS.find((row) => row.kind === kind)?.pixels?.(facts);
+}
 
 export function recogniseBoxes(facts: NetworkFacts): AnyBoxSpec | undefined {
   for (const { recognise } of BOX_DECODERS) {

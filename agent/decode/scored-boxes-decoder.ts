@@ -8,8 +8,8 @@
  *   Source: Hugging Face transformers, models/detr and models/rt_detr, post_process_object_detection.
  */
 import { choice, map, orDefault, text } from '../../shared/rules/index.js';
-import type { BoxDecoder, DecodeContext, NetworkFacts } from './box-decoder.js';
-import { boxOfCorners, NMS_IOU, ratio, THRESHOLD } from './box-decoder.js';
+import type { BoxDecoder, DecodeContext, NetworkFacts, PixelRule } from './box-decoder.js';
+import { boxOfCorners, IMAGENET_PIXELS, NMS_IOU, ratio, THRESHOLD } from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface ScoredBoxesSpec {
@@ -40,6 +40,7 @@ export const scoredBoxesDecoder: BoxDecoder<ScoredBoxesSpec> = {
     nmsIou: orDefault(ratio, undefined),
   }),
   recognise,
+  pixels,
   decode,
 };
 
@@ -66,6 +67,14 @@ function recognise({ outputs, labels, isTold }: NetworkFacts): ScoredBoxesSpec |
   }
   if (classes !== 2 && !isTold) return undefined;
   return { ...spec, form: 'corners', activation: 'none', background: 'first', nmsIou: NMS_IOU };
+}
+
+/** Sources: UltraFace, detect_imgs_onnx.py; Hugging Face transformers, the image processors of DETR and RT-DETR. */
+function pixels(facts: NetworkFacts): PixelRule {
+  const spec = recognise(facts);
+  if (spec?.form === 'corners')
+    return { by: 'UltraFace', scale: 1, mean: [127, 127, 127], std: [128, 128, 128] };
+  return spec?.background === 'last' ? { by: 'DETR', ...IMAGENET_PIXELS } : { by: 'RT-DETR', scale: 1 / 255 };
 }
 
 function decode(spec: ScoredBoxesSpec, { read, threshold }: DecodeContext): readonly Candidate[] {

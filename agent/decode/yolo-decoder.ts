@@ -9,7 +9,7 @@
  */
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD, ULTRALYTICS_MARGIN } from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
 export interface YoloSpec {
@@ -51,6 +51,10 @@ export const yoloDecoder: BoxDecoder<YoloSpec> = {
     if (output === undefined || output.shape.length !== 3 || output.shape[0] !== 1) return undefined;
     return columnsOf(output, facts) ?? rowsOf(output, facts);
   },
+  pixels: () => ({
+    by: 'YOLO',
+    ...{ resize: 'letterbox', margin: ULTRALYTICS_MARGIN, scale: 1 / 255 },
+  }),
   decode,
 };
 

@@ -1,7 +1,7 @@
 /**
  * YOLOX without its grid: [1, cells, 5 + classes], cells of all strides one after the other, row by row. Centres are offsets
  * from the cell in strides, sizes are logarithms of strides; objectness and classes are probabilities.
- * Source: YOLOX, demo/ONNXRuntime, demo_postprocess.
+ * Source: YOLOX, demo/ONNXRuntime, demo_postprocess; yolox/data/data_augment.py, preproc.
  */
 import { choice, list, map, text, wholeNumber } from '../../shared/rules/index.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
@@ -37,6 +37,10 @@ export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
     const spec = { kind: 'yolox', output: output.name, classes: values - 5, strides } as const;
     return { ...spec, threshold: THRESHOLD, nmsIou: NMS_IOU };
   },
+  pixels: () => ({
+    by: 'YOLOX',
+    ...{ resize: 'letterbox', margin: { grey: 114, place: 'top-left' }, colorOrder: 'bgr', scale: 1 },
+  }),
   decode,
 };
 

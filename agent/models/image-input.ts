@@ -1,6 +1,8 @@
 /** Finds out which of an ONNX network's inputs is the image, and how it wants its pixels. */
 import type { DataType, Graph, Tensor } from '../../shared/graph/index.js';
 import { elementAt, tensorAt } from '../../shared/graph/index.js';
+import type { PixelRule } from '../decode/box-decoder.js';
+import { ULTRALYTICS_MARGIN } from '../decode/box-decoder.js';
 import type { FixedInput, InputSpec } from './manifest.js';
 import type { ModelHints } from './model-hints.js';
 
@@ -47,7 +49,7 @@ export function findInput(graph: Graph, hints: ModelHints, options: InputOptions
     image: found.index,
     batch: shape?.batch ?? 1,
     fixed: others,
-    notes: [describeInput(input, { hints, options }), ...others.map(describeFixed)],
+    notes: others.map(describeFixed),
   };
 }
 
@@ -108,7 +110,7 @@ function specOf(image: Tensor, shape: ImageShape, { hints, options }: Known): In
   }
   const byChannel = (values: readonly number[] | undefined, fallback: number) =>
     values ?? Array.from({ length: channels }, () => fallback);
-  const resize = options.resize ?? resizeOf(hints);
+  const resize = options.resize ?? 'stretch';
   return {
     ...{ name: image.name, width, height, channels, layout },
     dtype: imageType(image.dtype) ?? 'float32',
@@ -119,15 +121,6 @@ function specOf(image: Tensor, shape: ImageShape, { hints, options }: Known): In
     mean: byChannel(options.mean, 0),
     std: byChannel(options.std, 1),
   };
-}
-
-/** Source: ultralytics, data/augment.py, LetterBox. */
-const ULTRALYTICS_MARGIN = { grey: 114, place: 'centre' } as const;
-
-/** Source: ultralytics, data/augment.py, classify_transforms. */
-function resizeOf({ isUltralytics, task }: ModelHints): InputSpec['resize'] {
-  if (!isUltralytics) return 'stretch';
-  return task === 'classify' ? 'crop' : 'letterbox';
 }
 
 /** Names of inputs that hold the size of the network's input, in rows and columns. Source: PaddleDetection, YOLOv3 of the ONNX zoo. */
@@ -153,13 +146,14 @@ function describeFixed({ name, value }: FixedInput): string {
   return `input "${name}": ${text} (model.yaml, fixedInputs)`;
 }
 
-function describeInput(input: InputSpec, { hints, options }: Known): string {
+/** What was taken for the input, and why, for people. */
+export function describeInput(input: InputSpec, options: InputOptions, rule: PixelRule | undefined): string {
   const { name, width, height, channels, layout, dtype, resize, colorOrder } = input;
   const colours = { 1: 'grey', 3: colorOrder, 4: `${colorOrder} and alpha` }[channels];
   const isTold = options.scale !== undefined || options.mean !== undefined || options.std !== undefined;
   const how = dtype === 'uint8' ? 'bytes as they are' : scalingText(input);
-  const why =
-    isTold || dtype === 'uint8' ? '' : hints.isUltralytics ? ' (metadata of ultralytics)' : NOTHING_SAID;
+  const known = rule === undefined ? NOTHING_SAID : ` (${rule.by})`;
+  const why = isTold || dtype === 'uint8' ? '' : known;
   return `input "${name}": ${width}x${height} ${colours}, ${dtype}, ${layout}, ${resize}; ${how}${why}`;
 }
 
@@ -168,7 +162,7 @@ const NOTHING_SAID =
   'input.scale or input.colorOrder)';
 
 function scalingText({ scale, mean, std }: InputSpec): string {
-  const value = scale === 1 / 255 ? 'byte / 255' : `byte * ${scale}`;
+  const value = scale === 1 ? 'byte' : scale === 1 / 255 ? 'byte / 255' : `byte * ${scale}`;
   const isPlain = mean.every((offset) => offset === 0) && std.every((divisor) => divisor === 1);
   return isPlain ? `value = ${value}` : `value = (${value} - [${mean.join(', ')}]) / [${std.join(', ')}]`;
 }

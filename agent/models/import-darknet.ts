@@ -83,7 +83,7 @@ async function storeDarknet(
     graph: network.graph,
     input: inputOf(network),
     source,
-    decoderOf: () => decoderOf(network),
+    describe: () => ({ decoder: decoderOf(network), input: inputOf(network) }),
   };
   return storeNetwork(imported, options);
 }

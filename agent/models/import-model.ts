@@ -34,8 +34,8 @@ export interface ImportedNetwork {
   /** Labels that the file itself has. */
   readonly labels?: readonly string[];
   readonly source: Manifest['source'];
-  /** Chooses the decoder from a graph whose output shapes are known. */
-  readonly decoderOf: (graph: Graph) => Decoder;
+  /** Chooses the decoder from a graph whose output shapes are known, and the input's pixels by it. */
+  readonly describe: (graph: Graph) => { readonly decoder: Decoder; readonly input: InputSpec };
 }
 
 /**
@@ -55,11 +55,11 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
       executor: options.executor,
     });
     checkOutputs(special);
-    const decoder = network.decoderOf(special);
+    const { decoder, input } = network.describe(special);
     const labels = options.labels ?? network.labels ?? [];
     checkLabels(decoder, labels);
     options.onStage?.('writing');
-    const { input, source, fixed = [] } = network;
+    const { source, fixed = [] } = network;
     return {
       modelBytes: writeOnnx(recordShapes(graph, special), { recordShapes: true }),
       manifest: { source, input, ...(fixed.length === 0 ? {} : { fixedInputs: fixed }), decoder, labels },

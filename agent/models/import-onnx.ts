@@ -13,15 +13,18 @@ import {
   tensorAt,
 } from '../../shared/graph/index.js';
 import { parseOnnxModel, upgradeOpset } from '../../shared/onnx/index.js';
+import type { PixelRule } from '../decode/box-decoder.js';
+import { pixelsOf } from '../decode/box-decoders.js';
 import type { ClassifierFacts } from '../decode/choose-decoder.js';
 import { chooseDecoder } from '../decode/choose-decoder.js';
-import { findInput } from './image-input.js';
+import { describeInput, findInput } from './image-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
 import { originOf } from './imported-file.js';
 import type { InputSpec, Manifest } from './manifest.js';
 import type { ModelHints } from './model-hints.js';
 import { readHints } from './model-hints.js';
+import { pixelRuleOf, withPixels } from './pixel-rules.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
 import { toRuntimeGraph } from './runtime-graph.js';
@@ -38,7 +41,9 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const parsed = await inFile(file, () => readExternalData(upgradeOpset(graph), dirname(file)));
   const used = dropUnusedInputs(parsed);
   const hints = readHints(metadata);
-  const { input, image, batch, fixed, notes } = findInput(used, hints, options.input ?? {});
+  const told = options.input ?? {};
+  const { input, image, batch, fixed, notes } = findInput(used, hints, told);
+  let rule: PixelRule | undefined;
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(withBatchOne(imageFirst(used, image), batch));
   const folded = await fold(cleaned, options).catch((error: unknown) => {
@@ -51,14 +56,19 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
     fixed,
     labels: hints.labels ?? [],
     source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
-    decoderOf: (special) => {
+    describe: (special) => {
       checkBatch(special, used, batch);
       const labels = options.labels ?? hints.labels ?? [];
-      return chooseDecoder(factsOf(special, { input, labels, hints }), options.decoder);
+      const facts = factsOf(special, { input, labels, hints });
+      const decoder = chooseDecoder(facts, options.decoder);
+      const family = pixelsOf(decoder.kind, { ...facts, isTold: options.decoder !== undefined });
+      rule = pixelRuleOf({ hints, family, graph: folded });
+      return { decoder, input: withPixels(input, told, rule) };
     },
   };
   const manifest = await storeNetwork(imported, options);
-  for (const note of [...notes, ...describeLabels(options, hints)]) options.onNote?.(note);
+  const described = describeInput(manifest.input, told, rule);
+  for (const note of [described, ...notes, ...describeLabels(options, hints)]) options.onNote?.(note);
   return manifest;
 }
 

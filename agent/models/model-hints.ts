@@ -4,9 +4,11 @@
  *
  * - ultralytics (YOLOv5 to v11, RT-DETR): `names`, `imgsz`, `stride`, `task` as Python literals. Source: ultralytics,
  *   engine/exporter.py, `self.metadata`.
+ * - Windows ML: `Image.BitmapPixelFormat` and `Image.NominalPixelRange`.
  * - others: labels under `labels`, `classes`, `class_names` or `names`, as JSON or one a line.
  */
 import type { OnnxMetadata } from '../../shared/onnx/index.js';
+import type { PixelRule } from '../decode/box-decoder.js';
 
 export interface ModelHints {
   /** Name of the exporter, as far as it is known. */
@@ -19,6 +21,8 @@ export interface ModelHints {
   /** Multiple that the input's height and width must be of. */
   readonly stride?: number;
   readonly imageSize?: { readonly width: number; readonly height: number };
+  /** How pixels are wanted, of `Image.*`. */
+  readonly pixels?: PixelRule;
   /** Whether ultralytics' preprocessing is wanted: a letterbox of grey 114, RGB from 0 to 1. */
   readonly isUltralytics: boolean;
 }
@@ -35,12 +39,14 @@ export function readHints({ producer, entries }: OnnxMetadata): ModelHints {
   const task = entries.get('task');
   const stride = wholeNumberOf(entries.get('stride'));
   const size = readImageSize(entries.get('imgsz'));
+  const pixels = readPixels(entries);
   return {
     ...(producer === '' ? {} : { producer }),
     ...(task === undefined || !/^[a-z]{1,32}$/.test(task) ? {} : { task }),
     ...(found?.labels === undefined ? {} : { labels: found.labels, labelsKey: found.key }),
     ...(stride === undefined ? {} : { stride }),
     ...(size === undefined ? {} : { imageSize: size }),
+    ...(pixels === undefined ? {} : { pixels }),
     isUltralytics: found?.key === 'names' && stride !== undefined && task !== undefined,
   };
 }
@@ -119,4 +125,23 @@ function readImageSize(text = ''): ModelHints['imageSize'] {
 
 function wholeNumberOf(text = ''): number | undefined {
   return /^\d{1,4}$/.test(text.trim()) && Number(text) > 0 ? Number(text) : undefined;
+}
+
+/** What a value is, by the name of its range. */
+const RANGES: ReadonlyMap<string, Pick<PixelRule, 'scale' | 'mean' | 'std'>> = new Map([
+  ['NominalRange_0_255', { scale: 1 }],
+  ['Normalized_0_1', { scale: 1 / 255 }],
+  ['Normalized_1_1', { scale: 1 / 127.5, mean: [1, 1, 1] }],
+]);
+
+function readPixels(entries: OnnxMetadata['entries']): PixelRule | undefined {
+  const range = RANGES.get(entries.get('Image.NominalPixelRange') ?? '');
+  const [, order] = /^(Rgb|Bgr)a?8$/i.exec(entries.get('Image.BitmapPixelFormat') ?? '') ?? [];
+  if (range === undefined && order === undefined) return undefined;
+  const isBgr = order?.toLowerCase() === 'bgr';
+  return {
+    by: 'metadata Image.*',
+    ...range,
+    ...(order === undefined ? {} : { colorOrder: isBgr ? 'bgr' : 'rgb' }),
+  };
 }
