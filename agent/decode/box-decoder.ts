@@ -20,6 +20,10 @@ export interface NetworkFacts {
   readonly labels?: number;
   /** ultralytics' name of the task. */
   readonly task?: string;
+  /** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
+  readonly isActivated: (output: string) => boolean;
+  /** Whether the file has the metadata that YOLOv5's exporter writes. */
+  readonly isYolov5?: boolean;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
   readonly isTold: boolean;
 }
@@ -65,20 +69,40 @@ export const THRESHOLD = 0.25;
 /** Darknet's and YOLOv5's overlap. */
 export const NMS_IOU = 0.45;
 
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Cells of a map of one stride. */
+export function gridOf(
+  { width, height }: Size,
+  stride: number,
+): { readonly rows: number; readonly cols: number } {
+  return { rows: Math.ceil(height / stride), cols: Math.ceil(width / stride) };
+}
+
 /** Cells of a network whose maps have these strides. */
-export function cellCount(
-  { width, height }: Pick<NetworkFacts, 'width' | 'height'>,
-  strides: readonly number[],
-): number {
-  return strides.reduce((sum, stride) => sum + Math.ceil(width / stride) * Math.ceil(height / stride), 0);
+export function cellCount(size: Size, strides: readonly number[]): number {
+  return strides.reduce((sum, stride) => {
+    const { rows, cols } = gridOf(size, stride);
+    return sum + rows * cols;
+  }, 0);
 }
 
 export const STRIDES = [8, 16, 32] as const;
 
+/** The fault that an output hasn't the shape that model.yaml says. */
+export function misfit(output: string, shape: readonly number[], expected: string): RangeError {
+  return new RangeError(
+    `Cannot decode output "${output}": its shape is [${shape.join(', ')}], expected ${expected} (model.yaml, decoder)`,
+  );
+}
+
 /** A box by its corners in units of `width` and `height`. */
 export function boxOfCorners(
   [left, top, right, bottom]: readonly [number, number, number, number],
-  { width, height }: { readonly width: number; readonly height: number },
+  { width, height }: Size,
 ): Candidate['box'] {
   return {
     centerX: (left + right) / 2 / width,

@@ -8,8 +8,9 @@
  * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
  */
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
+import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { cellCount, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
 export interface YoloSpec {
@@ -94,9 +95,7 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
   const [cells, count] = isColumns ? [third, second] : [second, third];
   const first = spec.objectness ? 5 : 4;
   if (count < first + spec.classes + POINT * spec.keypoints) {
-    throw new RangeError(
-      `Cannot decode output "${spec.output}": its shape is [${shape.join(', ')}], expected ${first} + ${spec.classes} values a cell (model.yaml, decoder)`,
-    );
+    throw misfit(spec.output, shape, `${first} + ${spec.classes} values a cell`);
   }
   const [cellStep, valueStep] = isColumns ? [1, cells] : [count, 1];
   const candidates: Candidate[] = [];
@@ -104,12 +103,8 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
     const at = (value: number) => values[cell * cellStep + value * valueStep] ?? 0;
     const objectness = spec.objectness ? at(4) : 1;
     if (!(objectness > threshold)) continue;
-    let [classId, best] = [0, Number.NEGATIVE_INFINITY];
-    for (let value = 0; value < spec.classes; value += 1) {
-      const score = at(first + value);
-      if (score > best) [classId, best] = [value, score];
-    }
-    const confidence = best * objectness;
+    const { classId, score } = bestClass(spec.classes, (value) => at(first + value));
+    const confidence = score * objectness;
     if (!(confidence > threshold)) continue;
     const box = {
       centerX: at(0) / width,

@@ -4,8 +4,9 @@
  * Source: YOLOX, demo/ONNXRuntime, demo_postprocess.
  */
 import { choice, list, map, text, wholeNumber } from '../../shared/rules/index.js';
+import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { cellCount, gridOf, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface YoloxSpec {
@@ -45,20 +46,18 @@ function decode(spec: YoloxSpec, { read, width, height, threshold }: DecodeConte
   const { strides, classes } = spec;
   const count = 5 + classes;
   if (shape[1] !== cellCount({ width, height }, strides) || shape[2] !== count) {
-    throw new RangeError(
-      `Cannot decode output "${spec.output}": its shape is [${shape.join(', ')}], expected [1, ${cellCount({ width, height }, strides)}, ${count}] (model.yaml, decoder)`,
-    );
+    throw misfit(spec.output, shape, `[1, ${cellCount({ width, height }, strides)}, ${count}]`);
   }
   const candidates: Candidate[] = [];
   let start = 0;
   for (const stride of strides) {
-    const [rows, cols] = [Math.ceil(height / stride), Math.ceil(width / stride)];
+    const { rows, cols } = gridOf({ width, height }, stride);
     for (let cell = 0; cell < rows * cols; cell += 1, start += count) {
       const objectness = values[start + 4] ?? 0;
       if (!(objectness > threshold)) continue;
       const scores = values.subarray(start + 5, start + count);
-      const classId = scores.reduce((best, score, at) => (score > (scores[best] ?? 0) ? at : best), 0);
-      const confidence = objectness * (scores[classId] ?? 0);
+      const { classId, score } = bestClass(classes, (at) => scores[at] ?? 0);
+      const confidence = objectness * score;
       if (!(confidence > threshold)) continue;
       const [x = 0, y = 0, logWidth = 0, logHeight = 0] = values.subarray(start, start + 4);
       const box = {

@@ -1,0 +1,24 @@
+/** Decodes boxes with the decoder of their kind. */
+import type { DecodeContext } from './box-decoder.js';
+import type { AnyBoxSpec } from './box-decoders.js';
+import { boxListsDecoder } from './box-lists-decoder.js';
+import { boxRowsDecoder } from './box-rows-decoder.js';
+import type { Candidate } from './detection.js';
+import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { yoloDecoder } from './yolo-decoder.js';
+import { yoloxDecoder } from './yolox-decoder.js';
+
+export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly Candidate[] {
+  switch (spec.kind) {
+    case 'yolo':
+      return yoloDecoder.decode(spec, context);
+    case 'yolox':
+      return yoloxDecoder.decode(spec, context);
+    case 'box-rows':
+      return boxRowsDecoder.decode(spec, context);
+    case 'box-lists':
+      return boxListsDecoder.decode(spec, context);
+    case 'scored-boxes':
+      return scoredBoxesDecoder.decode(spec, context);
+  }
+}
