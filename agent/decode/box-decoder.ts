@@ -112,6 +112,16 @@ export function boxOfCorners(
   };
 }
 
+/** A box in pixels of the input, relative to it. */
+export function boxOfPixels(box: Candidate['box'], { width, height }: Size): Candidate['box'] {
+  return {
+    centerX: box.centerX / width,
+    centerY: box.centerY / height,
+    width: box.width / width,
+    height: box.height / height,
+  };
+}
+
 /** Whether a box can be drawn. Broken and hostile networks give others. */
 export function isDrawable({ box: { centerX, centerY, width, height } }: Candidate): boolean {
   return Number.isFinite(centerX + centerY + width + height) && width >= 0 && height >= 0;

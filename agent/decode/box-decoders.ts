@@ -8,10 +8,12 @@ import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import type { YoloSpec } from './yolo-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
+import type { YoloMapsSpec } from './yolo-maps-decoder.js';
+import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloxSpec } from './yolox-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 
-export type AnyBoxSpec = YoloSpec | YoloxSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
+export type AnyBoxSpec = YoloSpec | YoloxSpec | YoloMapsSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
 
 /** What a table of several kinds has of each. */
 type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
@@ -21,6 +23,8 @@ type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
 export const BOX_DECODERS: readonly Row[] = [
   yoloDecoder,
   yoloxDecoder,
+  yoloMapsDecoder,
+  yolov7Maps,
   boxRowsDecoder,
   boxListsDecoder,
   scoredBoxesDecoder,

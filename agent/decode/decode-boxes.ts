@@ -6,6 +6,7 @@ import { boxRowsDecoder } from './box-rows-decoder.js';
 import type { Candidate } from './detection.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
+import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 
 export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly Candidate[] {
@@ -14,6 +15,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return yoloDecoder.decode(spec, context);
     case 'yolox':
       return yoloxDecoder.decode(spec, context);
+    case 'yolo-maps':
+      return yoloMapsDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

@@ -5,7 +5,9 @@ import { ratio } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { anchorList } from './yolo-anchors.js';
 import { yoloDecoder } from './yolo-decoder.js';
+import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 
 const name = text('a name', (value) => value !== '');
@@ -14,10 +16,7 @@ const headSchema = map({
   kind: choice(['region', 'yolo']),
   output: name,
   classes: wholeNumber(1),
-  anchors: list(map({ width: positive(), height: positive() }), {
-    least: 1,
-    expected: 'a list of at least one anchor',
-  }),
+  anchors: anchorList,
   scaleXY: number(),
   softmax: flag(),
   newCoords: flag(),
@@ -34,6 +33,7 @@ export const decoderSchema = variant('kind', {
   yolox: yoloxDecoder.schema,
   'box-rows': boxRowsDecoder.schema,
   'box-lists': boxListsDecoder.schema,
+  'yolo-maps': yoloMapsDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
@@ -44,8 +44,4 @@ export type Decoder = ValueOf<typeof decoderSchema>;
 /** Whether a decoder gives boxes, so that there may be none of them. */
 export function findsBoxes({ kind }: Decoder): boolean {
   return kind !== 'classes' && kind !== 'raw';
-}
-
-function positive() {
-  return number('a number above 0', (value) => value > 0);
 }

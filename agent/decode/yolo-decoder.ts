@@ -10,7 +10,7 @@
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { cellCount, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { boxOfPixels, cellCount, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
 export interface YoloSpec {
@@ -106,12 +106,8 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
     const { classId, score } = bestClass(spec.classes, (value) => at(first + value));
     const confidence = score * objectness;
     if (!(confidence > threshold)) continue;
-    const box = {
-      centerX: at(0) / width,
-      centerY: at(1) / height,
-      width: at(2) / width,
-      height: at(3) / height,
-    };
+    const pixels = { centerX: at(0), centerY: at(1), width: at(2), height: at(3) };
+    const box = boxOfPixels(pixels, { width, height });
     const points = Array.from({ length: spec.keypoints }, (_, point): Point => {
       const start = first + spec.classes + POINT * point;
       return { x: at(start) / width, y: at(start + 1) / height, confidence: at(start + 2) };

@@ -6,7 +6,7 @@
 import { choice, list, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { cellCount, gridOf, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { boxOfPixels, cellCount, gridOf, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface YoloxSpec {
@@ -61,12 +61,12 @@ function decode(spec: YoloxSpec, { read, width, height, threshold }: DecodeConte
       if (!(confidence > threshold)) continue;
       const [x = 0, y = 0, logWidth = 0, logHeight = 0] = values.subarray(start, start + 4);
       const box = {
-        centerX: ((x + (cell % cols)) * stride) / width,
-        centerY: ((y + Math.floor(cell / cols)) * stride) / height,
-        width: (Math.exp(logWidth) * stride) / width,
-        height: (Math.exp(logHeight) * stride) / height,
+        centerX: (x + (cell % cols)) * stride,
+        centerY: (y + Math.floor(cell / cols)) * stride,
+        width: Math.exp(logWidth) * stride,
+        height: Math.exp(logHeight) * stride,
       };
-      candidates.push({ box, classId, confidence });
+      candidates.push({ box: boxOfPixels(box, { width, height }), classId, confidence });
     }
   }
   return candidates;
