@@ -69,6 +69,9 @@ export const THRESHOLD = 0.25;
 /** Darknet's and YOLOv5's overlap. */
 export const NMS_IOU = 0.45;
 
+/** Overlap by which ultralytics' newer networks are suppressed. */
+export const ULTRALYTICS_IOU = 0.7;
+
 export interface Size {
   readonly width: number;
   readonly height: number;

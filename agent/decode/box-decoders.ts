@@ -4,6 +4,8 @@ import type { BoxListsSpec } from './box-lists-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { dflMapsDecoder } from './dfl-maps-decoder.js';
+import type { DflMapsSpec } from './dfl-maps-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import type { YoloSpec } from './yolo-decoder.js';
@@ -13,7 +15,14 @@ import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloxSpec } from './yolox-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 
-export type AnyBoxSpec = YoloSpec | YoloxSpec | YoloMapsSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
+export type AnyBoxSpec =
+  | YoloSpec
+  | YoloxSpec
+  | YoloMapsSpec
+  | DflMapsSpec
+  | BoxRowsSpec
+  | BoxListsSpec
+  | ScoredBoxesSpec;
 
 /** What a table of several kinds has of each. */
 type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
@@ -22,6 +31,7 @@ type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads'> & {
 
 export const BOX_DECODERS: readonly Row[] = [
   yoloDecoder,
+  dflMapsDecoder,
   yoloxDecoder,
   yoloMapsDecoder,
   yolov7Maps,

@@ -4,6 +4,7 @@ import type { AnyBoxSpec } from './box-decoders.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import type { Candidate } from './detection.js';
+import { dflMapsDecoder } from './dfl-maps-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
@@ -17,6 +18,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return yoloxDecoder.decode(spec, context);
     case 'yolo-maps':
       return yoloMapsDecoder.decode(spec, context);
+    case 'dfl-maps':
+      return dflMapsDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

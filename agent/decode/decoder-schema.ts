@@ -4,6 +4,7 @@ import { choice, flag, list, map, number, text, variant, wholeNumber } from '../
 import { ratio } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { dflMapsSchema } from './dfl-maps-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { anchorList } from './yolo-anchors.js';
 import { yoloDecoder } from './yolo-decoder.js';
@@ -34,6 +35,7 @@ export const decoderSchema = variant('kind', {
   'box-rows': boxRowsDecoder.schema,
   'box-lists': boxListsDecoder.schema,
   'yolo-maps': yoloMapsDecoder.schema,
+  'dfl-maps': dflMapsSchema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),

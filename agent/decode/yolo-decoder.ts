@@ -10,7 +10,16 @@
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { boxOfPixels, cellCount, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import {
+  boxOfPixels,
+  cellCount,
+  misfit,
+  NMS_IOU,
+  ratio,
+  STRIDES,
+  THRESHOLD,
+  ULTRALYTICS_IOU,
+} from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
 export interface YoloSpec {
@@ -24,9 +33,6 @@ export interface YoloSpec {
   readonly threshold: number;
   readonly nmsIou: number;
 }
-
-/** Overlap by which ultralytics' newer networks are suppressed. */
-const ULTRALYTICS_IOU = 0.7;
 
 /** Numbers of a keypoint: x, y and visibility. */
 const POINT = 3;

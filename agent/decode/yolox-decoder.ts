@@ -18,6 +18,9 @@ export interface YoloxSpec {
   readonly nmsIou: number;
 }
 
+/** Classes of COCO, which networks without labels are trained with. */
+const COCO = 80;
+
 export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
   kind: 'yolox',
   reads: '[1, cells, 5 + classes] of YOLOX, one box a cell of strides 8, 16 and 32',
@@ -29,12 +32,15 @@ export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
     threshold: ratio,
     nmsIou: ratio,
   }),
-  recognise: ({ outputs, ...facts }) => {
+  recognise: ({ outputs, labels, isTold, ...facts }) => {
     const [output, ...others] = outputs;
     const [batch, cells, values = 0] = output?.shape ?? [];
     const strides = [STRIDES, [...STRIDES, 64]].find((tried) => cells === cellCount(facts, tried));
     if (output === undefined || others.length > 0 || output.shape.length !== 3) return undefined;
     if (batch !== 1 || strides === undefined || values < 6) return undefined;
+    // Rows of four strides are rather NanoDet's, unless there are as many values as YOLOX would have.
+    const isSure = strides.length === 3 || values === 5 + (labels ?? COCO);
+    if (!isSure && !isTold) return undefined;
     const spec = { kind: 'yolox', output: output.name, classes: values - 5, strides } as const;
     return { ...spec, threshold: THRESHOLD, nmsIou: NMS_IOU };
   },
