@@ -1,7 +1,7 @@
 /** What each decoder of boxes is made of. A new one is a file with one of these, and a row in `box-decoders.ts`. */
 import type { DataType } from '../../shared/graph/index.js';
 import type { Rule } from '../../shared/rules/index.js';
-import { numberWithin } from '../../shared/rules/index.js';
+import { list, map, number, numberWithin } from '../../shared/rules/index.js';
 import type { Candidate } from './detection.js';
 
 export interface OutputShape {
@@ -62,6 +62,16 @@ export interface BoxDecoder<S extends BoxSpec> {
 }
 
 export const ratio = numberWithin(0, 1);
+
+const positive = number('a number above 0', (value) => value > 0);
+
+/** A list of sizes, such as those of anchors. */
+export function sizeList(thing: string): Rule<readonly Size[]> {
+  return list(map({ width: positive, height: positive }), {
+    least: 1,
+    expected: `a list of at least one ${thing}`,
+  });
+}
 
 /** ultralytics' least confidence. */
 export const THRESHOLD = 0.25;

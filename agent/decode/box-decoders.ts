@@ -6,6 +6,8 @@ import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
 import type { DflMapsSpec } from './dfl-maps-spec.js';
+import { priorsDecoder } from './priors-decoder.js';
+import type { PriorsSpec } from './priors-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import type { YoloSpec } from './yolo-decoder.js';
@@ -20,6 +22,7 @@ export type AnyBoxSpec =
   | YoloxSpec
   | YoloMapsSpec
   | DflMapsSpec
+  | PriorsSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -37,6 +40,7 @@ export const BOX_DECODERS: readonly Row[] = [
   yolov7Maps,
   boxRowsDecoder,
   boxListsDecoder,
+  priorsDecoder,
   scoredBoxesDecoder,
 ];
 

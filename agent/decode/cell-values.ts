@@ -1,5 +1,6 @@
 /** Reads the values of cells, however an output lays them out. */
-import type { OutputShape, OutputValues } from './box-decoder.js';
+import type { DecodeContext, OutputShape, OutputValues } from './box-decoder.js';
+import { misfit } from './box-decoder.js';
 
 export interface CellValues {
   readonly cells: number;
@@ -28,4 +29,18 @@ export function cellShape({ shape }: Pick<OutputShape, 'shape'>): Pick<CellValue
   const counted = dims.length === 3 ? 0 : dims.length - 1;
   const cells = dims.reduce((product, dim, at) => (at === counted ? product : product * dim), 1);
   return { cells, count: dims[counted] ?? 0 };
+}
+
+export interface ExpectedCells {
+  readonly output: string;
+  readonly cells: number;
+  readonly count: number;
+}
+
+/** @throws {RangeError} if an output has other numbers of cells or of their values. */
+export function readCells({ read }: DecodeContext, { output, cells, count }: ExpectedCells): CellValues {
+  const tensor = read(output);
+  const found = cellsOf(tensor);
+  if (found.cells === cells && found.count === count) return found;
+  throw misfit(output, tensor.shape, `${cells} cells of ${count} values`);
 }

@@ -5,6 +5,7 @@ import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import type { Candidate } from './detection.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
+import { priorsDecoder } from './priors-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
@@ -20,6 +21,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return yoloMapsDecoder.decode(spec, context);
     case 'dfl-maps':
       return dflMapsDecoder.decode(spec, context);
+    case 'priors':
+      return priorsDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

@@ -1,12 +1,12 @@
 /** The part of model.yaml that says how outputs become findings. */
 import type { ValueOf } from '../../shared/rules/index.js';
 import { choice, flag, list, map, number, text, variant, wholeNumber } from '../../shared/rules/index.js';
-import { ratio } from './box-decoder.js';
+import { ratio, sizeList } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
+import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
-import { anchorList } from './yolo-anchors.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
@@ -17,7 +17,7 @@ const headSchema = map({
   kind: choice(['region', 'yolo']),
   output: name,
   classes: wholeNumber(1),
-  anchors: anchorList,
+  anchors: sizeList('anchor'),
   scaleXY: number(),
   softmax: flag(),
   newCoords: flag(),
@@ -36,6 +36,7 @@ export const decoderSchema = variant('kind', {
   'box-lists': boxListsDecoder.schema,
   'yolo-maps': yoloMapsDecoder.schema,
   'dfl-maps': dflMapsSchema,
+  priors: priorsSchema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),

@@ -10,9 +10,9 @@ import { elementAt } from '../../shared/graph/index.js';
 import { logistic, softmax } from './activations.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { boxOfCorners, cellCount, gridOf, misfit } from './box-decoder.js';
+import { boxOfCorners, cellCount, gridOf } from './box-decoder.js';
 import type { CellValues } from './cell-values.js';
-import { cellsOf } from './cell-values.js';
+import { readCells } from './cell-values.js';
 import type { Candidate } from './detection.js';
 import type { DflMap, DflMapsSpec } from './dfl-maps-spec.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
@@ -69,14 +69,8 @@ function readersOf(
   { one, context }: MapContext,
 ): { readonly scoreOf: CellValues['at']; readonly binOf: CellValues['at'] } {
   const values = 4 * bins;
-  const checked = (output: string, count: number): CellValues['at'] => {
-    const tensor = context.read(output);
-    const found = cellsOf(tensor);
-    const cells = cellCount(context, one.strides);
-    if (found.cells !== cells || found.count !== count)
-      throw misfit(output, tensor.shape, `${cells} cells of ${count} values`);
-    return found.at;
-  };
+  const cells = cellCount(context, one.strides);
+  const checked = (output: string, count: number) => readCells(context, { output, cells, count }).at;
   if (one.scores !== one.boxes)
     return { scoreOf: checked(one.scores, classes), binOf: checked(one.boxes, values) };
   const at = checked(one.scores, classes + values);

@@ -1,26 +1,14 @@
 /** Sizes that boxes of anchor networks are relative to. */
-import { list, map, number } from '../../shared/rules/index.js';
-
-export interface Anchor {
-  readonly width: number;
-  readonly height: number;
-}
+import type { Size } from './box-decoder.js';
 
 /** Anchors of a map, in pixels of the input. */
 export interface StrideAnchors {
   readonly stride: number;
-  readonly anchors: readonly Anchor[];
+  readonly anchors: readonly Size[];
 }
 
 /** Anchors of networks of three and of four strides. */
 export type AnchorTable = readonly (readonly StrideAnchors[])[];
-
-const positive = number('a number above 0', (value) => value > 0);
-
-export const anchorList = list(map({ width: positive, height: positive }), {
-  least: 1,
-  expected: 'a list of at least one anchor',
-});
 
 /** yolov5, models/hub/yolov5s6.yaml; yolov7, cfg/deploy/yolov7-w6.yaml. */
 const FOUR_STRIDES: readonly StrideAnchors[] = [

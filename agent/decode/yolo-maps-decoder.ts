@@ -16,11 +16,11 @@ import { choice, flag, list, map, text, wholeNumber } from '../../shared/rules/i
 import { logistic } from './activations.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { boxOfPixels, gridOf, misfit, NMS_IOU, ratio, THRESHOLD } from './box-decoder.js';
+import { boxOfPixels, gridOf, misfit, NMS_IOU, ratio, sizeList, THRESHOLD } from './box-decoder.js';
 import { cellsOf } from './cell-values.js';
 import type { Candidate } from './detection.js';
 import type { AnchorTable, StrideAnchors } from './yolo-anchors.js';
-import { anchorList, YOLOV5_ANCHORS, YOLOV7_ANCHORS } from './yolo-anchors.js';
+import { YOLOV5_ANCHORS, YOLOV7_ANCHORS } from './yolo-anchors.js';
 
 export interface AnchorMap extends StrideAnchors {
   readonly output: string;
@@ -44,7 +44,7 @@ export const yoloMapsDecoder: BoxDecoder<YoloMapsSpec> = {
     kind: choice(['yolo-maps']),
     classes: wholeNumber(1),
     activated: flag(),
-    maps: list(map({ output: text(), stride: wholeNumber(1, 1024), anchors: anchorList }), {
+    maps: list(map({ output: text(), stride: wholeNumber(1, 1024), anchors: sizeList('anchor') }), {
       least: 1,
       expected: 'a list of at least one map',
     }),
