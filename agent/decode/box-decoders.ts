@@ -16,6 +16,8 @@ import type { YoloMapsSpec } from './yolo-maps-decoder.js';
 import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloxSpec } from './yolox-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
+import type { YunetSpec } from './yunet-decoder.js';
+import { yunetDecoder } from './yunet-decoder.js';
 
 export type AnyBoxSpec =
   | YoloSpec
@@ -23,6 +25,7 @@ export type AnyBoxSpec =
   | YoloMapsSpec
   | DflMapsSpec
   | PriorsSpec
+  | YunetSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -41,6 +44,7 @@ export const BOX_DECODERS: readonly Row[] = [
   boxRowsDecoder,
   boxListsDecoder,
   priorsDecoder,
+  yunetDecoder,
   scoredBoxesDecoder,
 ];
 

@@ -10,6 +10,7 @@ import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
+import { yunetDecoder } from './yunet-decoder.js';
 
 export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly Candidate[] {
   switch (spec.kind) {
@@ -23,6 +24,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return dflMapsDecoder.decode(spec, context);
     case 'priors':
       return priorsDecoder.decode(spec, context);
+    case 'yunet':
+      return yunetDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

@@ -10,6 +10,7 @@ import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
+import { yunetDecoder } from './yunet-decoder.js';
 
 const name = text('a name', (value) => value !== '');
 
@@ -37,6 +38,7 @@ export const decoderSchema = variant('kind', {
   'yolo-maps': yoloMapsDecoder.schema,
   'dfl-maps': dflMapsSchema,
   priors: priorsSchema,
+  yunet: yunetDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
