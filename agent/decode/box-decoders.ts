@@ -6,6 +6,8 @@ import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
 import type { DflMapsSpec } from './dfl-maps-spec.js';
+import type { HeatMapSpec } from './heat-map-decoder.js';
+import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
 import type { PriorsSpec } from './priors-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
@@ -26,6 +28,7 @@ export type AnyBoxSpec =
   | DflMapsSpec
   | PriorsSpec
   | YunetSpec
+  | HeatMapSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -45,6 +48,7 @@ export const BOX_DECODERS: readonly Row[] = [
   boxListsDecoder,
   priorsDecoder,
   yunetDecoder,
+  heatMapDecoder,
   scoredBoxesDecoder,
 ];
 
