@@ -6,6 +6,8 @@
  *   keypoint after their class; segmentation has coefficients of masks, and oriented boxes their angle, which are passed over.
  *   Source: ultralytics, nn/modules/head.py.
  * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
+ * - YOLOv6: the same, with one box a cell and an objectness of 1. Source: YOLOv6, yolov6/models/effidehead.py and
+ *   deploy/ONNX/export_onnx.py, which names the output `outputs`.
  */
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
@@ -84,10 +86,14 @@ function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec 
   return { ...spec, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
 }
 
-/** Three boxes for each cell. */
+/** Three boxes for each cell, or one of YOLOv6. YOLOX has as many of another meaning, but its exporter's name is `output`. */
 function rowsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
   const [, cells = 0, values = 0] = shape;
-  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) => cells === 3 * cellCount(facts, strides));
+  const { labels = values - 5 } = facts;
+  const each = name === 'outputs' && values === 5 + labels ? [1, 3] : [3];
+  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) =>
+    each.some((boxes) => cells === boxes * cellCount(facts, strides)),
+  );
   if (values < 6 || !(isGrid || (facts.isTold && cells > values))) return undefined;
   const spec = { kind: 'yolo', output: name, cells: 'rows', objectness: true, classes: values - 5 } as const;
   return { ...spec, keypoints: 0, threshold: THRESHOLD, nmsIou: NMS_IOU };

@@ -21,6 +21,7 @@ test('each decoder reads the outputs of the networks that it is for', () => {
   ])[] = [
     ['YOLOv8', [columns('output0', [32, 32, 32, 16, 0.1, 0.9])], 0.9, 'yolo'],
     ['YOLOv5', [rows('output', 3 * CELLS, [32, 32, 32, 16, 0.9, 0.2, 0.8])], 0.72, 'yolo'],
+    ['YOLOv6', [rows('outputs', CELLS, [32, 32, 32, 16, 1, 0.2, 0.8])], 0.8, 'yolo'],
     // In the cell of stride 16 whose corner is at 32, 32.
     ['YOLOX', [rows('out', CELLS, [0, 0, Math.log(2), 0, 0.9, 0.2, 0.8], 64 + 2 * 4 + 2)], 0.72, 'yolox'],
     ['YOLOv10', [rows('output0', 300, [...corners, 0.9, 1])], 0.9, 'box-rows'],
