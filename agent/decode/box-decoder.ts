@@ -1,7 +1,7 @@
 /** What each decoder of boxes is made of. A new one is a file with one of these, and a row in `box-decoders.ts`. */
 import type { DataType } from '../../shared/graph/index.js';
 import type { Rule } from '../../shared/rules/index.js';
-import { numberWithin } from '../../shared/rules/index.js';
+import { list, map, number, numberWithin } from '../../shared/rules/index.js';
 import type { ImageInput } from '../engine/wire/protocol.js';
 import type { Candidate } from './detection.js';
 
@@ -21,6 +21,10 @@ export interface NetworkFacts {
   readonly labels?: number;
   /** ultralytics' name of the task. */
   readonly task?: string;
+  /** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
+  readonly isActivated: (output: string) => boolean;
+  /** Whether the file has the metadata that YOLOv5's exporter writes. */
+  readonly isYolov5?: boolean;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
   readonly isTold: boolean;
 }
@@ -79,32 +83,75 @@ export const IMAGENET_PIXELS = {
   std: [0.229, 0.224, 0.225],
 } as const;
 
+const positive = number('a number above 0', (value) => value > 0);
+
+/** A list of sizes, such as those of anchors. */
+export function sizeList(thing: string): Rule<readonly Size[]> {
+  return list(map({ width: positive, height: positive }), {
+    least: 1,
+    expected: `a list of at least one ${thing}`,
+  });
+}
+
 /** ultralytics' least confidence. */
 export const THRESHOLD = 0.25;
 
 /** Darknet's and YOLOv5's overlap. */
 export const NMS_IOU = 0.45;
 
+/** Overlap by which ultralytics' newer networks are suppressed. */
+export const ULTRALYTICS_IOU = 0.7;
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Cells of a map of one stride. */
+export function gridOf(
+  { width, height }: Size,
+  stride: number,
+): { readonly rows: number; readonly cols: number } {
+  return { rows: Math.ceil(height / stride), cols: Math.ceil(width / stride) };
+}
+
 /** Cells of a network whose maps have these strides. */
-export function cellCount(
-  { width, height }: Pick<NetworkFacts, 'width' | 'height'>,
-  strides: readonly number[],
-): number {
-  return strides.reduce((sum, stride) => sum + Math.ceil(width / stride) * Math.ceil(height / stride), 0);
+export function cellCount(size: Size, strides: readonly number[]): number {
+  return strides.reduce((sum, stride) => {
+    const { rows, cols } = gridOf(size, stride);
+    return sum + rows * cols;
+  }, 0);
 }
 
 export const STRIDES = [8, 16, 32] as const;
 
+/** The fault that an output hasn't the shape that model.yaml says. */
+export function misfit(output: string, shape: readonly number[], expected: string): RangeError {
+  return new RangeError(
+    `Cannot decode output "${output}": its shape is [${shape.join(', ')}], expected ${expected} (model.yaml, decoder)`,
+  );
+}
+
 /** A box by its corners in units of `width` and `height`. */
 export function boxOfCorners(
   [left, top, right, bottom]: readonly [number, number, number, number],
-  { width, height }: { readonly width: number; readonly height: number },
+  { width, height }: Size,
 ): Candidate['box'] {
   return {
     centerX: (left + right) / 2 / width,
     centerY: (top + bottom) / 2 / height,
     width: (right - left) / width,
     height: (bottom - top) / height,
+  };
+}
+
+/** A box in pixels of the input, relative to it. */
+export function boxOfPixels(box: Candidate['box'], { width, height }: Size): Candidate['box'] {
+  return {
+    centerX: box.centerX / width,
+    centerY: box.centerY / height,
+    width: box.width / width,
+    height: box.height / height,
   };
 }
 

@@ -4,14 +4,34 @@ import type { BoxListsSpec } from './box-lists-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { dflMapsDecoder } from './dfl-maps-decoder.js';
+import type { DflMapsSpec } from './dfl-maps-spec.js';
+import type { HeatMapSpec } from './heat-map-decoder.js';
+import { heatMapDecoder } from './heat-map-decoder.js';
+import { priorsDecoder } from './priors-decoder.js';
+import type { PriorsSpec } from './priors-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import type { YoloSpec } from './yolo-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
+import type { YoloMapsSpec } from './yolo-maps-decoder.js';
+import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloxSpec } from './yolox-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
+import type { YunetSpec } from './yunet-decoder.js';
+import { yunetDecoder } from './yunet-decoder.js';
 
-export type AnyBoxSpec = YoloSpec | YoloxSpec | BoxRowsSpec | BoxListsSpec | ScoredBoxesSpec;
+export type AnyBoxSpec =
+  | YoloSpec
+  | YoloxSpec
+  | YoloMapsSpec
+  | DflMapsSpec
+  | PriorsSpec
+  | YunetSpec
+  | HeatMapSpec
+  | BoxRowsSpec
+  | BoxListsSpec
+  | ScoredBoxesSpec;
 
 /** What a table of several kinds has of each. */
 type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads' | 'pixels'> & {
@@ -20,9 +40,15 @@ type Row = Pick<BoxDecoder<BoxSpec>, 'kind' | 'reads' | 'pixels'> & {
 
 export const BOX_DECODERS: readonly Row[] = [
   yoloDecoder,
+  dflMapsDecoder,
   yoloxDecoder,
+  yoloMapsDecoder,
+  yolov7Maps,
   boxRowsDecoder,
   boxListsDecoder,
+  priorsDecoder,
+  yunetDecoder,
+  heatMapDecoder,
   scoredBoxesDecoder,
 ];
 

@@ -7,10 +7,7 @@ import type { Decoder } from './decoder-schema.js';
 /** Default number of classes that a classification lists. */
 export const TOP_CLASSES = 5;
 
-export interface ClassifierFacts extends Omit<NetworkFacts, 'isTold'> {
-  /** Whether the values of an output are probabilities already. */
-  readonly isActivated: (output: string) => boolean;
-}
+export type ClassifierFacts = Omit<NetworkFacts, 'isTold'>;
 
 /** Kinds that can be named. Darknet's heads come from its own files. */
 export const DECODER_KINDS: readonly string[] = [...BOX_DECODERS.map(({ kind }) => kind), 'classes', 'raw'];

@@ -4,6 +4,7 @@
  */
 import type { DetectionHead } from '../../shared/darknet/index.js';
 import { elementAt } from '../../shared/graph/index.js';
+import { logistic, softmax } from './activations.js';
 import type { Candidate } from './detection.js';
 
 /** Values of a head's output, [1, anchors * (5 + classes), rows, cols]. */
@@ -70,15 +71,4 @@ function classProbabilities(
 ): readonly number[] {
   if (newCoords) return scores;
   return competing ? softmax(scores) : scores.map(logistic);
-}
-
-export function softmax(scores: readonly number[]): readonly number[] {
-  const highest = scores.reduce((best, score) => Math.max(best, score), Number.NEGATIVE_INFINITY);
-  const powers = scores.map((score) => Math.exp(score - highest));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
-}
-
-function logistic(value: number): number {
-  return 1 / (1 + Math.exp(-value));
 }

@@ -3,17 +3,13 @@ import type { DetectionHead } from '../../shared/darknet/index.js';
 import type { ImageInput, OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import { marginOf, seenPart, shownSize } from '../engine/wire/shown-size.js';
 import { numberMaker, valuesOf as typedValues } from '../engine/wire/typed-array.js';
-import type { DecodeContext } from './box-decoder.js';
+import { softmax } from './activations.js';
 import { isDrawable } from './box-decoder.js';
-import { boxListsDecoder } from './box-lists-decoder.js';
-import { boxRowsDecoder } from './box-rows-decoder.js';
-import { decodeHead, softmax } from './darknet-head.js';
+import { decodeHead } from './darknet-head.js';
+import { decodeBoxes } from './decode-boxes.js';
 import type { Decoder } from './decoder-schema.js';
 import type { Candidate, Detection } from './detection.js';
-import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
-import { yoloDecoder } from './yolo-decoder.js';
-import { yoloxDecoder } from './yolox-decoder.js';
 
 export interface ClassScore {
   readonly label: string;
@@ -86,23 +82,6 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
       const { nmsIou } = { nmsIou: undefined, ...decoder };
       return toFindings(candidates.filter(isDrawable), { nmsIou, image, input, labels });
     }
-  }
-}
-
-type BoxDecoderSpec = Exclude<Decoder, { kind: 'raw' | 'classes' | 'darknet' }>;
-
-function decodeBoxes(decoder: BoxDecoderSpec, context: DecodeContext): readonly Candidate[] {
-  switch (decoder.kind) {
-    case 'yolo':
-      return yoloDecoder.decode(decoder, context);
-    case 'yolox':
-      return yoloxDecoder.decode(decoder, context);
-    case 'box-rows':
-      return boxRowsDecoder.decode(decoder, context);
-    case 'box-lists':
-      return boxListsDecoder.decode(decoder, context);
-    case 'scored-boxes':
-      return scoredBoxesDecoder.decode(decoder, context);
   }
 }
 

@@ -1,12 +1,17 @@
 /** The part of model.yaml that says how outputs become findings. */
 import type { ValueOf } from '../../shared/rules/index.js';
 import { choice, flag, list, map, number, text, variant, wholeNumber } from '../../shared/rules/index.js';
-import { ratio } from './box-decoder.js';
+import { ratio, sizeList } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { dflMapsSchema } from './dfl-maps-spec.js';
+import { heatMapDecoder } from './heat-map-decoder.js';
+import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
+import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
+import { yunetDecoder } from './yunet-decoder.js';
 
 const name = text('a name', (value) => value !== '');
 
@@ -14,10 +19,7 @@ const headSchema = map({
   kind: choice(['region', 'yolo']),
   output: name,
   classes: wholeNumber(1),
-  anchors: list(map({ width: positive(), height: positive() }), {
-    least: 1,
-    expected: 'a list of at least one anchor',
-  }),
+  anchors: sizeList('anchor'),
   scaleXY: number(),
   softmax: flag(),
   newCoords: flag(),
@@ -34,6 +36,11 @@ export const decoderSchema = variant('kind', {
   yolox: yoloxDecoder.schema,
   'box-rows': boxRowsDecoder.schema,
   'box-lists': boxListsDecoder.schema,
+  'yolo-maps': yoloMapsDecoder.schema,
+  'dfl-maps': dflMapsSchema,
+  priors: priorsSchema,
+  yunet: yunetDecoder.schema,
+  'heat-map': heatMapDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
@@ -44,8 +51,4 @@ export type Decoder = ValueOf<typeof decoderSchema>;
 /** Whether a decoder gives boxes, so that there may be none of them. */
 export function findsBoxes({ kind }: Decoder): boolean {
   return kind !== 'classes' && kind !== 'raw';
-}
-
-function positive() {
-  return number('a number above 0', (value) => value > 0);
 }

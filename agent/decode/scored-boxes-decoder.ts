@@ -8,6 +8,7 @@
  *   Source: Hugging Face transformers, models/detr and models/rt_detr, post_process_object_detection.
  */
 import { choice, map, orDefault, text } from '../../shared/rules/index.js';
+import { logistic } from './activations.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, PixelRule } from './box-decoder.js';
 import { boxOfCorners, IMAGENET_PIXELS, NMS_IOU, ratio, THRESHOLD } from './box-decoder.js';
 import type { Candidate } from './detection.js';
@@ -107,6 +108,6 @@ function decode(spec: ScoredBoxesSpec, { read, threshold }: DecodeContext): read
 function activated(row: Float32Array, at: number, activation: ScoredBoxesSpec['activation']): number {
   const score = row[at] ?? 0;
   if (activation === 'none') return score;
-  if (activation === 'sigmoid') return 1 / (1 + Math.exp(-score));
+  if (activation === 'sigmoid') return logistic(score);
   return 1 / row.reduce((sum, other) => sum + Math.exp(other - score), 0);
 }

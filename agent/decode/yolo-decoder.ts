@@ -6,10 +6,23 @@
  *   keypoint after their class; segmentation has coefficients of masks, and oriented boxes their angle, which are passed over.
  *   Source: ultralytics, nn/modules/head.py.
  * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
+ * - YOLOv6: the same, with one box a cell and an objectness of 1. Source: YOLOv6, yolov6/models/effidehead.py and
+ *   deploy/ONNX/export_onnx.py, which names the output `outputs`.
  */
 import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
+import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD, ULTRALYTICS_MARGIN } from './box-decoder.js';
+import {
+  boxOfPixels,
+  cellCount,
+  misfit,
+  NMS_IOU,
+  ratio,
+  STRIDES,
+  THRESHOLD,
+  ULTRALYTICS_IOU,
+  ULTRALYTICS_MARGIN,
+} from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
 export interface YoloSpec {
@@ -23,9 +36,6 @@ export interface YoloSpec {
   readonly threshold: number;
   readonly nmsIou: number;
 }
-
-/** Overlap by which ultralytics' newer networks are suppressed. */
-const ULTRALYTICS_IOU = 0.7;
 
 /** Numbers of a keypoint: x, y and visibility. */
 const POINT = 3;
@@ -81,10 +91,14 @@ function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec 
   return { ...spec, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
 }
 
-/** Three boxes for each cell. */
+/** Three boxes for each cell, or one of YOLOv6. YOLOX has as many of another meaning, but its exporter's name is `output`. */
 function rowsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
   const [, cells = 0, values = 0] = shape;
-  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) => cells === 3 * cellCount(facts, strides));
+  const { labels = values - 5 } = facts;
+  const each = name === 'outputs' && values === 5 + labels ? [1, 3] : [3];
+  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) =>
+    each.some((boxes) => cells === boxes * cellCount(facts, strides)),
+  );
   if (values < 6 || !(isGrid || (facts.isTold && cells > values))) return undefined;
   const spec = { kind: 'yolo', output: name, cells: 'rows', objectness: true, classes: values - 5 } as const;
   return { ...spec, keypoints: 0, threshold: THRESHOLD, nmsIou: NMS_IOU };
@@ -98,9 +112,7 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
   const [cells, count] = isColumns ? [third, second] : [second, third];
   const first = spec.objectness ? 5 : 4;
   if (count < first + spec.classes + POINT * spec.keypoints) {
-    throw new RangeError(
-      `Cannot decode output "${spec.output}": its shape is [${shape.join(', ')}], expected ${first} + ${spec.classes} values a cell (model.yaml, decoder)`,
-    );
+    throw misfit(spec.output, shape, `${first} + ${spec.classes} values a cell`);
   }
   const [cellStep, valueStep] = isColumns ? [1, cells] : [count, 1];
   const candidates: Candidate[] = [];
@@ -108,19 +120,11 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
     const at = (value: number) => values[cell * cellStep + value * valueStep] ?? 0;
     const objectness = spec.objectness ? at(4) : 1;
     if (!(objectness > threshold)) continue;
-    let [classId, best] = [0, Number.NEGATIVE_INFINITY];
-    for (let value = 0; value < spec.classes; value += 1) {
-      const score = at(first + value);
-      if (score > best) [classId, best] = [value, score];
-    }
-    const confidence = best * objectness;
+    const { classId, score } = bestClass(spec.classes, (value) => at(first + value));
+    const confidence = score * objectness;
     if (!(confidence > threshold)) continue;
-    const box = {
-      centerX: at(0) / width,
-      centerY: at(1) / height,
-      width: at(2) / width,
-      height: at(3) / height,
-    };
+    const pixels = { centerX: at(0), centerY: at(1), width: at(2), height: at(3) };
+    const box = boxOfPixels(pixels, { width, height });
     const points = Array.from({ length: spec.keypoints }, (_, point): Point => {
       const start = first + spec.classes + POINT * point;
       return { x: at(start) / width, y: at(start + 1) / height, confidence: at(start + 2) };

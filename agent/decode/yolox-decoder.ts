@@ -4,8 +4,9 @@
  * Source: YOLOX, demo/ONNXRuntime, demo_postprocess; yolox/data/data_augment.py, preproc.
  */
 import { choice, list, map, text, wholeNumber } from '../../shared/rules/index.js';
+import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { cellCount, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import { boxOfPixels, cellCount, gridOf, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface YoloxSpec {
@@ -16,6 +17,9 @@ export interface YoloxSpec {
   readonly threshold: number;
   readonly nmsIou: number;
 }
+
+/** Classes of COCO, which networks without labels are trained with. */
+const COCO = 80;
 
 export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
   kind: 'yolox',
@@ -28,12 +32,15 @@ export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
     threshold: ratio,
     nmsIou: ratio,
   }),
-  recognise: ({ outputs, ...facts }) => {
+  recognise: ({ outputs, labels, isTold, ...facts }) => {
     const [output, ...others] = outputs;
     const [batch, cells, values = 0] = output?.shape ?? [];
     const strides = [STRIDES, [...STRIDES, 64]].find((tried) => cells === cellCount(facts, tried));
     if (output === undefined || others.length > 0 || output.shape.length !== 3) return undefined;
     if (batch !== 1 || strides === undefined || values < 6) return undefined;
+    // Rows of four strides are rather NanoDet's, unless there are as many values as YOLOX would have.
+    const isSure = strides.length === 3 || values === 5 + (labels ?? COCO);
+    if (!isSure && !isTold) return undefined;
     const spec = { kind: 'yolox', output: output.name, classes: values - 5, strides } as const;
     return { ...spec, threshold: THRESHOLD, nmsIou: NMS_IOU };
   },
@@ -49,29 +56,27 @@ function decode(spec: YoloxSpec, { read, width, height, threshold }: DecodeConte
   const { strides, classes } = spec;
   const count = 5 + classes;
   if (shape[1] !== cellCount({ width, height }, strides) || shape[2] !== count) {
-    throw new RangeError(
-      `Cannot decode output "${spec.output}": its shape is [${shape.join(', ')}], expected [1, ${cellCount({ width, height }, strides)}, ${count}] (model.yaml, decoder)`,
-    );
+    throw misfit(spec.output, shape, `[1, ${cellCount({ width, height }, strides)}, ${count}]`);
   }
   const candidates: Candidate[] = [];
   let start = 0;
   for (const stride of strides) {
-    const [rows, cols] = [Math.ceil(height / stride), Math.ceil(width / stride)];
+    const { rows, cols } = gridOf({ width, height }, stride);
     for (let cell = 0; cell < rows * cols; cell += 1, start += count) {
       const objectness = values[start + 4] ?? 0;
       if (!(objectness > threshold)) continue;
       const scores = values.subarray(start + 5, start + count);
-      const classId = scores.reduce((best, score, at) => (score > (scores[best] ?? 0) ? at : best), 0);
-      const confidence = objectness * (scores[classId] ?? 0);
+      const { classId, score } = bestClass(classes, (at) => scores[at] ?? 0);
+      const confidence = objectness * score;
       if (!(confidence > threshold)) continue;
       const [x = 0, y = 0, logWidth = 0, logHeight = 0] = values.subarray(start, start + 4);
       const box = {
-        centerX: ((x + (cell % cols)) * stride) / width,
-        centerY: ((y + Math.floor(cell / cols)) * stride) / height,
-        width: (Math.exp(logWidth) * stride) / width,
-        height: (Math.exp(logHeight) * stride) / height,
+        centerX: (x + (cell % cols)) * stride,
+        centerY: (y + Math.floor(cell / cols)) * stride,
+        width: Math.exp(logWidth) * stride,
+        height: Math.exp(logHeight) * stride,
       };
-      candidates.push({ box, classId, confidence });
+      candidates.push({ box: boxOfPixels(box, { width, height }), classId, confidence });
     }
   }
   return candidates;

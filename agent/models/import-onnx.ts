@@ -132,6 +132,8 @@ function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts
     height: input.height,
     ...(task === undefined ? {} : { task }),
     ...(labels.length === 0 ? {} : { labels: labels.length }),
+    // YOLOv5 writes names and stride; later networks of ultralytics write a task, too.
+    isYolov5: hints.labelsKey === 'names' && hints.stride !== undefined && task === undefined,
     isActivated: (name) =>
       isActivated(
         graph,
@@ -149,12 +151,19 @@ interface Known {
 /** Operators that change no value, or only its type. */
 const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
 
-/** Whether an output is the result of Softmax or Sigmoid, so that its scores are probabilities already. */
+/** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
 function isActivated(graph: Graph, output: number): boolean {
   const positions = producers(graph);
-  // Inputs and constants have no producer.
-  const producerOf = (tensor: number) => graph.nodes[elementAt(positions, tensor)];
-  let node = producerOf(output);
-  while (node !== undefined && SHAPE_ONLY.has(node.op)) node = producerOf(elementAt(node.inputs, 0));
-  return node?.op === 'Softmax' || node?.op === 'Sigmoid';
+  // A tensor that several parts share is looked at once.
+  const seen = new Set<number>();
+  const isProbability = (tensor: number): boolean => {
+    // Inputs and constants have no producer.
+    const node = graph.nodes[elementAt(positions, tensor)];
+    if (node === undefined || seen.has(tensor)) return false;
+    seen.add(tensor);
+    if (node.op === 'Concat') return node.inputs.some(isProbability);
+    if (SHAPE_ONLY.has(node.op)) return isProbability(elementAt(node.inputs, 0));
+    return node.op === 'Softmax' || node.op === 'Sigmoid';
+  };
+  return isProbability(output);
 }

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOX_DECODERS } from '../../agent/decode/box-decoders.js';
-import type { ClassifierFacts } from '../../agent/decode/choose-decoder.js';
-import { chooseDecoder } from '../../agent/decode/choose-decoder.js';
-import { decodeOutputs } from '../../agent/decode/decode-outputs.js';
 import type { Detection } from '../../agent/decode/detection.js';
 import type { OutputTensor } from '../../agent/engine/wire/protocol.js';
+import { decodeNetwork, floats, zeros } from './decode-network.js';
 
-const SIZE = { width: 64, height: 64 };
-/** Cells of strides 8, 16 and 32. */
+/** Cells of strides 8, 16 and 32 of an input of 64 x 64. */
 const CELLS = 64 + 16 + 4;
-const LABELS = ['cat', 'dog'];
 
 /** The box that each of the networks finds: in the middle, 32 wide and 16 high. */
 const FOUND = { label: 'dog', classId: 1, box: { x: 16, y: 24, width: 32, height: 16 } };
@@ -25,6 +21,7 @@ test('each decoder reads the outputs of the networks that it is for', () => {
   ])[] = [
     ['YOLOv8', [columns('output0', [32, 32, 32, 16, 0.1, 0.9])], 0.9, 'yolo'],
     ['YOLOv5', [rows('output', 3 * CELLS, [32, 32, 32, 16, 0.9, 0.2, 0.8])], 0.72, 'yolo'],
+    ['YOLOv6', [rows('outputs', CELLS, [32, 32, 32, 16, 1, 0.2, 0.8])], 0.8, 'yolo'],
     // In the cell of stride 16 whose corner is at 32, 32.
     ['YOLOX', [rows('out', CELLS, [0, 0, Math.log(2), 0, 0.9, 0.2, 0.8], 64 + 2 * 4 + 2)], 0.72, 'yolox'],
     ['YOLOv10', [rows('output0', 300, [...corners, 0.9, 1])], 0.9, 'box-rows'],
@@ -78,7 +75,7 @@ test('each decoder reads the outputs of the networks that it is for', () => {
     ],
   ];
   for (const [name, outputs, confidence, kind] of cases) {
-    const { decoder, detections } = run(outputs);
+    const { decoder, detections } = decodeNetwork(outputs);
     assert.equal(decoder.kind, kind, name);
     const [found, ...others] = detections;
     assert.deepEqual(others, [], name);
@@ -89,7 +86,7 @@ test('each decoder reads the outputs of the networks that it is for', () => {
 test('faces of UltraFace are its second class, and overlaps are suppressed', () => {
   const scores = floats('scores', [1, 3, 2], [0.1, 0.9, 0.2, 0.8, 0.9, 0.1]);
   const boxes = floats('boxes', [1, 3, 4], [0.25, 0.375, 0.75, 0.625, 0.25, 0.375, 0.75, 0.6, 0, 0, 1, 1]);
-  const { decoder, detections } = run([scores, boxes], { labels: ['face'] });
+  const { decoder, detections } = decodeNetwork([scores, boxes], { labels: ['face'] });
   assert.equal(decoder.kind, 'scored-boxes');
   assert.equal(detections.length, 1);
   assertSame(detections[0], { ...FOUND, label: 'face', classId: 0, confidence: 0.9 }, 'UltraFace');
@@ -97,7 +94,7 @@ test('faces of UltraFace are its second class, and overlaps are suppressed', () 
 
 test('a pose has its keypoints', () => {
   const output = columns('output0', [32, 32, 32, 16, 0.9, 20, 30, 0.5, 40, 50, 0.25]);
-  const { detections } = run([output], { labels: ['person'], task: 'pose' });
+  const { detections } = decodeNetwork([output], { labels: ['person'], task: 'pose' });
   assert.deepEqual(
     detections.map(({ keypoints }) => keypoints),
     [
@@ -115,7 +112,7 @@ test('coefficients of masks and angles are no classes', () => {
     ['obb', 1],
   ] as const) {
     const output = columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...Array<number>(beside).fill(99)]);
-    const { detections } = run([output, floats('output1', [1, 32, 16, 16], [])], { task });
+    const { detections } = decodeNetwork([output, floats('output1', [1, 32, 16, 16], [])], { task });
     assertSame(detections[0], { ...FOUND, confidence: Math.fround(0.9) }, task);
   }
 });
@@ -126,12 +123,12 @@ test('what no decoder is sure of is raw, and a named decoder reads it', () => {
     [1, 6, 50],
     [32, 32, 32, 16, 0.1, 0.9].flatMap((value) => [value, ...zeros(49)]),
   );
-  assert.equal(run([other]).decoder.kind, 'raw');
-  const { detections } = run([other], { wanted: 'yolo' });
+  assert.equal(decodeNetwork([other]).decoder.kind, 'raw');
+  const { detections } = decodeNetwork([other], { wanted: 'yolo' });
   assertSame(detections[0], { ...FOUND, confidence: 0.9 }, 'named');
-  assert.equal(run([floats('scores', [1, 10], zeros(10))]).decoder.kind, 'classes');
+  assert.equal(decodeNetwork([floats('scores', [1, 10], zeros(10))]).decoder.kind, 'classes');
   assert.throws(
-    () => run([other], { wanted: 'box-lists' }),
+    () => decodeNetwork([other], { wanted: 'box-lists' }),
     /Cannot use decoder box-lists: it reads boxes, confidences and classes as lists.*the network gives "output" \[1, 6, 50\]/,
   );
 });
@@ -148,7 +145,7 @@ test('broken values make no boxes', () => {
       rows('output0', 300, [16, 24, 48, value, 0.9, 1]),
       rows('output0', 300, [16, 24, 48, 40, 0.9, Number.NaN]),
     ]) {
-      const boxes = run([output]).detections.map(({ box }) => Object.values(box));
+      const boxes = decodeNetwork([output]).detections.map(({ box }) => Object.values(box));
       assert.ok(boxes.flat().every(Number.isFinite), `${output.name} ${value}`);
     }
   }
@@ -157,26 +154,6 @@ test('broken values make no boxes', () => {
 test('the kinds of decoders have different names', () => {
   assert.equal(new Set(BOX_DECODERS.map(({ kind }) => kind)).size, BOX_DECODERS.length);
 });
-
-interface RunOptions {
-  readonly labels?: readonly string[];
-  readonly task?: string;
-  readonly wanted?: string;
-}
-
-function run(outputs: readonly OutputTensor[], { labels = LABELS, task, wanted }: RunOptions = {}) {
-  const facts: ClassifierFacts = {
-    outputs,
-    ...SIZE,
-    labels: labels.length,
-    ...(task === undefined ? {} : { task }),
-    isActivated: () => true,
-  };
-  const decoder = chooseDecoder(facts, wanted);
-  const input = { ...SIZE, resize: 'stretch' as const };
-  const result = { image: SIZE, latencyMs: 0, readMs: 0, outputs };
-  return { decoder, ...decodeOutputs(result, { manifest: { decoder, input, labels }, input }) };
-}
 
 function assertSame(actual: Detection | undefined, expected: Detection, name: string): void {
   assert.ok(actual !== undefined, name);
@@ -201,14 +178,6 @@ function columns(name: string, values: readonly number[]): OutputTensor {
 function rows(name: string, count: number, values: readonly number[], at = 7): OutputTensor {
   const all = [...zeros(at * values.length), ...values, ...zeros((count - at - 1) * values.length)];
   return floats(name, [1, count, values.length], all);
-}
-
-function zeros(length: number): number[] {
-  return Array<number>(length).fill(0);
-}
-
-function floats(name: string, shape: readonly number[], values: readonly number[]): OutputTensor {
-  return { name, dtype: 'float32', shape, bytes: new Uint8Array(Float32Array.from(values).buffer) };
 }
 
 function ints(name: string, shape: readonly number[], values: readonly number[]): OutputTensor {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { softmax } from '../../agent/decode/activations.js';
 import type { HeadMap } from '../../agent/decode/darknet-head.js';
-import { decodeHead, softmax } from '../../agent/decode/darknet-head.js';
+import { decodeHead } from '../../agent/decode/darknet-head.js';
 import type { Candidate } from '../../agent/decode/detection.js';
 import type { DetectionHead } from '../../shared/darknet/index.js';
 

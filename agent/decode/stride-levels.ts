@@ -1,0 +1,29 @@
+/** Sorts outputs by the stride of their cells. */
+import type { NetworkFacts, OutputShape } from './box-decoder.js';
+import { gridOf } from './box-decoder.js';
+
+export interface StrideLevel {
+  readonly stride: number;
+  readonly members: readonly OutputShape[];
+}
+
+/**
+ * Outputs [1, cells, values] and [1, values, rows, cols] by stride, for the first of several lists of strides with which each
+ * stride has as many outputs as the others, and none is left over.
+ */
+export function levelsOf(
+  { outputs, ...size }: NetworkFacts,
+  tried: readonly (readonly number[])[],
+): readonly StrideLevel[] | undefined {
+  const all = tried.map((strides) =>
+    strides.map((stride) => {
+      const { rows, cols } = gridOf(size, stride);
+      const fits = ({ shape: [batch, second, third, fourth] }: OutputShape): boolean =>
+        batch === 1 && (fourth === undefined ? second === rows * cols : third === rows && fourth === cols);
+      return { stride, members: outputs.filter(fits) };
+    }),
+  );
+  return all.find((levels) =>
+    levels.every(({ members }) => members.length === outputs.length / levels.length),
+  );
+}
