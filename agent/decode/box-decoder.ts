@@ -23,6 +23,8 @@ export interface NetworkFacts {
   readonly task?: string;
   /** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
   readonly isActivated: (output: string) => boolean;
+  /** Whether an output holds what convolutions give, at most in another order. */
+  readonly isDirect: (output: string) => boolean;
   /** Whether the file has the metadata that YOLOv5's exporter writes. */
   readonly isYolov5?: boolean;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
@@ -75,6 +77,18 @@ export const ratio = numberWithin(0, 1);
 
 /** Source: ultralytics, data/augment.py, LetterBox. */
 export const ULTRALYTICS_MARGIN = { grey: 114, place: 'centre' } as const;
+
+/** Source: Ultra-Light-Fast-Generic-Face-Detector-1MB, detect_imgs_onnx.py. */
+export const ULTRAFACE_PIXELS: PixelRule = {
+  by: 'UltraFace',
+  ...{ scale: 1, mean: [127, 127, 127], std: [128, 128, 128] },
+};
+
+/** Source: YOLOv5, YOLOv7 and ultralytics, letterbox(). */
+export const YOLO_PIXELS: PixelRule = {
+  by: 'YOLO',
+  ...{ resize: 'letterbox', margin: ULTRALYTICS_MARGIN, scale: 1 / 255 },
+};
 
 /** What torchvision's networks are trained with. */
 export const IMAGENET_PIXELS = {

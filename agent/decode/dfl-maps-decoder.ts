@@ -9,8 +9,8 @@
 import { elementAt } from '../../shared/graph/index.js';
 import { logistic, softmax } from './activations.js';
 import { bestClass } from './best-class.js';
-import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { boxOfCorners, cellCount, gridOf } from './box-decoder.js';
+import type { BoxDecoder, DecodeContext, NetworkFacts, PixelRule } from './box-decoder.js';
+import { boxOfCorners, cellCount, gridOf, IMAGENET_PIXELS, YOLO_PIXELS } from './box-decoder.js';
 import type { CellValues } from './cell-values.js';
 import { readCells } from './cell-values.js';
 import type { Candidate } from './detection.js';
@@ -25,8 +25,22 @@ export const dflMapsDecoder: BoxDecoder<DflMapsSpec> = {
     'labels have to tell the number of classes unless there are 80',
   schema: dflMapsSchema,
   recognise: findDflMaps,
+  pixels,
   decode: (spec, context) => spec.maps.flatMap((one) => decodeMap(spec, { one, context })),
 };
+
+/**
+ * Maps are those of YOLO, and rows of four strides in a group of scores and one of boxes those of PicoDet.
+ * Sources: nanodet, config; PaddleDetection, deploy/third_engine.
+ */
+function pixels(facts: NetworkFacts): PixelRule {
+  const { outputs } = facts;
+  if (outputs.some(({ shape }) => shape.length === 4)) return YOLO_PIXELS;
+  const isPicoDet = outputs.length === 8 && !outputs.some(({ name }) => /stride/.test(name));
+  if (isPicoDet) return { by: 'PicoDet', ...IMAGENET_PIXELS };
+  const colours = { mean: [103.53, 116.28, 123.675], std: [57.375, 57.12, 58.395] };
+  return { by: 'NanoDet', colorOrder: 'bgr', scale: 1, ...colours };
+}
 
 interface MapContext {
   readonly one: DflMap;

@@ -3,6 +3,7 @@
  *
  * - RetinaFace, and slim and RFB of Face-Detector-1MB: three outputs of as many rows as their priors. Source:
  *   Pytorch_Retinaface and Face-Detector-1MB-with-landmark, models and convert_to_onnx.py.
+ * - UltraFace without its postprocessing: boxes that nothing but convolutions made, and scores, of the same priors as slim.
  * - SSD300: an output named loc, and one of 20 or 80 classes and the background. Unnamed outputs could be boxes that the
  *   network has decoded, and other numbers of classes are of other priors, so there the decoder has to be named.
  */
@@ -32,13 +33,16 @@ export function findPriors(facts: NetworkFacts): PriorsSpec | undefined {
 }
 
 function facesOf(facts: NetworkFacts): PriorsSpec | undefined {
-  const { outputs, labels = 1, isActivated } = facts;
+  const { outputs, labels = 1, isActivated, isDirect } = facts;
   const ofWidth = (width: number) => outputs.find(({ shape }) => shape[2] === width);
   const [boxes, scores, landmarks] = [ofWidth(4), ofWidth(2), ofWidth(10)];
   const levels = levelsOf(facts, [RETINAFACE_PRIORS, SLIM_PRIORS]);
-  if (boxes === undefined || scores === undefined || landmarks === undefined) return undefined;
-  if (outputs.length !== 3 || levels === undefined || labels !== 1) return undefined;
-  const names = { boxes: boxes.name, scores: scores.name, landmarks: landmarks.name };
+  if (boxes === undefined || scores === undefined || levels === undefined || labels !== 1) return undefined;
+  // Without landmarks the network may have decoded its boxes.
+  const isKnown = landmarks === undefined ? isDirect(boxes.name) : true;
+  if (outputs.length !== (landmarks === undefined ? 2 : 3) || !isKnown) return undefined;
+  const landmarked = landmarks === undefined ? {} : { landmarks: landmarks.name };
+  const names = { boxes: boxes.name, scores: scores.name, ...landmarked };
   const activated = isActivated(scores.name);
   const rule = { classes: 1, activated, clip: false, variances: VARIANCES, levels } as const;
   return { kind: 'priors', ...names, ...rule, ...FACES };

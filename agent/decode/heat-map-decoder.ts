@@ -5,7 +5,8 @@
  * - a peak is as high as its eight neighbours or higher; centre = (cell + offset) * stride, size = size * stride.
  *
  * Nothing has to be suppressed. Of equal neighbours the first one is the peak; CenterNet takes all of them, and quantised
- * networks have many. Source: CenterNet, src/lib/models/decode.py, ctdet_decode and _nms; src/lib/opts.py.
+ * networks have many. Source: CenterNet, src/lib/models/decode.py, ctdet_decode and _nms; src/lib/opts.py;
+ * src/lib/datasets/dataset/coco.py.
  */
 import { choice, flag, map, orDefault, text, wholeNumber } from '../../shared/rules/index.js';
 import { logistic } from './activations.js';
@@ -44,6 +45,11 @@ export const heatMapDecoder: BoxDecoder<HeatMapSpec> = {
     threshold: ratio,
   }),
   recognise,
+  pixels: () => ({
+    by: 'CenterNet',
+    ...{ resize: 'letterbox', margin: { grey: 0, place: 'centre' }, colorOrder: 'bgr', scale: 1 / 255 },
+    ...{ mean: [0.408, 0.447, 0.47], std: [0.289, 0.274, 0.278] },
+  }),
   decode,
 };
 

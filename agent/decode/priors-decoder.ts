@@ -10,8 +10,8 @@
  */
 import { softmax } from './activations.js';
 import { bestClass } from './best-class.js';
-import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { gridOf } from './box-decoder.js';
+import type { BoxDecoder, DecodeContext, NetworkFacts, PixelRule } from './box-decoder.js';
+import { gridOf, ULTRAFACE_PIXELS } from './box-decoder.js';
 import type { CellValues } from './cell-values.js';
 import { readCells } from './cell-values.js';
 import type { Box, Candidate, Point } from './detection.js';
@@ -27,8 +27,18 @@ export const priorsDecoder: BoxDecoder<PriorsSpec> = {
     'SSD300, as many as there are priors',
   schema: priorsSchema,
   recognise: findPriors,
+  pixels,
   decode,
 };
+
+/** Sources: Pytorch_Retinaface, detect.py; UltraFace, detect_imgs_onnx.py; ssd.pytorch, data/__init__.py, base_transform. */
+function pixels(facts: NetworkFacts): PixelRule | undefined {
+  const spec = findPriors(facts);
+  if (spec === undefined) return undefined;
+  if (spec.classes > 1) return { by: 'SSD', colorOrder: 'rgb', scale: 1, mean: [123, 117, 104] };
+  if (spec.landmarks === undefined) return ULTRAFACE_PIXELS;
+  return { by: 'RetinaFace', colorOrder: 'bgr', scale: 1, mean: [104, 117, 123] };
+}
 
 /** Numbers of the five landmarks of a face. */
 const LANDMARK_VALUES = 10;

@@ -10,7 +10,7 @@
 import { choice, map, orDefault, text } from '../../shared/rules/index.js';
 import { logistic } from './activations.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, PixelRule } from './box-decoder.js';
-import { boxOfCorners, IMAGENET_PIXELS, NMS_IOU, ratio, THRESHOLD } from './box-decoder.js';
+import { boxOfCorners, IMAGENET_PIXELS, NMS_IOU, ratio, THRESHOLD, ULTRAFACE_PIXELS } from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface ScoredBoxesSpec {
@@ -70,11 +70,10 @@ function recognise({ outputs, labels, isTold }: NetworkFacts): ScoredBoxesSpec |
   return { ...spec, form: 'corners', activation: 'none', background: 'first', nmsIou: NMS_IOU };
 }
 
-/** Sources: UltraFace, detect_imgs_onnx.py; Hugging Face transformers, the image processors of DETR and RT-DETR. */
+/** Source: Hugging Face transformers, the image processors of DETR and RT-DETR. */
 function pixels(facts: NetworkFacts): PixelRule {
   const spec = recognise(facts);
-  if (spec?.form === 'corners')
-    return { by: 'UltraFace', scale: 1, mean: [127, 127, 127], std: [128, 128, 128] };
+  if (spec?.form === 'corners') return ULTRAFACE_PIXELS;
   return spec?.background === 'last' ? { by: 'DETR', ...IMAGENET_PIXELS } : { by: 'RT-DETR', scale: 1 / 255 };
 }
 

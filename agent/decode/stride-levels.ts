@@ -8,7 +8,7 @@ export interface StrideLevel {
 }
 
 /**
- * Outputs [1, cells, values] and [1, values, rows, cols] by stride, for the first of several lists of strides with which each
+ * Outputs [1, cells, values], [cells, values] and [1, values, rows, cols] by stride, for the first of several lists of strides with which each
  * stride has as many outputs as the others, and none is left over.
  */
 export function levelsOf(
@@ -18,8 +18,13 @@ export function levelsOf(
   const all = tried.map((strides) =>
     strides.map((stride) => {
       const { rows, cols } = gridOf(size, stride);
-      const fits = ({ shape: [batch, second, third, fourth] }: OutputShape): boolean =>
-        batch === 1 && (fourth === undefined ? second === rows * cols : third === rows && fourth === cols);
+      const fits = ({ shape }: OutputShape): boolean => {
+        const [batch, second, third, fourth] = shape;
+        if (shape.length === 2) return batch === rows * cols;
+        return (
+          batch === 1 && (fourth === undefined ? second === rows * cols : third === rows && fourth === cols)
+        );
+      };
       return { stride, members: outputs.filter(fits) };
     }),
   );

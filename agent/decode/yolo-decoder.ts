@@ -21,7 +21,7 @@ import {
   STRIDES,
   THRESHOLD,
   ULTRALYTICS_IOU,
-  ULTRALYTICS_MARGIN,
+  YOLO_PIXELS,
 } from './box-decoder.js';
 import type { Candidate, Point } from './detection.js';
 
@@ -61,10 +61,7 @@ export const yoloDecoder: BoxDecoder<YoloSpec> = {
     if (output === undefined || output.shape.length !== 3 || output.shape[0] !== 1) return undefined;
     return columnsOf(output, facts) ?? rowsOf(output, facts);
   },
-  pixels: () => ({
-    by: 'YOLO',
-    ...{ resize: 'letterbox', margin: ULTRALYTICS_MARGIN, scale: 1 / 255 },
-  }),
+  pixels: () => YOLO_PIXELS,
   decode,
 };
 

@@ -16,7 +16,16 @@ import { choice, flag, list, map, text, wholeNumber } from '../../shared/rules/i
 import { logistic } from './activations.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import { boxOfPixels, gridOf, misfit, NMS_IOU, ratio, sizeList, THRESHOLD } from './box-decoder.js';
+import {
+  boxOfPixels,
+  gridOf,
+  misfit,
+  NMS_IOU,
+  ratio,
+  sizeList,
+  THRESHOLD,
+  YOLO_PIXELS,
+} from './box-decoder.js';
 import { cellsOf } from './cell-values.js';
 import type { Candidate } from './detection.js';
 import type { AnchorTable, StrideAnchors } from './yolo-anchors.js';
@@ -52,6 +61,7 @@ export const yoloMapsDecoder: BoxDecoder<YoloMapsSpec> = {
     nmsIou: ratio,
   }),
   recognise: (facts) => (facts.isYolov5 || facts.isTold ? specOf(facts, YOLOV5_ANCHORS) : undefined),
+  pixels: () => YOLO_PIXELS,
   decode,
 };
 

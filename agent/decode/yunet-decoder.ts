@@ -4,7 +4,7 @@
  *
  * - confidence = sqrt(cls * obj); centre = cell + box, size = exp(box); landmark = cell + value.
  *
- * Source: OpenCV, modules/objdetect/src/face_detect.cpp, postProcess.
+ * Source: OpenCV, modules/objdetect/src/face_detect.cpp, postProcess and padWithDivisor.
  */
 import { choice, list, map, wholeNumber } from '../../shared/rules/index.js';
 import type { BoxDecoder, DecodeContext, NetworkFacts } from './box-decoder.js';
@@ -37,6 +37,11 @@ export const yunetDecoder: BoxDecoder<YunetSpec> = {
     nmsIou: ratio,
   }),
   recognise,
+  // OpenCV fills up on the right and below, with black.
+  pixels: () => ({
+    by: 'YuNet',
+    ...{ resize: 'letterbox', margin: { grey: 0, place: 'top-left' }, colorOrder: 'bgr', scale: 1 },
+  }),
   decode: ({ strides }, context) => strides.flatMap((stride) => decodeStride(stride, context)),
 };
 

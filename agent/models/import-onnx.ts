@@ -7,7 +7,6 @@ import {
   elementAt,
   foldChannelAffine,
   moveVaryingLast,
-  producers,
   removeIdentities,
   takeBatchOne,
   tensorAt,
@@ -24,6 +23,7 @@ import { originOf } from './imported-file.js';
 import type { InputSpec, Manifest } from './manifest.js';
 import type { ModelHints } from './model-hints.js';
 import { readHints } from './model-hints.js';
+import { originsOf } from './output-origin.js';
 import { pixelRuleOf, withPixels } from './pixel-rules.js';
 import { readExternalData } from './read-external.js';
 import { inFile, readInputFile } from './read-input.js';
@@ -134,11 +134,7 @@ function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts
     ...(labels.length === 0 ? {} : { labels: labels.length }),
     // YOLOv5 writes names and stride; later networks of ultralytics write a task, too.
     isYolov5: hints.labelsKey === 'names' && hints.stride !== undefined && task === undefined,
-    isActivated: (name) =>
-      isActivated(
-        graph,
-        graph.tensors.findIndex((tensor) => tensor.name === name),
-      ),
+    ...originsOf(graph),
   };
 }
 
@@ -146,24 +142,4 @@ interface Known {
   readonly input: InputSpec;
   readonly labels: readonly string[];
   readonly hints: ModelHints;
-}
-
-/** Operators that change no value, or only its type. */
-const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
-
-/** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
-function isActivated(graph: Graph, output: number): boolean {
-  const positions = producers(graph);
-  // A tensor that several parts share is looked at once.
-  const seen = new Set<number>();
-  const isProbability = (tensor: number): boolean => {
-    // Inputs and constants have no producer.
-    const node = graph.nodes[elementAt(positions, tensor)];
-    if (node === undefined || seen.has(tensor)) return false;
-    seen.add(tensor);
-    if (node.op === 'Concat') return node.inputs.some(isProbability);
-    if (SHAPE_ONLY.has(node.op)) return isProbability(elementAt(node.inputs, 0));
-    return node.op === 'Softmax' || node.op === 'Sigmoid';
-  };
-  return isProbability(output);
 }

@@ -18,6 +18,8 @@ export interface DecodeOptions {
   readonly isYolov5?: boolean;
   /** Outputs that are the result of Softmax or Sigmoid; all of them by default. */
   readonly activated?: (output: string) => boolean;
+  /** Outputs that hold what convolutions give; none of them by default. */
+  readonly direct?: (output: string) => boolean;
   /** The decoder that the user names. */
   readonly wanted?: string;
   /** The decoder that model.yaml has, so that none is chosen. */
@@ -28,7 +30,15 @@ const SQUARE = { width: 64, height: 64 };
 
 /** The decoder as model.yaml holds it, which its schema has passed. */
 export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptions = {}): Decoder {
-  const { size = SQUARE, labels = LABELS, task, isYolov5, activated = () => true, wanted } = options;
+  const {
+    size = SQUARE,
+    labels = LABELS,
+    task,
+    isYolov5,
+    activated = () => true,
+    direct = () => false,
+    wanted,
+  } = options;
   const facts: Omit<NetworkFacts, 'isTold'> = {
     outputs,
     ...size,
@@ -36,6 +46,7 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
     ...(task === undefined ? {} : { task }),
     ...(isYolov5 === undefined ? {} : { isYolov5 }),
     isActivated: activated,
+    isDirect: direct,
   };
   const stored = decoderSchema(JSON.parse(JSON.stringify(chooseDecoder(facts, wanted))));
   assert.ok(stored.isValid, JSON.stringify(stored));

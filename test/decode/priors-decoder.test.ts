@@ -41,6 +41,14 @@ const FACES: readonly Found[] = [
 ];
 const LANDMARKS = [30, 20, 40, 21, 35, 30, 31, 41, 39, 42];
 
+test('priors finds faces of networks without landmarks, if the boxes are not decoded', () => {
+  const outputs = outputsOf(SLIM, { found: FACES, classes: 2, isActivated: true });
+  const { decoder, detections } = decodeNetwork(outputs, { ...FACE, direct: () => true });
+  assert.equal(decoder.kind, 'priors');
+  assertFound(detections, FACES, 'UltraFace');
+  assert.notEqual(chooseFor(outputs, FACE).kind, 'priors');
+});
+
 test('priors finds faces and their landmarks', () => {
   for (const [name, priors] of [
     ['RetinaFace', RETINAFACE],

@@ -1,0 +1,36 @@
+/** What operators an output comes from, as far as decoders want to know it. */
+import type { Graph, Node } from '../../shared/graph/index.js';
+import { elementAt, isConvolution, producers } from '../../shared/graph/index.js';
+import type { NetworkFacts } from '../decode/box-decoder.js';
+
+/** Operators that change no value, or only its type. */
+const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
+
+export function originsOf(graph: Graph): Pick<NetworkFacts, 'isActivated' | 'isDirect'> {
+  const trace = (name: string, isIt: (node: Node) => boolean): readonly boolean[] => {
+    const output = graph.tensors.findIndex((tensor) => tensor.name === name);
+    return makersOf(graph, output).map((node) => node !== undefined && isIt(node));
+  };
+  return {
+    isActivated: (name) => trace(name, ({ op }) => op === 'Softmax' || op === 'Sigmoid').includes(true),
+    isDirect: (name) => !trace(name, isConvolution).includes(false),
+  };
+}
+
+/** The operators that compute an output's values, which others only put in order. An input or a constant has none. */
+function makersOf(graph: Graph, output: number): readonly (Node | undefined)[] {
+  const positions = producers(graph);
+  const makers: (Node | undefined)[] = [];
+  // A tensor that several parts share is looked at once.
+  const seen = new Set<number>();
+  const visit = (tensor: number): void => {
+    if (seen.has(tensor)) return;
+    seen.add(tensor);
+    const node = graph.nodes[elementAt(positions, tensor)];
+    if (node?.op === 'Concat') node.inputs.forEach(visit);
+    else if (node !== undefined && SHAPE_ONLY.has(node.op)) visit(elementAt(node.inputs, 0));
+    else makers.push(node);
+  };
+  visit(output);
+  return makers;
+}
