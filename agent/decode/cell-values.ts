@@ -10,7 +10,7 @@ export interface CellValues {
 }
 
 /**
- * Cells of rows [1, cells, values], of a map [1, values, rows, cols], or of anchors that have rows each,
+ * Cells of rows [1, cells, values] or [cells, values], of a map [1, values, rows, cols], or of anchors that have rows each,
  * [1, anchors, rows, cols, values]. The cells of one anchor follow those of the other.
  */
 export function cellsOf({ shape, values }: OutputValues): CellValues {
@@ -24,6 +24,7 @@ export function cellsOf({ shape, values }: OutputValues): CellValues {
 
 /** Numbers of cells and of their values. Both are zero where a shape has neither rows nor maps. */
 export function cellShape({ shape }: Pick<OutputShape, 'shape'>): Pick<CellValues, 'cells' | 'count'> {
+  if (shape.length === 2) return { cells: shape[0] ?? 0, count: shape[1] ?? 0 };
   const [batch, ...dims] = shape;
   if (batch !== 1 || dims.length < 2 || dims.length > 4) return { cells: 0, count: 0 };
   const counted = dims.length === 3 ? 0 : dims.length - 1;
