@@ -9,7 +9,7 @@ import { isDrawable } from './box-decoder.js';
 import { decodeHead } from './darknet-head.js';
 import { decodeBoxes } from './decode-boxes.js';
 import type { Decoder } from './decoder-schema.js';
-import type { Candidate, Detection } from './detection.js';
+import type { Candidate, Corner, Detection } from './detection.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
 export interface ClassScore {
@@ -130,13 +130,16 @@ interface Placement {
 
 /** The detection of a candidate: its box is moved from the network's input back to the image. */
 function toDetection(
-  { box, classId, confidence, points }: Candidate,
+  { box, classId, confidence, corners, points }: Candidate,
   { image, input, labels }: Placement,
 ): Detection {
   const shown = shownSize(image, input);
   const { left, top } = marginOf(shown, input);
   const scaleX = shown.width / image.width;
   const scaleY = shown.height / image.height;
+  const placed = ({ x, y }: Corner): Corner => {
+    return { x: (x * input.width - left) / scaleX, y: (y * input.height - top) / scaleY };
+  };
   return {
     label: labelOf(labels, classId),
     classId,
@@ -147,15 +150,10 @@ function toDetection(
       width: (box.width * input.width) / scaleX,
       height: (box.height * input.height) / scaleY,
     },
+    ...(corners === undefined ? {} : { corners: corners.map(placed) }),
     ...(points === undefined
       ? {}
-      : {
-          keypoints: points.map(({ x, y, confidence: seen }) => ({
-            x: (x * input.width - left) / scaleX,
-            y: (y * input.height - top) / scaleY,
-            confidence: seen,
-          })),
-        }),
+      : { keypoints: points.map((point) => ({ ...placed(point), confidence: point.confidence })) }),
   };
 }
 
