@@ -170,6 +170,6 @@ export function boxOfPixels(box: Candidate['box'], { width, height }: Size): Can
 }
 
 /** Whether a box can be drawn. Broken and hostile networks give others. */
-export function isDrawable({ box: { centerX, centerY, width, height } }: Candidate): boolean {
-  return Number.isFinite(centerX + centerY + width + height) && width >= 0 && height >= 0;
+export function isDrawable({ box: { centerX, centerY, width, height }, confidence }: Candidate): boolean {
+  return Number.isFinite(centerX + centerY + width + height + confidence) && width >= 0 && height >= 0;
 }

@@ -24,10 +24,9 @@ export function cellsOf({ shape, values }: OutputValues): CellValues {
 
 /** Numbers of cells and of their values. Both are zero where a shape has neither rows nor maps. */
 export function cellShape({ shape }: Pick<OutputShape, 'shape'>): Pick<CellValues, 'cells' | 'count'> {
-  const [batch, ...rest] = shape;
-  const dims = shape.length === 2 ? shape : rest;
-  const isOne = shape.length === 2 || batch === 1;
-  if (!isOne || dims.length < 2 || dims.length > 4) return { cells: 0, count: 0 };
+  if (shape.length === 2) return { cells: shape[0] ?? 0, count: shape[1] ?? 0 };
+  const [batch, ...dims] = shape;
+  if (batch !== 1 || dims.length < 2 || dims.length > 4) return { cells: 0, count: 0 };
   const counted = dims.length === 3 ? 0 : dims.length - 1;
   const cells = dims.reduce((product, dim, at) => (at === counted ? product : product * dim), 1);
   return { cells, count: dims[counted] ?? 0 };

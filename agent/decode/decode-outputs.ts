@@ -8,7 +8,7 @@ import { isDrawable } from './box-decoder.js';
 import { decodeHead } from './darknet-head.js';
 import { decodeBoxes } from './decode-boxes.js';
 import type { Decoder } from './decoder-schema.js';
-import type { Candidate, Detection } from './detection.js';
+import type { Candidate, Corner, Detection } from './detection.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
 export interface ClassScore {
@@ -129,34 +129,27 @@ interface Placement {
 
 /** The detection of a candidate: its box is moved from the network's input back to the image. */
 function toDetection(
-  { box, classId, confidence, points }: Candidate,
+  { box, classId, confidence, corners, points }: Candidate,
   { image, input, labels }: Placement,
 ): Detection {
   const shown = shownSize(image, input);
   const { left, top } = marginOf(shown, input);
   const part = seenPart(image, input);
-  const toX = (x: number) => part.left + ((x * input.width - left) * part.width) / shown.width;
-  const toY = (y: number) => part.top + ((y * input.height - top) * part.height) / shown.height;
-  const [x, y] = [toX(box.centerX - box.width / 2), toY(box.centerY - box.height / 2)];
+  const placed = ({ x, y }: Corner): Corner => ({
+    x: part.left + ((x * input.width - left) * part.width) / shown.width,
+    y: part.top + ((y * input.height - top) * part.height) / shown.height,
+  });
+  const from = placed({ x: box.centerX - box.width / 2, y: box.centerY - box.height / 2 });
+  const to = placed({ x: box.centerX + box.width / 2, y: box.centerY + box.height / 2 });
   return {
     label: labelOf(labels, classId),
     classId,
     confidence,
-    box: {
-      x,
-      y,
-      width: toX(box.centerX + box.width / 2) - x,
-      height: toY(box.centerY + box.height / 2) - y,
-    },
+    box: { ...from, width: to.x - from.x, height: to.y - from.y },
+    ...(corners === undefined ? {} : { corners: corners.map(placed) }),
     ...(points === undefined
       ? {}
-      : {
-          keypoints: points.map((point) => ({
-            x: toX(point.x),
-            y: toY(point.y),
-            confidence: point.confidence,
-          })),
-        }),
+      : { keypoints: points.map((point) => ({ ...placed(point), confidence: point.confidence })) }),
   };
 }
 

@@ -16,9 +16,17 @@ export interface Point {
   readonly confidence: number;
 }
 
+/** A corner of a box that stands at an angle. */
+export interface Corner {
+  readonly x: number;
+  readonly y: number;
+}
+
 /** A class that a box may show. */
 export interface Candidate {
   readonly box: Box;
+  /** Corners of a box at an angle, relative to the network's input, and `box` is the upright one around it. */
+  readonly corners?: readonly Corner[];
   readonly classId: number;
   /** Probability, 0 to 1. */
   readonly confidence: number;
@@ -31,6 +39,8 @@ export interface Detection {
   readonly classId: number;
   readonly confidence: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  /** Corners of a box at an angle, in pixels of the image, and `box` is the upright one around it. */
+  readonly corners?: readonly Corner[];
   /** Points of a pose, in the order that the network was trained with, in pixels of the image. */
   readonly keypoints?: readonly Point[];
 }

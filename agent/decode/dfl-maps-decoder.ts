@@ -38,8 +38,13 @@ function pixels(facts: NetworkFacts): PixelRule {
   if (outputs.some(({ shape }) => shape.length === 4)) return YOLO_PIXELS;
   const isPicoDet = outputs.length === 8 && !outputs.some(({ name }) => /stride/.test(name));
   if (isPicoDet) return { by: 'PicoDet', ...IMAGENET_PIXELS };
-  const colours = { mean: [103.53, 116.28, 123.675], std: [57.375, 57.12, 58.395] };
-  return { by: 'NanoDet', colorOrder: 'bgr', scale: 1, ...colours };
+  // NanoDet-plus stretches the image; those before it kept its shape, on black.
+  const isPlus = findDflMaps(facts)?.maps[0]?.strides.length === 4;
+  return {
+    by: 'NanoDet',
+    ...(isPlus ? { resize: 'stretch' } : { resize: 'letterbox', margin: { grey: 0, place: 'centre' } }),
+    ...{ colorOrder: 'bgr', scale: 1, mean: [103.53, 116.28, 123.675], std: [57.375, 57.12, 58.395] },
+  };
 }
 
 interface MapContext {

@@ -3,7 +3,8 @@
  *
  * - NanoDet: one output [1, cells, classes + 4 bins]. NanoDet-plus has four strides and puts centres at the cell's corner, older
  *   ones have three and put them in the middle. Source: nanodet, model/head/nanodet_plus_head.py and gfl_head.py.
- * - Older NanoDet: `cls_pred_stride_8` [1, cells, classes] and `dis_pred_stride_8` [1, cells, 4 bins] for each stride.
+ * - NanoDet of 2020: `cls_pred_stride_8` [1, cells, classes] and `dis_pred_stride_8` [1, cells, 4 bins] for each stride. The
+ *   names tell the number of classes. Exports for OpenCV have no batch, [cells, classes].
  * - PicoDet without postprocessing: the same for four strides, centres in the middle, all scores before all boxes.
  *   Source: PaddleDetection, ppdet/modeling/heads/pico_head.py, and deploy/third_engine.
  * - YOLOv6, v8 and PP-YOLOE of rknn_model_zoo: maps [1, 4 bins, rows, cols] and [1, classes, rows, cols] for each stride, and
@@ -74,7 +75,9 @@ function separateMaps(facts: NetworkFacts): DflMapsSpec | undefined {
   const [first] = pairs;
   if (first === undefined || pairs.length !== levels.length) return undefined;
   const [classes, values] = [cellShape(first.scores).count, cellShape(first.boxes).count];
-  const isSame = pairs.every(({ boxes }) => cellShape(boxes).count === values);
+  const isSame = pairs.every(({ scores, boxes }) => {
+    return cellShape(scores).count === classes && cellShape(boxes).count === values;
+  });
   const isKnown = pairs.length === 3 || first.scores.shape.length === 4 || isPicoDet(facts.outputs, classes);
   if (!isSame || !(isKnown || facts.isTold)) return undefined;
   const maps = levels.flatMap(({ stride }, at) => {
@@ -97,21 +100,25 @@ interface Pair {
 }
 
 /** The scores and boxes of one stride, if they can't be taken for each other. A third output is the classes' sum. */
-function pairOf(members: readonly OutputShape[], { labels, isTold }: NetworkFacts): Pair | undefined {
-  const counted = members.map((output) => ({ output, count: cellShape(output).count }));
+function pairOf(members: readonly OutputShape[], facts: NetworkFacts): Pair | undefined {
+  const { labels, isTold } = facts;
   const bins = isTold ? [1, ...KNOWN_BINS] : KNOWN_BINS;
-  const pairs = counted.flatMap((scores) =>
-    counted
-      .filter(
-        (boxes) => boxes !== scores && scores.count === (labels ?? COCO) && bins.includes(boxes.count / 4),
-      )
-      .map((boxes) => ({ scores: scores.output, boxes: boxes.output })),
+  const pairs = members.flatMap((scores) =>
+    members
+      .filter((boxes) => boxes !== scores && bins.includes(cellShape(boxes).count / 4))
+      .map((boxes) => ({ scores, boxes })),
   );
-  const rest = counted.filter(({ output }) => output !== pairs[0]?.scores && output !== pairs[0]?.boxes);
-  const isSum = rest.length === 0 || (rest.length === 1 && rest[0]?.count === 1);
+  const named = pairs.find(
+    ({ scores, boxes }) => /^cls_pred_/.test(scores.name) && /^dis_pred_/.test(boxes.name),
+  );
+  const classes = labels ?? (named === undefined ? COCO : cellShape(named.scores).count);
+  const [pair, ...others] = pairs.filter(({ scores }) => cellShape(scores).count === classes);
+  const rest = members.filter((output) => output !== pair?.scores && output !== pair?.boxes);
+  const isSum =
+    rest.length === 0 || (rest.length === 1 && rest.every((output) => cellShape(output).count === 1));
   // Of a network of one class its scores and their sum are the same.
-  const isClear = pairs.length === 1 || (labels === 1 && pairs.length === 2);
-  return isSum && isClear ? pairs[0] : undefined;
+  const isClear = others.length === 0 || (labels === 1 && others.length === 1);
+  return isSum && isClear ? pair : undefined;
 }
 
 /** The outputs of one stride, or of all strides. */

@@ -1,6 +1,7 @@
 /** Sorts outputs by the stride of their cells. */
 import type { NetworkFacts, OutputShape } from './box-decoder.js';
 import { gridOf } from './box-decoder.js';
+import { cellShape } from './cell-values.js';
 
 export interface StrideLevel {
   readonly stride: number;
@@ -8,7 +9,7 @@ export interface StrideLevel {
 }
 
 /**
- * Outputs [1, cells, values], [cells, values] and [1, values, rows, cols] by stride, for the first of several lists of strides with which each
+ * Rows of cells and maps by stride, for the first of several lists of strides with which each
  * stride has as many outputs as the others, and none is left over.
  */
 export function levelsOf(
@@ -19,11 +20,8 @@ export function levelsOf(
     strides.map((stride) => {
       const { rows, cols } = gridOf(size, stride);
       const fits = ({ shape }: OutputShape): boolean => {
-        const [batch, second, third, fourth] = shape;
-        if (shape.length === 2) return batch === rows * cols;
-        return (
-          batch === 1 && (fourth === undefined ? second === rows * cols : third === rows && fourth === cols)
-        );
+        const isMap = shape.length === 4;
+        return cellShape({ shape }).cells === rows * cols && (!isMap || shape[2] === rows);
       };
       return { stride, members: outputs.filter(fits) };
     }),

@@ -3,15 +3,15 @@
  * the classes.
  *
  * - YOLOv8, v9, v11 and their kin: [1, 4 + classes, cells], scores as they are. Poses have x, y and visibility of each
- *   keypoint after their class; segmentation has coefficients of masks, and oriented boxes their angle, which are passed over.
+ *   keypoint after their class, and oriented boxes their angle; coefficients of masks are passed over.
  *   Source: ultralytics, nn/modules/head.py.
  * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
  * - YOLOv6: the same, with one box a cell and an objectness of 1. Source: YOLOv6, yolov6/models/effidehead.py and
  *   deploy/ONNX/export_onnx.py, which names the output `outputs`.
  */
-import { choice, flag, map, text, wholeNumber } from '../../shared/rules/index.js';
+import { choice, flag, map, orDefault, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
-import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
+import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape, Size } from './box-decoder.js';
 import {
   boxOfPixels,
   cellCount,
@@ -23,7 +23,8 @@ import {
   ULTRALYTICS_IOU,
   YOLO_PIXELS,
 } from './box-decoder.js';
-import type { Candidate, Point } from './detection.js';
+import type { Box, Candidate, Point } from './detection.js';
+import { boundsOf, cornersOf } from './rotated-box.js';
 
 export interface YoloSpec {
   readonly kind: 'yolo';
@@ -33,6 +34,8 @@ export interface YoloSpec {
   readonly objectness: boolean;
   readonly classes: number;
   readonly keypoints: number;
+  /** Whether a cell's last value is the angle of its box, in radians. */
+  readonly rotated: boolean;
   readonly threshold: number;
   readonly nmsIou: number;
 }
@@ -53,6 +56,7 @@ export const yoloDecoder: BoxDecoder<YoloSpec> = {
     objectness: flag(),
     classes: wholeNumber(1),
     keypoints: wholeNumber(0),
+    rotated: orDefault(flag(), false),
     threshold: ratio,
     nmsIou: ratio,
   }),
@@ -84,6 +88,7 @@ function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec 
     objectness: false,
     classes,
     keypoints,
+    rotated: facts.task === 'obb',
   } as const;
   return { ...spec, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
 }
@@ -98,17 +103,18 @@ function rowsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | u
   );
   if (values < 6 || !(isGrid || (facts.isTold && cells > values))) return undefined;
   const spec = { kind: 'yolo', output: name, cells: 'rows', objectness: true, classes: values - 5 } as const;
-  return { ...spec, keypoints: 0, threshold: THRESHOLD, nmsIou: NMS_IOU };
+  return { ...spec, keypoints: 0, rotated: false, threshold: THRESHOLD, nmsIou: NMS_IOU };
 }
 
 /** The best class of each cell above the threshold. Cells below it make no objects. */
 function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContext): readonly Candidate[] {
   const { shape, values } = read(spec.output);
+  const size = { width, height };
   const isColumns = spec.cells === 'columns';
   const [, second = 0, third = 0] = shape;
   const [cells, count] = isColumns ? [third, second] : [second, third];
   const first = spec.objectness ? 5 : 4;
-  if (count < first + spec.classes + POINT * spec.keypoints) {
+  if (count < first + spec.classes + POINT * spec.keypoints + (spec.rotated ? 1 : 0)) {
     throw misfit(spec.output, shape, `${first} + ${spec.classes} values a cell`);
   }
   const [cellStep, valueStep] = isColumns ? [1, cells] : [count, 1];
@@ -121,12 +127,24 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
     const confidence = score * objectness;
     if (!(confidence > threshold)) continue;
     const pixels = { centerX: at(0), centerY: at(1), width: at(2), height: at(3) };
-    const box = boxOfPixels(pixels, { width, height });
+    if (!(pixels.width >= 0 && pixels.height >= 0)) continue;
+    const placed = spec.rotated
+      ? rotatedBox(pixels, { angle: at(count - 1), size })
+      : { box: boxOfPixels(pixels, size) };
     const points = Array.from({ length: spec.keypoints }, (_, point): Point => {
       const start = first + spec.classes + POINT * point;
       return { x: at(start) / width, y: at(start + 1) / height, confidence: at(start + 2) };
     });
-    candidates.push({ box, classId, confidence, ...(points.length === 0 ? {} : { points }) });
+    candidates.push({ ...placed, classId, confidence, ...(points.length === 0 ? {} : { points }) });
   }
   return candidates;
+}
+
+/** A box in pixels at an angle: its corners and the upright box around it, relative to the input. */
+function rotatedBox(
+  pixels: Box,
+  { angle, size }: { readonly angle: number; readonly size: Size },
+): Pick<Candidate, 'box' | 'corners'> {
+  const corners = cornersOf(pixels, angle).map(({ x, y }) => ({ x: x / size.width, y: y / size.height }));
+  return { box: boundsOf(corners), corners };
 }

@@ -106,15 +106,32 @@ test('a pose has its keypoints', () => {
   );
 });
 
-test('coefficients of masks and angles are no classes', () => {
-  for (const [task, beside] of [
-    ['segment', 32],
-    ['obb', 1],
-  ] as const) {
-    const output = columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...Array<number>(beside).fill(99)]);
-    const { detections } = decodeNetwork([output, floats('output1', [1, 32, 16, 16], [])], { task });
-    assertSame(detections[0], { ...FOUND, confidence: Math.fround(0.9) }, task);
-  }
+test('coefficients of masks are no classes', () => {
+  const output = columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...Array<number>(32).fill(99)]);
+  const { detections } = decodeNetwork([output, floats('output1', [1, 32, 16, 16], [])], { task: 'segment' });
+  assertSame(detections[0], { ...FOUND, confidence: Math.fround(0.9) }, 'segment');
+});
+
+test('an oriented box has its corners, and the upright box around them', () => {
+  const output = columns('output0', [32, 32, 32, 16, 0.1, 0.9, Math.PI / 2]);
+  const { detections } = decodeNetwork([output], { task: 'obb' });
+  const upright = { x: 24, y: 16, width: 16, height: 32 };
+  assertSame(detections[0], { ...FOUND, box: upright, confidence: 0.9 }, 'obb');
+  const [first, ...others] = detections[0]?.corners ?? [];
+  assert.equal(others.length, 3);
+  // The corner at the end of the width and of the height, a quarter turn on.
+  assert.ok(Math.abs((first?.x ?? 0) - 24) < 1e-4 && Math.abs((first?.y ?? 0) - 48) < 1e-4);
+});
+
+test('oriented boxes that cross are not suppressed, though their upright boxes are the same', () => {
+  const values = [1, -1].flatMap((sign) => [32, 32, 40, 4, 0.1, 0.9, (sign * Math.PI) / 4]);
+  const all = Array.from({ length: 7 }, (_, at) => [
+    values[at] ?? 0,
+    values[7 + at] ?? 0,
+    ...zeros(CELLS - 2),
+  ]);
+  const { detections } = decodeNetwork([floats('output0', [1, 7, CELLS], all.flat())], { task: 'obb' });
+  assert.equal(detections.length, 2);
 });
 
 test('what no decoder is sure of is raw, and a named decoder reads it', () => {

@@ -103,6 +103,25 @@ test('dfl-maps takes 80 classes where there are no labels', () => {
   assert.deepEqual([decoder.classes, decoder.bins, decoder.cellOffset], [80, 8, 0]);
 });
 
+test('dfl-maps reads outputs without a batch', () => {
+  const outputs = rowOutputs(NANODET, 'stride').map(({ shape, ...output }) => ({
+    ...output,
+    shape: shape.slice(1),
+  }));
+  assertFound(decodeNetwork(outputs, optionsOf(NANODET)).detections, PLACED);
+});
+
+test('dfl-maps knows the classes by the names that NanoDet gave its outputs', () => {
+  const outputs = rowOutputs(NANODET, 'stride');
+  assert.equal(chooseFor(outputs, { size: SIZE, labels: null }).kind, 'raw');
+  const named = outputs.map(({ name, ...output }) => {
+    return { ...output, name: name.replace('scores', 'cls_pred').replace('boxes', 'dis_pred') };
+  });
+  const { decoder, detections } = decodeNetwork(named, { size: SIZE, labels: null });
+  assert.ok(decoder.kind === 'dfl-maps');
+  assertFound(detections, PLACED);
+});
+
 test('YOLOX and networks like it are not taken for NanoDet', () => {
   const outputs = [floats('output', [1, 24 * 16 + 12 * 8 + 6 * 4, 5 + 2], [])];
   assert.equal(chooseFor(outputs, { size: SIZE }).kind, 'yolox');
