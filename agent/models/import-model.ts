@@ -31,11 +31,16 @@ export interface ImportedNetwork {
   readonly graph: Graph;
   readonly input: InputSpec;
   readonly fixed?: readonly FixedInput[];
-  /** Labels that the file itself has. */
-  readonly labels?: readonly string[];
   readonly source: Manifest['source'];
-  /** Chooses the decoder from a graph whose output shapes are known, and the input's pixels by it. */
-  readonly describe: (graph: Graph) => { readonly decoder: Decoder; readonly input: InputSpec };
+  /** Chooses the decoder from a graph whose output shapes are known, and the input's pixels and the labels by it. */
+  readonly describe: (graph: Graph) => NetworkUse;
+}
+
+export interface NetworkUse {
+  readonly decoder: Decoder;
+  readonly input: InputSpec;
+  /** Labels that aren't the user's. */
+  readonly labels?: readonly string[];
 }
 
 /**
@@ -55,8 +60,8 @@ export async function storeNetwork(network: ImportedNetwork, options: ImportOpti
       executor: options.executor,
     });
     checkOutputs(special);
-    const { decoder, input } = network.describe(special);
-    const labels = options.labels ?? network.labels ?? [];
+    const { decoder, input, labels: found = [] } = network.describe(special);
+    const labels = options.labels ?? found;
     checkLabels(decoder, labels);
     options.onStage?.('writing');
     const { source, fixed = [] } = network;

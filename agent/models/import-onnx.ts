@@ -16,6 +16,8 @@ import type { PixelRule } from '../decode/box-decoder.js';
 import { pixelsOf } from '../decode/box-decoders.js';
 import type { ClassifierFacts } from '../decode/choose-decoder.js';
 import { chooseDecoder } from '../decode/choose-decoder.js';
+import type { KnownLabels } from '../decode/known-labels.js';
+import { knownLabels } from '../decode/known-labels.js';
 import { describeInput, findInput } from './image-input.js';
 import type { ImportedNetwork, ImportOptions } from './import-model.js';
 import { storeNetwork } from './import-model.js';
@@ -44,6 +46,7 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
   const told = options.input ?? {};
   const { input, image, batch, fixed, notes } = findInput(used, hints, told);
   let rule: PixelRule | undefined;
+  let known: KnownLabels | undefined;
   options.onStage?.('folding constants');
   const cleaned = removeIdentities(withBatchOne(imageFirst(used, image), batch));
   const folded = await fold(cleaned, options).catch((error: unknown) => {
@@ -54,7 +57,6 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
     graph: moveVaryingLast(foldChannelAffine(folded)),
     input,
     fixed,
-    labels: hints.labels ?? [],
     source: { kind: 'onnx', files: [basename(file)], origin: originOf(file, bytes) },
     describe: (special) => {
       checkBatch(special, used, batch);
@@ -63,22 +65,31 @@ export async function importOnnx(file: string, options: ImportOptions): Promise<
       const decoder = chooseDecoder(facts, options.decoder);
       const family = pixelsOf(decoder.kind, { ...facts, isTold: options.decoder !== undefined });
       rule = pixelRuleOf({ hints, family, graph: folded });
-      return { decoder, input: withPixels(input, told, rule) };
+      known = labels.length === 0 ? knownLabels(decoder) : undefined;
+      return { decoder, input: withPixels(input, told, rule), labels: hints.labels ?? known?.labels ?? [] };
     },
   };
   const manifest = await storeNetwork(imported, options);
   const described = describeInput(manifest.input, told, rule);
-  for (const note of [described, ...notes, ...describeLabels(options, hints)]) options.onNote?.(note);
+  for (const note of [described, ...notes, ...describeLabels(options, hints, known)]) options.onNote?.(note);
   return manifest;
 }
 
 const SHOWN_LABELS = 3;
 
-function describeLabels({ labels }: ImportOptions, hints: ModelHints): readonly string[] {
-  if (labels !== undefined || hints.labels === undefined) return [];
-  const shown = hints.labels.slice(0, SHOWN_LABELS).join(', ');
-  const more = hints.labels.length > SHOWN_LABELS ? ', ...' : '';
-  return [`${hints.labels.length} labels from "${hints.labelsKey}": ${shown}${more}`];
+function describeLabels(
+  { labels: told }: ImportOptions,
+  hints: ModelHints,
+  known: KnownLabels | undefined,
+): readonly string[] {
+  const labels = hints.labels ?? known?.labels;
+  if (told !== undefined || labels === undefined) return [];
+  const from =
+    hints.labels === undefined
+      ? `of ${known?.by} (assumed; --labels FILE names others)`
+      : `from "${hints.labelsKey}"`;
+  const shown = labels.slice(0, SHOWN_LABELS).join(', ');
+  return [`${labels.length} labels ${from}: ${shown}${labels.length > SHOWN_LABELS ? ', ...' : ''}`];
 }
 
 /** The graph whose first input is the image. */
