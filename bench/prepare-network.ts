@@ -9,7 +9,7 @@ import { openModel } from '../agent/planning/open-model.js';
 import type { Contestant } from './contestant.js';
 import type { BenchNetwork } from './networks.js';
 import { SEED } from './networks.js';
-import { openCvContestant, STOCK_SETTINGS, stockContestant } from './stock-contestants.js';
+import { openCvContestant, STOCK_SETTINGS, stockContestant, storedModel } from './stock-contestants.js';
 import type { OpenCvFiles } from './stock-opencv.js';
 import { findOpenCv, openCvProgram, writeDarknetFiles } from './stock-opencv.js';
 
@@ -39,7 +39,7 @@ export async function prepareNetwork(
   const darknetFolder = join(folder, 'darknet');
   const openCv = await prepareOpenCv(bench, darknetFolder);
   const stock = (threads: number) => [
-    ...STOCK_SETTINGS.map((setting) => stockContestant(network, setting, threads)),
+    ...STOCK_SETTINGS.map((setting) => stockContestant(storedModel(network), setting, threads)),
     ...(openCv === undefined ? [] : [openCvContestant(openCvProgram(openCv, threads))]),
   ];
   const remove = async () => {

@@ -32,14 +32,22 @@ const TRIMMED_MALLOC = {
 /** Stops ONNX Runtime from sending telemetry. */
 const PRIVACY = { ORT_DISABLE_TELEMETRY: '1' };
 
+/** A model's file, and its one input. */
+export type StockModel = Pick<StockJob, 'modelFile' | 'input'>;
+
+/** The model as it is stored. */
+export function storedModel({ input: { name, ...input }, folder }: Network): StockModel {
+  return {
+    modelFile: join(folder, MODEL_FILE),
+    input: { name, shape: inputShape({ name, ...input }), dtype: input.dtype },
+  };
+}
+
 export function stockContestant(
-  network: Network,
+  { modelFile, input }: StockModel,
   { level, memory }: StockSetting,
   threads: number,
 ): Contestant {
-  const shape = inputShape(network.input);
-  const modelFile = join(network.folder, MODEL_FILE);
-  const input = { name: network.input.name, shape };
   const job: StockJob = { modelFile, input, level, threads, arena: memory === 'arena' };
   const program: ProgramSpec = {
     command: process.execPath,

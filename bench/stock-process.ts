@@ -12,14 +12,19 @@
 import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TRIVIAL_MODEL } from '../agent/engine/child/trivial-model.js';
-import { present } from '../shared/graph/index.js';
+import type { ImageInput } from '../agent/engine/wire/protocol.js';
+import { numberToHalf, present } from '../shared/graph/index.js';
 import type { Level } from '../shared/predict/index.js';
 import type { LineAnswer, LineOutput, LineRequest } from './stock-client.js';
 import { noiseInput } from './stock-input.js';
 
 export interface StockJob {
   readonly modelFile: string;
-  readonly input: { readonly name: string; readonly shape: readonly number[] };
+  readonly input: {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly dtype: ImageInput['dtype'];
+  };
   readonly level: Level;
   readonly threads: number;
   readonly arena: boolean;
@@ -46,7 +51,7 @@ class StockRunner {
       enableCpuMemArena: arena,
       enableMemPattern: arena,
     });
-    this.#feeds = { [input.name]: new Tensor('float32', noiseInput(input.shape), [...input.shape]) };
+    this.#feeds = { [input.name]: noiseTensor(input) };
   }
 
   async run(): Promise<Outputs> {
@@ -65,6 +70,19 @@ async function handle(runner: StockRunner, { ask }: LineRequest): Promise<LineAn
   const outputs = await runner.run();
   const latencyMs = performance.now() - start;
   return ask === 'run' ? { latencyMs } : { latencyMs, outputs: Object.entries(outputs).map(packOutput) };
+}
+
+function noiseTensor({ shape, dtype }: StockJob['input']): Tensor {
+  const values = noiseInput(shape);
+  const dims = [...shape];
+  if (dtype === 'uint8')
+    return new Tensor(
+      dtype,
+      Uint8Array.from(values, (value) => value * 255),
+      dims,
+    );
+  if (dtype === 'float16') return new Tensor(dtype, Uint16Array.from(values, numberToHalf), dims);
+  return new Tensor(dtype, values, dims);
 }
 
 function packOutput([name, value]: readonly [string, InferenceSession.OnnxValueMapType[string]]): LineOutput {

@@ -89,6 +89,8 @@ test('mafat agent runs without its broker, and answers when the broker starts an
     context.after(() => broker?.stop());
     await agent.logged('connected to the broker', start);
     const client = await openClient(context, port);
+    // The agent says that it is there when it has subscribed.
+    await until(() => client.status() !== undefined);
     assert.ok(detectionsOf(await client.ask(request)).length > 0);
     await client.link.stop();
     await broker?.stop();

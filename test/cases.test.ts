@@ -4,6 +4,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { FileVerification } from '../agent/cli/verify-network.js';
+import { verifyOutputs } from '../agent/cli/verify-outputs.js';
+import { startExecutor } from '../agent/engine/executor-client.js';
+import { loadPlan } from '../agent/engine/load-plan.js';
+import { ModelStore } from '../agent/models/model-store.js';
+import { openModel } from '../agent/planning/open-model.js';
+import { planNetwork } from '../agent/planning/plan-network.js';
+import type { Plan } from '../shared/search/index.js';
+import { buildPlan, parsePlan } from '../shared/search/index.js';
 import { project, runMafat, sharedFolder, smallPng, startMafat } from './fixtures.js';
 
 const CASES = join(project, '..', 'shared', 'cases', 'networks');
@@ -53,8 +61,8 @@ test('small networks of the kinds that people have', { skip, concurrency: 2 }, a
 
 async function assertAsFile({ file, options = [], plans = [], uncompared, outputs }: Case): Promise<void> {
   const folder = sharedFolder();
-  const image = join(folder, 'image.png');
-  writeFileSync(image, await smallPng({ width: 320, height: 240 }));
+  const picture = join(folder, 'image.png');
+  writeFileSync(picture, await smallPng({ width: 320, height: 240 }));
   const mafat = (...args: readonly string[]) => startMafat(join(folder, 'models'), ...args);
   const name = basename(file);
   const path = join(CASES, `${file}.onnx`);
@@ -63,15 +71,35 @@ async function assertAsFile({ file, options = [], plans = [], uncompared, output
   const { check } = JSON.parse(imported.stdout) as { readonly check: FileVerification };
   if (uncompared === undefined) assert.ok('exact' in check && check.exact, imported.stdout);
   else assert.match('reason' in check ? check.reason : '', uncompared);
-  for (const plan of plans) {
-    const run = await mafat('run', name, '--image', image, '--plan', plan, '--verify', '--json');
-    assert.equal(run.code, 0, `${plan}: ${run.stderr}`);
-    const { images } = JSON.parse(run.stdout) as Run;
-    if (outputs !== undefined)
+  if (plans.length === 0) return;
+  const executor = await startExecutor();
+  try {
+    const network = await openModel(new ModelStore(join(folder, 'models')), name, {
+      executor: async () => executor,
+    });
+    const run = async (plan: Plan) => {
+      await loadPlan(executor, { model: network, plan });
+      const image = { kind: 'file', path: picture } as const;
+      return (await executor.ask({ kind: 'run', image, outputs: 'values' })).outputs;
+    };
+    for (const notation of plans) {
+      const plan = planNetwork(network, {
+        notation,
+        strategy: 'optimal',
+        budgetBytes: 0,
+        weights: 'evictable',
+      });
+      const ran = await run(plan);
+      const untiled = await run(buildPlan(network.graph, parsePlan('whole'), plan.settings));
+      assert.ok(verifyOutputs(ran, untiled, { bitExact: false }).exact, notation);
+      if (outputs === undefined) continue;
       assert.deepEqual(
-        images[0]?.outputs?.map(({ shape }) => shape),
+        ran.map(({ shape }) => shape),
         outputs,
       );
+    }
+  } finally {
+    await executor.stop();
   }
 }
 
@@ -96,7 +124,3 @@ test('networks that cannot be run are refused with what is wrong and what to do'
     assert.match(stderr, reason);
   }
 });
-
-interface Run {
-  readonly images: readonly { readonly outputs?: readonly { readonly shape: readonly number[] }[] }[];
-}

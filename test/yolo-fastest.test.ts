@@ -27,14 +27,7 @@ interface Expected {
 
 test('Yolo-Fastest finds what Darknet finds', { skip: skipWithoutShared }, async (context) => {
   const models = trainedModels();
-  const plans = [
-    'whole',
-    '2x2',
-    '3x3',
-    '3x3 | 40 | 2x2',
-    '3x3 | 24 | 2x2 | 80 | 3x3',
-    '2x1 | 10 | 1x3 | 101 | 2x2',
-  ];
+  const plans = ['whole', '3x3 | 24 | 2x2 | 80 | 3x3', '2x1 | 10 | 1x3 | 101 | 2x2'];
   for (const plan of plans) {
     await context.test(plan, () => {
       const images = PHOTOS.flatMap((name) => ['--image', photoOf(name)]);

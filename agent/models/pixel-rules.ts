@@ -1,9 +1,9 @@
 /**
- * Finds out how a network wants its pixels. The later of these says more than the earlier:
+ * Finds out how a network wants its pixels. The metadata of ultralytics say all. Else the later of these wins:
  *
  * 1. the family that the outputs are those of (the decoders' `pixels`)
  * 2. the first operators of the network, if they scale bytes themselves
- * 3. metadata: ultralytics', and `Image.*` as Windows ML reads them.
+ * 3. the metadata `Image.*`, as Windows ML reads them.
  *    Source: Windows ML, "Image metadata", on learn.microsoft.com.
  */
 import type { Graph, Node } from '../../shared/graph/index.js';
@@ -24,8 +24,8 @@ export interface PixelFacts {
 
 /** Undefined if nothing tells. */
 export function pixelRuleOf({ hints, family, graph }: PixelFacts): PixelRule | undefined {
-  const rules = [family, ownScaling(graph), hints.pixels, ultralyticsRule(hints)];
-  const known = rules.filter((rule) => rule !== undefined);
+  if (hints.isUltralytics) return ultralyticsRule(hints);
+  const known = [family, ownScaling(graph), hints.pixels].filter((rule) => rule !== undefined);
   if (known.length === 0) return undefined;
   return Object.assign({}, ...known, { by: known.map(({ by }) => by).join(', ') });
 }
@@ -49,8 +49,7 @@ export function withPixels(input: InputSpec, options: InputOptions, rule: PixelR
 }
 
 /** Source: ultralytics, data/augment.py, LetterBox and classify_transforms. */
-function ultralyticsRule({ isUltralytics, task }: ModelHints): PixelRule | undefined {
-  if (!isUltralytics) return undefined;
+function ultralyticsRule({ task }: ModelHints): PixelRule {
   const by = 'metadata of ultralytics';
   return task === 'classify'
     ? { by, resize: 'crop', scale: 1 / 255 }

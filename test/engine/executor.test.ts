@@ -118,9 +118,8 @@ test('ExecutorClient is over its limit when its run takes more than its group ma
   );
   await withExecutor(
     async (executor) => {
-      const running = run(executor);
       process.kill(executor.pid, 'SIGKILL');
-      await assert.rejects(running, lostBy('killed'));
+      await assert.rejects(run(executor), lostBy('killed'));
     },
     { group },
   );
