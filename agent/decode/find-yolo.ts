@@ -22,7 +22,9 @@ function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec 
   );
   if (values < 5 || !(isGrid || (facts.isTold && cells > values))) return undefined;
   const isPose = facts.task === 'pose' && facts.labels !== undefined;
-  const beside = { segment: COEFFICIENTS, obb: 1 }[facts.task ?? ''] ?? 0;
+  const masks = prototypesOf(facts);
+  const task = masks.masks === undefined ? facts.task : 'segment';
+  const beside = { segment: COEFFICIENTS, obb: 1 }[task ?? ''] ?? 0;
   const classes = isPose ? (facts.labels ?? 1) : values - 4 - beside;
   const keypoints = isPose ? (values - 4 - classes) / POINT_VALUES : 0;
   if (classes < 1 || !Number.isInteger(keypoints)) return undefined;
@@ -35,7 +37,6 @@ function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec 
     keypoints,
     rotated: facts.task === 'obb',
   } as const;
-  const masks = facts.task === 'segment' ? prototypesOf(facts) : {};
   return { ...spec, ...masks, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
 }
 

@@ -138,8 +138,11 @@ interface Known {
   readonly hints: ModelHints;
 }
 
-/** Operators that change no value, or only its type. */
-const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
+/** Operators that change no value, or only how it is held. */
+const SHAPE_ONLY = new Set([
+  ...['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose'],
+  ...['QuantizeLinear', 'DequantizeLinear'],
+]);
 
 /** Whether an output, or a part of it that is concatenated, is the result of Softmax or Sigmoid. */
 function isActivated(graph: Graph, output: number): boolean {

@@ -115,6 +115,7 @@ test('coefficients of masks are no classes, and give an outline within the box',
   const masks = floats('output1', [1, 32, 16, 16], prototypes);
   const cases = [
     [columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...coefficients]), { task: 'segment' }, 0.9],
+    [columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...coefficients]), {}, 0.9],
     [rows('output0', 3 * CELLS, [32, 32, 32, 16, 0.9, 0.2, 0.8, ...coefficients]), {}, 0.72],
   ] as const;
   for (const [output, options, confidence] of cases) {

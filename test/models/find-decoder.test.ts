@@ -21,6 +21,8 @@ test("maps with YOLOv5's metadata are yolo-maps, and the graph says whether they
     assert.ok(decoder.kind === 'yolo-maps');
     assert.equal(decoder.activated, isActivated);
   }
+  const quantised = await importedDecoder(context, anchorMaps('quantised'), { ...NAMES, stride: '32' });
+  assert.ok(quantised.kind === 'yolo-maps' && quantised.activated);
   const later = { ...NAMES, stride: '32', task: 'detect' };
   for (const metadata of [{}, NAMES, later]) {
     const decoder = await importedDecoder(context, anchorMaps(true), metadata);
@@ -37,15 +39,32 @@ test('scores are activated where they are concatenated with boxes after a Sigmoi
 });
 
 /** One convolution for each stride, as YOLOv5's maps before they are split by anchor. */
-function anchorMaps(isActivated: boolean): Graph {
+function anchorMaps(isActivated: boolean | 'quantised'): Graph {
   const builder = new GraphBuilder();
   const image = builder.addInput('images', [1, 3, SIDE, SIDE]);
   const outputs = [8, 16, 32].map((stride) => {
     const map = mapOf(21, stride);
     const conv = headOf(builder, { image, stride, channels: 21 });
-    return isActivated ? builder.addMap(0, { op: 'Sigmoid', inputs: [conv] }, map).tensor : conv;
+    if (isActivated === false) return conv;
+    const activated = builder.addMap(0, { op: 'Sigmoid', inputs: [conv] }, map).tensor;
+    return isActivated === 'quantised' ? quantise(builder, { tensor: activated, stride }) : activated;
   });
   return builder.build('yolov5', outputs);
+}
+
+/** What a quantised network ends with: values are rounded and turned back. */
+function quantise(
+  builder: GraphBuilder,
+  { tensor, stride }: { readonly tensor: number; readonly stride: number },
+): number {
+  const scale = builder.addConstant(`scale${stride}`, Float32Array.of(1 / 255), []);
+  const shape = [1, 21, SIDE / stride, SIDE / stride];
+  const small = builder.addNode(
+    0,
+    { op: 'QuantizeLinear', inputs: [tensor, scale] },
+    { dtype: 'uint8', shape },
+  );
+  return builder.addNode(0, { op: 'DequantizeLinear', inputs: [small, scale] }, float(shape));
 }
 
 /** NanoDet's head: scores and boxes of a stride are one map, and the cells of all strides follow one another. */
