@@ -8,8 +8,8 @@ import { dflMapsSchema } from './dfl-maps-spec.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
-import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
+import { yoloSchema } from './yolo-spec.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 import { yunetDecoder } from './yunet-decoder.js';
 
@@ -32,7 +32,7 @@ export const decoderSchema = variant('kind', {
     nmsIou: ratio,
     heads: list(headSchema, { least: 1, expected: 'a list of at least one head' }),
   }),
-  yolo: yoloDecoder.schema,
+  yolo: yoloSchema,
   yolox: yoloxDecoder.schema,
   'box-rows': boxRowsDecoder.schema,
   'box-lists': boxListsDecoder.schema,

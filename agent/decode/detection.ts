@@ -31,6 +31,10 @@ export interface Candidate {
   /** Probability, 0 to 1. */
   readonly confidence: number;
   readonly points?: readonly Point[];
+  /** Coefficients of the prototypes of masks. */
+  readonly coefficients?: readonly number[];
+  /** Corners of a polygon around the object's mask, relative to the network's input. */
+  readonly outline?: readonly Corner[];
 }
 
 /** A reported detection. Its box is in pixels of the image, and x and y are its upper left corner. */
@@ -41,6 +45,8 @@ export interface Detection {
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
   /** Corners of a box at an angle, in pixels of the image, and `box` is the upright one around it. */
   readonly corners?: readonly Corner[];
+  /** Corners of a polygon around the object's mask, in pixels of the image; none where the mask is empty. */
+  readonly outline?: readonly Corner[];
   /** Points of a pose, in the order that the network was trained with, in pixels of the image. */
   readonly keypoints?: readonly Point[];
 }

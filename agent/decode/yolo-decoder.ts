@@ -3,108 +3,30 @@
  * the classes.
  *
  * - YOLOv8, v9, v11 and their kin: [1, 4 + classes, cells], scores as they are. Poses have x, y and visibility of each
- *   keypoint after their class, and oriented boxes their angle; coefficients of masks are passed over.
+ *   keypoint after their class, oriented boxes their angle, and segmentation has coefficients of masks.
  *   Source: ultralytics, nn/modules/head.py.
- * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness. Source: yolov5, models/yolo.py.
+ * - YOLOv5 and v7: [1, cells, 5 + classes], where the fifth value is the objectness; segmentation as YOLOv8.
+ *   Source: yolov5, models/yolo.py.
  * - YOLOv6: the same, with one box a cell and an objectness of 1. Source: YOLOv6, yolov6/models/effidehead.py and
  *   deploy/ONNX/export_onnx.py, which names the output `outputs`.
  */
-import { choice, flag, map, orDefault, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
-import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape, Size } from './box-decoder.js';
-import {
-  boxOfPixels,
-  cellCount,
-  misfit,
-  NMS_IOU,
-  ratio,
-  STRIDES,
-  THRESHOLD,
-  ULTRALYTICS_IOU,
-  YOLO_PIXELS,
-} from './box-decoder.js';
+import type { BoxDecoder, DecodeContext, OutputValues, Size } from './box-decoder.js';
+import { boxOfPixels, misfit, YOLO_PIXELS } from './box-decoder.js';
 import type { Box, Candidate, Point } from './detection.js';
+import { findYolo } from './find-yolo.js';
 import { boundsOf, cornersOf } from './rotated-box.js';
-
-export interface YoloSpec {
-  readonly kind: 'yolo';
-  readonly output: string;
-  /** Whether a cell is a column [1, values, cells] or a row [1, cells, values]. */
-  readonly cells: 'columns' | 'rows';
-  readonly objectness: boolean;
-  readonly classes: number;
-  readonly keypoints: number;
-  /** Whether a cell's last value is the angle of its box, in radians. */
-  readonly rotated: boolean;
-  readonly threshold: number;
-  readonly nmsIou: number;
-}
-
-/** Numbers of a keypoint: x, y and visibility. */
-const POINT = 3;
-
-/** Coefficients of the masks of segmentation. */
-const MASKS = 32;
+import type { YoloSpec } from './yolo-spec.js';
+import { POINT_VALUES, yoloSchema } from './yolo-spec.js';
 
 export const yoloDecoder: BoxDecoder<YoloSpec> = {
   kind: 'yolo',
-  reads: '[1, 4 + classes, cells] of YOLOv8, v9 and v11, or [1, cells, 5 + classes] of YOLOv5 and v7',
-  schema: map({
-    kind: choice(['yolo']),
-    output: text(),
-    cells: choice(['columns', 'rows']),
-    objectness: flag(),
-    classes: wholeNumber(1),
-    keypoints: wholeNumber(0),
-    rotated: orDefault(flag(), false),
-    threshold: ratio,
-    nmsIou: ratio,
-  }),
-  recognise: (facts) => {
-    const [output] = facts.outputs;
-    if (output === undefined || output.shape.length !== 3 || output.shape[0] !== 1) return undefined;
-    return columnsOf(output, facts) ?? rowsOf(output, facts);
-  },
+  reads: '[1, 4 + classes, cells] of YOLOv8, v9 and v11, or [1, cells, 5 + classes] of YOLOv5, v6 and v7',
+  schema: yoloSchema,
+  recognise: findYolo,
   pixels: () => YOLO_PIXELS,
   decode,
 };
-
-/** One box for each cell of strides 8, 16 and 32; a network of four strides has 64, too, or 4 before. */
-function columnsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
-  const [, values = 0, cells = 0] = shape;
-  const isGrid = [STRIDES, [4, ...STRIDES], [...STRIDES, 64]].some(
-    (strides) => cells === cellCount(facts, strides),
-  );
-  if (values < 5 || !(isGrid || (facts.isTold && cells > values))) return undefined;
-  const isPose = facts.task === 'pose' && facts.labels !== undefined;
-  const beside = { segment: MASKS, obb: 1 }[facts.task ?? ''] ?? 0;
-  const classes = isPose ? (facts.labels ?? 1) : values - 4 - beside;
-  const keypoints = isPose ? (values - 4 - classes) / POINT : 0;
-  if (classes < 1 || !Number.isInteger(keypoints)) return undefined;
-  const spec = {
-    kind: 'yolo',
-    output: name,
-    cells: 'columns',
-    objectness: false,
-    classes,
-    keypoints,
-    rotated: facts.task === 'obb',
-  } as const;
-  return { ...spec, threshold: THRESHOLD, nmsIou: ULTRALYTICS_IOU };
-}
-
-/** Three boxes for each cell, or one of YOLOv6. YOLOX has as many of another meaning, but its exporter's name is `output`. */
-function rowsOf({ name, shape }: OutputShape, facts: NetworkFacts): YoloSpec | undefined {
-  const [, cells = 0, values = 0] = shape;
-  const { labels = values - 5 } = facts;
-  const each = name === 'outputs' && values === 5 + labels ? [1, 3] : [3];
-  const isGrid = [STRIDES, [...STRIDES, 64]].some((strides) =>
-    each.some((boxes) => cells === boxes * cellCount(facts, strides)),
-  );
-  if (values < 6 || !(isGrid || (facts.isTold && cells > values))) return undefined;
-  const spec = { kind: 'yolo', output: name, cells: 'rows', objectness: true, classes: values - 5 } as const;
-  return { ...spec, keypoints: 0, rotated: false, threshold: THRESHOLD, nmsIou: NMS_IOU };
-}
 
 /** The best class of each cell above the threshold. Cells below it make no objects. */
 function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContext): readonly Candidate[] {
@@ -114,7 +36,9 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
   const [, second = 0, third = 0] = shape;
   const [cells, count] = isColumns ? [third, second] : [second, third];
   const first = spec.objectness ? 5 : 4;
-  if (count < first + spec.classes + POINT * spec.keypoints + (spec.rotated ? 1 : 0)) {
+  const coefficients = spec.masks === undefined ? 0 : prototypeCount(spec.masks, read(spec.masks));
+  const beside = POINT_VALUES * spec.keypoints + (spec.rotated ? 1 : 0) + coefficients;
+  if (count < first + spec.classes + beside) {
     throw misfit(spec.output, shape, `${first} + ${spec.classes} values a cell`);
   }
   const [cellStep, valueStep] = isColumns ? [1, cells] : [count, 1];
@@ -132,10 +56,15 @@ function decode(spec: YoloSpec, { read, width, height, threshold }: DecodeContex
       ? rotatedBox(pixels, { angle: at(count - 1), size })
       : { box: boxOfPixels(pixels, size) };
     const points = Array.from({ length: spec.keypoints }, (_, point): Point => {
-      const start = first + spec.classes + POINT * point;
+      const start = first + spec.classes + POINT_VALUES * point;
       return { x: at(start) / width, y: at(start + 1) / height, confidence: at(start + 2) };
     });
-    candidates.push({ ...placed, classId, confidence, ...(points.length === 0 ? {} : { points }) });
+    const mask = Array.from({ length: coefficients }, (_, value) => at(count - coefficients + value));
+    candidates.push({
+      ...{ ...placed, classId, confidence },
+      ...(points.length === 0 ? {} : { points }),
+      ...(coefficients === 0 ? {} : { coefficients: mask }),
+    });
   }
   return candidates;
 }
@@ -147,4 +76,11 @@ function rotatedBox(
 ): Pick<Candidate, 'box' | 'corners'> {
   const corners = cornersOf(pixels, angle).map(({ x, y }) => ({ x: x / size.width, y: y / size.height }));
   return { box: boundsOf(corners), corners };
+}
+
+/** Number of prototypes of masks. */
+function prototypeCount(output: string, { shape }: OutputValues): number {
+  const [batch, count = 0, ...size] = shape;
+  if (batch === 1 && size.length === 2) return count;
+  throw misfit(output, shape, '[1, prototypes, rows, cols]');
 }

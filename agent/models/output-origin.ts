@@ -3,8 +3,11 @@ import type { Graph, Node } from '../../shared/graph/index.js';
 import { elementAt, isConvolution, producers } from '../../shared/graph/index.js';
 import type { NetworkFacts } from '../decode/box-decoder.js';
 
-/** Operators that change no value, or only its type. */
-const SHAPE_ONLY = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose']);
+/** Operators that change no value, or only how it is held. */
+const SHAPE_ONLY = new Set([
+  ...['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose'],
+  ...['QuantizeLinear', 'DequantizeLinear'],
+]);
 
 export function originsOf(graph: Graph): Pick<NetworkFacts, 'isActivated' | 'isDirect'> {
   const trace = (name: string, isIt: (node: Node) => boolean): readonly boolean[] => {

@@ -106,10 +106,29 @@ test('a pose has its keypoints', () => {
   );
 });
 
-test('coefficients of masks are no classes', () => {
-  const output = columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...Array<number>(32).fill(99)]);
-  const { detections } = decodeNetwork([output, floats('output1', [1, 32, 16, 16], [])], { task: 'segment' });
-  assertSame(detections[0], { ...FOUND, confidence: Math.fround(0.9) }, 'segment');
+test('coefficients of masks are no classes, and give an outline within the box', () => {
+  // The second prototype is the left half of the image.
+  const prototypes = new Float32Array(32 * 16 * 16);
+  for (let row = 0; row < 16; row += 1)
+    for (let col = 0; col < 16; col += 1) prototypes[(16 + row) * 16 + col] = col < 8 ? 1 : -1;
+  const coefficients = [0, 2, ...zeros(30)];
+  const masks = floats('output1', [1, 32, 16, 16], prototypes);
+  const cases = [
+    [columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...coefficients]), { task: 'segment' }, 0.9],
+    [columns('output0', [32, 32, 32, 16, 0.1, 0.9, ...coefficients]), {}, 0.9],
+    [rows('output0', 3 * CELLS, [32, 32, 32, 16, 0.9, 0.2, 0.8, ...coefficients]), {}, 0.72],
+  ] as const;
+  for (const [output, options, confidence] of cases) {
+    const { decoder, detections } = decodeNetwork([output, masks], options);
+    assert.ok(decoder.kind === 'yolo' && decoder.masks === 'output1');
+    assertSame(detections[0], { ...FOUND, confidence }, 'segment');
+    assert.deepEqual(detections[0]?.outline, [
+      { x: 32, y: 24 },
+      { x: 32, y: 40 },
+      { x: 16, y: 40 },
+      { x: 16, y: 24 },
+    ]);
+  }
 });
 
 test('an oriented box has its corners, and the upright box around them', () => {
