@@ -8,7 +8,7 @@ import { dflMapsSchema } from './dfl-maps-spec.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
-import { yoloMapsDecoder } from './yolo-maps-decoder.js';
+import { yoloMapsSchema } from './yolo-maps-spec.js';
 import { yoloSchema } from './yolo-spec.js';
 import { yoloxDecoder } from './yolox-decoder.js';
 import { yunetDecoder } from './yunet-decoder.js';
@@ -36,7 +36,7 @@ export const decoderSchema = variant('kind', {
   yolox: yoloxDecoder.schema,
   'box-rows': boxRowsDecoder.schema,
   'box-lists': boxListsDecoder.schema,
-  'yolo-maps': yoloMapsDecoder.schema,
+  'yolo-maps': yoloMapsSchema,
   'dfl-maps': dflMapsSchema,
   priors: priorsSchema,
   yunet: yunetDecoder.schema,

@@ -6,61 +6,24 @@
  * - centre = (2 s - 0.5 + cell) * stride, size = (2 s)^2 * anchor, in pixels.
  *
  * Source: yolov5, models/yolo.py, Detect; yolov7, models/yolo.py, Detect; rknn_model_zoo, examples/yolov5.
- *
- * Shapes don't tell the anchors, and Darknet's maps look the same. So the maps are recognised only by the metadata of YOLOv5's
- * exporter, else the kind has to be named. Anchors that a training fitted to its data have to be written into model.yaml.
  */
-
 import { elementAt } from '../../shared/graph/index.js';
-import { choice, flag, list, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { logistic } from './activations.js';
 import { bestClass } from './best-class.js';
-import type { BoxDecoder, DecodeContext, NetworkFacts, OutputShape } from './box-decoder.js';
-import {
-  boxOfPixels,
-  gridOf,
-  misfit,
-  NMS_IOU,
-  ratio,
-  sizeList,
-  THRESHOLD,
-  YOLO_PIXELS,
-} from './box-decoder.js';
+import type { BoxDecoder, DecodeContext } from './box-decoder.js';
+import { boxOfPixels, gridOf, misfit, YOLO_PIXELS } from './box-decoder.js';
 import { cellsOf } from './cell-values.js';
 import type { Candidate } from './detection.js';
-import type { AnchorTable, StrideAnchors } from './yolo-anchors.js';
-import { YOLOV5_ANCHORS, YOLOV7_ANCHORS } from './yolo-anchors.js';
-
-export interface AnchorMap extends StrideAnchors {
-  readonly output: string;
-}
-
-export interface YoloMapsSpec {
-  readonly kind: 'yolo-maps';
-  readonly classes: number;
-  /** Whether the network ends with the logistic function. */
-  readonly activated: boolean;
-  readonly maps: readonly AnchorMap[];
-  readonly threshold: number;
-  readonly nmsIou: number;
-}
+import { findYoloMaps, findYolov7Maps } from './find-yolo-maps.js';
+import type { AnchorMap, YoloMapsSpec } from './yolo-maps-spec.js';
+import { yoloMapsSchema } from './yolo-maps-spec.js';
 
 export const yoloMapsDecoder: BoxDecoder<YoloMapsSpec> = {
   kind: 'yolo-maps',
   reads:
     'a map [1, 3, rows, cols, 5 + classes] or [1, 3 * (5 + classes), rows, cols] of YOLOv5 for each stride',
-  schema: map({
-    kind: choice(['yolo-maps']),
-    classes: wholeNumber(1),
-    activated: flag(),
-    maps: list(map({ output: text(), stride: wholeNumber(1, 1024), anchors: sizeList('anchor') }), {
-      least: 1,
-      expected: 'a list of at least one map',
-    }),
-    threshold: ratio,
-    nmsIou: ratio,
-  }),
-  recognise: (facts) => (facts.isYolov5 || facts.isTold ? specOf(facts, YOLOV5_ANCHORS) : undefined),
+  schema: yoloMapsSchema,
+  recognise: findYoloMaps,
   pixels: () => YOLO_PIXELS,
   decode,
 };
@@ -69,37 +32,8 @@ export const yoloMapsDecoder: BoxDecoder<YoloMapsSpec> = {
 export const yolov7Maps = {
   kind: 'yolov7-maps',
   reads: yoloMapsDecoder.reads.replace('YOLOv5', 'YOLOv7'),
-  recognise: (facts: NetworkFacts) => (facts.isTold ? specOf(facts, YOLOV7_ANCHORS) : undefined),
+  recognise: findYolov7Maps,
 };
-
-function specOf(facts: NetworkFacts, table: AnchorTable): YoloMapsSpec | undefined {
-  const { outputs, labels, isActivated } = facts;
-  const levels = table.find(({ length }) => length === outputs.length) ?? [];
-  const found = levels.flatMap((level) => mapOf(facts, level) ?? []);
-  const classes = found[0]?.classes ?? 0;
-  const isWhole = found.length > 0 && found.length === levels.length;
-  if (!isWhole || classes !== (labels ?? classes)) return undefined;
-  if (classes < 1 || !found.every((other) => other.classes === classes)) return undefined;
-  const activated = outputs.every(({ name }) => isActivated(name));
-  const maps = found.map((level) => level.map);
-  return { kind: 'yolo-maps', classes, activated, maps, threshold: THRESHOLD, nmsIou: NMS_IOU };
-}
-
-/** The only output with the rows and columns of a stride. */
-function mapOf({ outputs, ...size }: NetworkFacts, level: StrideAnchors) {
-  const { rows, cols } = gridOf(size, level.stride);
-  const anchors = level.anchors.length;
-  const fits = ({ shape }: OutputShape): boolean => {
-    const [batch, second, ...rest] = shape;
-    const [height, width] = shape.length === 5 && second === anchors ? rest : shape.length === 4 ? rest : [];
-    return batch === 1 && height === rows && width === cols;
-  };
-  const [found, ...others] = outputs.filter(fits);
-  if (found === undefined || others.length > 0) return undefined;
-  const { name, shape } = found;
-  const classes = (shape.length === 5 ? (shape[4] ?? 0) : (shape[1] ?? 0) / anchors) - 5;
-  return Number.isInteger(classes) ? { classes, map: { output: name, ...level } } : undefined;
-}
 
 function decode(spec: YoloMapsSpec, context: DecodeContext): readonly Candidate[] {
   return spec.maps.flatMap((level) => {
