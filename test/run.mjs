@@ -16,5 +16,7 @@ if (files.length === 0) {
 }
 // As the executor is started: memory is released at once (agent/engine/typed-array.ts).
 const flags = 'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
-const { status } = spawnSync(process.execPath, [...flags, '--test', ...files], { stdio: 'inherit' });
+if (process.env.MAFAT_TEST_SEED !== undefined)
+  flags.push('--import', new URL('fixed-seed.mjs', import.meta.url).href);
+const { status } = spawnSync(process.execPath, [...flags, '--test', '--test-concurrency=2', ...files], { stdio: 'inherit' });
 process.exit(status ?? 1);
