@@ -18,5 +18,7 @@ if (files.length === 0) {
 const flags = 'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
 if (process.env.MAFAT_TEST_SEED !== undefined)
   flags.push('--import', new URL('fixed-seed.mjs', import.meta.url).href);
-const { status } = spawnSync(process.execPath, [...flags, '--test', '--test-concurrency=2', ...files], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, [...flags, '--test', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { OutputTensor } from '../engine/wire/protocol.js';
 import { numberMaker, valuesOf } from '../engine/wire/typed-array.js';
+import { allowedDifference } from './tolerance.js';
 
 export interface Answer {
   /** SHA-256 of all outputs. */
@@ -16,9 +17,6 @@ export interface Answer {
 
 /** Samples of one output. */
 const SAMPLES = 512;
-
-/** Largest difference, relative to the largest value. */
-const TOLERANCE = 1e-5;
 
 export function summarize(outputs: readonly OutputTensor[]): Answer {
   const hash = createHash('sha256');
@@ -45,7 +43,7 @@ export function faultOf(answer: Answer, reference: Answer): string | undefined {
     // A value that is no number differs from every other one.
     if (!Object.is(expected, found)) difference = Math.max(difference, differenceOf(expected, found));
   }
-  if (difference <= TOLERANCE * most) return undefined;
+  if (difference <= allowedDifference(most)) return undefined;
   return `values differ by ${difference.toPrecision(3)} where the largest is ${most.toPrecision(3)}`;
 }
 

@@ -29,7 +29,7 @@ export function describeCheck(check: FileVerification): string {
   if ('reason' in check) return `not compared with the file: ${check.reason}`;
   const { exact, maxAbsDiff, maxAbsReference } = check;
   if (maxAbsDiff === 0) return 'on a drawn picture its outputs equal those of the file bit for bit';
-  const ratio = (maxAbsDiff / maxAbsReference).toExponential(1);
-  if (exact) return `on a drawn picture its outputs differ from the file's by ${ratio} of the largest value`;
-  return `WARNING: on a drawn picture its outputs differ from the file's by ${ratio} of the largest value: this network amplifies rounding, or its import is wrong`;
+  const difference = `on a drawn picture its outputs differ from the file's by ${maxAbsDiff.toExponential(1)}, where the largest is ${maxAbsReference.toPrecision(2)}`;
+  if (exact) return difference;
+  return `WARNING: ${difference}: this network amplifies rounding, or its import is wrong`;
 }

@@ -1,5 +1,6 @@
 /** Compares outputs with those of a reference. */
 
+import { allowedDifference } from '../check/tolerance.js';
 import type { OutputTensor } from '../engine/wire/protocol.js';
 import { numberMaker, valuesOf } from '../engine/wire/typed-array.js';
 
@@ -7,12 +8,9 @@ import { numberMaker, valuesOf } from '../engine/wire/typed-array.js';
 export interface Verification {
   readonly maxAbsDiff: number;
   readonly maxAbsReference: number;
-  /** Whether the difference is 0, or at most 1e-5 of the largest reference where the plan allows that. */
+  /** Whether the difference is 0, or what rounding may do (tolerance.ts) where the plan allows that. */
   readonly exact: boolean;
 }
-
-/** Largest difference relative to max|reference|, for plans whose Convs are too small to be equal bit for bit. */
-const RELATIVE_TOLERANCE = 1e-5;
 
 export interface VerifyOptions {
   /** Whether the plan promises equality bit for bit. */
@@ -70,7 +68,7 @@ function compareValues(
     maxAbsDiff = Math.max(maxAbsDiff, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
     maxAbsReference = Math.max(maxAbsReference, Math.abs(reference));
   }
-  const allowed = bitExact ? 0 : RELATIVE_TOLERANCE * maxAbsReference;
+  const allowed = bitExact ? 0 : allowedDifference(maxAbsReference);
   return { maxAbsDiff, maxAbsReference, exact: maxAbsDiff <= allowed };
 }
 

@@ -20,6 +20,12 @@ test('faultOf() takes an answer that is equal, or within 1e-5 of the largest val
   );
 });
 
+test('faultOf() takes probabilities near 0 that differ by what the logistic function is computed to', () => {
+  const none = summarize([output([1.2e-7, 0])]);
+  assert.equal(faultOf(summarize([output([0, 1.2e-7])]), none), undefined);
+  assert.match(faultOf(summarize([output([0, 1e-6])]), none) ?? '', /^values differ by/);
+});
+
 test('faultOf() says by how much values differ', () => {
   const reference = summarize([output(ramp)]);
   const wrong = summarize([output(ramp.map((value) => value * 1.01))]);

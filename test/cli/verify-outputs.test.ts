@@ -18,6 +18,14 @@ test('verifyOutputs() judges each output by its own largest value', () => {
   assert.equal(verifyOutputs(wrong, reference, { bitExact: false }).exact, false);
 });
 
+test('verifyOutputs() lets probabilities near 0 differ by what the logistic function is computed to', () => {
+  const none = [floats('p', 1.2e-7, 0, 1.2e-7)];
+  const others = [floats('p', 0, 1.2e-7, 0)];
+  assert.equal(verifyOutputs(others, none, { bitExact: false }).exact, true);
+  assert.equal(verifyOutputs(others, none, { bitExact: true }).exact, false);
+  assert.equal(verifyOutputs([floats('p', 1e-6, 0, 0)], none, { bitExact: false }).exact, false);
+});
+
 test('verifyOutputs() says NaN is wrong, and refuses a reference that shows nothing', () => {
   const reference = [floats('a', 1, 2)];
   assert.equal(verifyOutputs([floats('a', Number.NaN, 2)], reference, { bitExact: false }).exact, false);
