@@ -23,11 +23,11 @@ const JEMALLOC = 'libjemalloc.so.2';
 
 /**
  * One arena, since one request runs at a time. No thread caches, which keep blocks of their own. Unused pages go back
- * after 20 ms: with 100 ms those of several runs add up, a seventh to a fifth of small networks' memory, for a fifth fewer
- * faults. A thread that gives pages back (`background_thread`) does so later, which costs a sixth more memory
- * (bench/allocators, docs/benchmarks.md). Source: man jemalloc, section TUNING.
+ * after a second, so that the next run of a camera finds them. Where a page fault costs 8 us, as on some virtual machines,
+ * 20 ms make small networks two to five times as slow, for 2 % less memory; 3 s take 12 % more (bench/allocators,
+ * docs/benchmarks.md). Source: man jemalloc, section TUNING.
  */
-const JEMALLOC_CONF = 'narenas:1,tcache:false,dirty_decay_ms:20,muzzy_decay_ms:0';
+const JEMALLOC_CONF = 'narenas:1,tcache:false,dirty_decay_ms:1000,muzzy_decay_ms:0';
 
 /** Blocks of 128 KiB and more go back to the system when they are freed. Source: man mallopt; glibc manual, Tunables. */
 const GLIBC_ENVIRONMENT = {

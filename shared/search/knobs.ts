@@ -12,6 +12,8 @@ export interface Knobs {
   readonly maxNodes: number;
   /** Ratio of the bytes that cross a cut to those near it, above which it is left out (search-cuts.ts). */
   readonly peakRatio: number;
+  /** Most nodes of all ranges together, by their options. More make cuts leave (search-cuts.ts). */
+  readonly rangeNodes: number;
   /** Ratio of the bytes of neighbouring buckets of chains. */
   readonly chainRatio: number;
   /** Ratio of the needs of neighbouring buckets of plans. */
@@ -27,6 +29,7 @@ export const KNOBS: Knobs = {
   gridSides: [1, 2, 3, 5],
   maxNodes: 40,
   peakRatio: 4,
+  rangeNodes: 10_000,
   chainRatio: 1.06,
   labelRatio: 1.0003,
   worth: 0.001,

@@ -18,7 +18,7 @@ export interface PlannedSegment {
 }
 
 /** Version of plans and predictions. Raise it when the same graph and budget may give others, since plans are stored. */
-export const PLANNER_VERSION = '11';
+export const PLANNER_VERSION = '12';
 
 /** A plan, ready to be compiled. */
 export interface Plan {

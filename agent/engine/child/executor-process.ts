@@ -100,8 +100,7 @@ class ExecutorProcess {
   }
 
   /**
-   * What draws is loaded with the first snapshot, and stays: 1 MB. The rest is given back before the next run, which would
-   * be measured to take 2 MB more.
+   * What draws is loaded with the first snapshot, and stays: 1 MB. The rest is left to the next run.
    * @throws {InputError} naming what is wrong with the image.
    */
   async #draw(request: SentSnapshot, bytes: IncomingBytes): Promise<Uint8Array> {
@@ -112,7 +111,6 @@ class ExecutorProcess {
       throw asInputError(error);
     } finally {
       this.#collector.collectAll();
-      await purge();
     }
   }
 
@@ -190,15 +188,16 @@ function readTensor({ dtype, shape }: Sent<TensorSource>, { bytes, program }: In
   return { dtype, shape, data: valuesOf(dtype, bytes.readAll()) };
 }
 
-/**
- * Time after which jemalloc may give freed pages back, and allocations after which it looks whether it should: it has
- * no thread of its own. With glibc they do nothing.
- */
-const PURGE = { afterMs: 30, allocations: 2000, bytes: 64 } as const;
+/** Time after which jemalloc gives freed pages back, by its options; absent with glibc, which does at once. */
+const DECAY_MS = /dirty_decay_ms:(\d+)/.exec(process.env.MALLOC_CONF ?? '')?.[1];
 
-/** Has freed memory given back to the system at once. */
+/** Allocations after which jemalloc looks what it may give back, since it has no thread of its own. */
+const PURGE = { afterMs: 50, allocations: 2000, bytes: 64 } as const;
+
+/** Has freed memory given back to the system. Resolves when it was. */
 async function purge(): Promise<void> {
-  await sleep(PURGE.afterMs);
+  if (DECAY_MS === undefined) return;
+  await sleep(Number(DECAY_MS) + PURGE.afterMs);
   for (let count = 0; count < PURGE.allocations; count += 1) release(new Uint8Array(PURGE.bytes));
 }
 
