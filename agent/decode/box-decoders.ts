@@ -6,6 +6,8 @@ import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
 import type { DflMapsSpec } from './dfl-maps-spec.js';
+import type { FastestdetSpec } from './fastestdet-decoder.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import type { HeatMapSpec } from './heat-map-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
@@ -29,6 +31,7 @@ export type AnyBoxSpec =
   | PriorsSpec
   | YunetSpec
   | HeatMapSpec
+  | FastestdetSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -49,6 +52,7 @@ export const BOX_DECODERS: readonly Row[] = [
   priorsDecoder,
   yunetDecoder,
   heatMapDecoder,
+  fastestdetDecoder,
   scoredBoxesDecoder,
 ];
 

@@ -5,6 +5,7 @@ import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import type { Candidate } from './detection.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
@@ -29,6 +30,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return yunetDecoder.decode(spec, context);
     case 'heat-map':
       return heatMapDecoder.decode(spec, context);
+    case 'fastestdet':
+      return fastestdetDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

@@ -5,6 +5,7 @@ import { ratio, sizeList } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
@@ -41,6 +42,7 @@ export const decoderSchema = variant('kind', {
   priors: priorsSchema,
   yunet: yunetDecoder.schema,
   'heat-map': heatMapDecoder.schema,
+  fastestdet: fastestdetDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),

@@ -1,7 +1,7 @@
 /** What operators an output comes from, as far as decoders want to know it. */
 import type { Graph, Node } from '../../shared/graph/index.js';
 import { elementAt, isConvolution, producers } from '../../shared/graph/index.js';
-import type { NetworkFacts } from '../decode/box-decoder.js';
+import type { NetworkFacts, OutputEnd } from '../decode/box-decoder.js';
 
 /** Operators that change no value, or only how it is held. */
 const SHAPE_ONLY = new Set([
@@ -9,15 +9,28 @@ const SHAPE_ONLY = new Set([
   ...['QuantizeLinear', 'DequantizeLinear'],
 ]);
 
-export function originsOf(graph: Graph): Pick<NetworkFacts, 'isActivated' | 'isDirect'> {
-  const trace = (name: string, isIt: (node: Node) => boolean): readonly boolean[] => {
+export function originsOf(graph: Graph): Pick<NetworkFacts, 'endsOf' | 'isActivated' | 'isDirect'> {
+  const endsOf = (name: string): readonly OutputEnd[] => {
     const output = graph.tensors.findIndex((tensor) => tensor.name === name);
-    return makersOf(graph, output).map((node) => node !== undefined && isIt(node));
+    return makersOf(graph, output).map(endOf);
   };
   return {
-    isActivated: (name) => trace(name, ({ op }) => op === 'Softmax' || op === 'Sigmoid').includes(true),
-    isDirect: (name) => !trace(name, isConvolution).includes(false),
+    endsOf,
+    isActivated: (name) => endsOf(name).some((end) => end === 'softmax' || end === 'sigmoid'),
+    isDirect: (name) => endsOf(name).every((end) => end === 'convolution'),
   };
+}
+
+/** Operators that end a network, by what they are to decoders. */
+const ENDS: ReadonlyMap<string, OutputEnd> = new Map([
+  ['Sigmoid', 'sigmoid'],
+  ['Softmax', 'softmax'],
+  ['ArgMax', 'argmax'],
+]);
+
+function endOf(node: Node | undefined): OutputEnd {
+  if (node === undefined) return 'other';
+  return isConvolution(node) ? 'convolution' : (ENDS.get(node.op) ?? 'other');
 }
 
 /** The operators that compute an output's values, which others only put in order. An input or a constant has none. */

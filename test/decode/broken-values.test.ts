@@ -32,6 +32,7 @@ const NETWORKS: Readonly<Record<string, readonly [shapes: Shapes, options?: Deco
       ];
     }),
   ],
+  fastestdet: [[['output', 1, 7, 4, 4]], { ends: ['sigmoid', 'convolution', 'softmax'] }],
   'heat-map': [
     [
       ['hm', 1, 2, 16, 16],

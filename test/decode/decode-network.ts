@@ -1,6 +1,6 @@
 /** Chooses the decoder of made-up outputs and decodes them, as an import and a run do. */
 import assert from 'node:assert/strict';
-import type { NetworkFacts } from '../../agent/decode/box-decoder.js';
+import type { NetworkFacts, OutputEnd } from '../../agent/decode/box-decoder.js';
 import { chooseDecoder } from '../../agent/decode/choose-decoder.js';
 import { decodeOutputs } from '../../agent/decode/decode-outputs.js';
 import type { Decoder } from '../../agent/decode/decoder-schema.js';
@@ -20,6 +20,8 @@ export interface DecodeOptions {
   readonly activated?: (output: string) => boolean;
   /** Outputs that hold what convolutions give; none of them by default. */
   readonly direct?: (output: string) => boolean;
+  /** What outputs end with; other operators by default. */
+  readonly ends?: readonly OutputEnd[];
   /** The decoder that the user names. */
   readonly wanted?: string;
   /** The decoder that model.yaml has, so that none is chosen. */
@@ -37,6 +39,7 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
     isYolov5,
     activated = () => true,
     direct = () => false,
+    ends = ['other'],
     wanted,
   } = options;
   const facts: Omit<NetworkFacts, 'isTold'> = {
@@ -47,6 +50,7 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
     ...(isYolov5 === undefined ? {} : { isYolov5 }),
     isActivated: activated,
     isDirect: direct,
+    endsOf: () => ends,
   };
   const stored = decoderSchema(JSON.parse(JSON.stringify(chooseDecoder(facts, wanted))));
   assert.ok(stored.isValid, JSON.stringify(stored));

@@ -38,6 +38,16 @@ test('scores are activated where they are concatenated with boxes after a Sigmoi
   }
 });
 
+test("FastestDet's parts tell its map from others of the same shape", async (context) => {
+  for (const ends of [
+    ['Sigmoid', 'Conv', 'Softmax'],
+    ['Sigmoid', 'Conv', 'Sigmoid'],
+  ] as const) {
+    const decoder = await importedDecoder(context, fastestdet(ends), NAMES);
+    assert.equal(decoder.kind, ends[2] === 'Softmax' ? 'fastestdet' : 'raw');
+  }
+});
+
 /** One convolution for each stride, as YOLOv5's maps before they are split by anchor. */
 function anchorMaps(isActivated: boolean | 'quantised'): Graph {
   const builder = new GraphBuilder();
@@ -91,6 +101,21 @@ function nanodet(isActivated: boolean): Graph {
   );
   const turned = { op: 'Transpose', inputs: [all], attributes: { perm: [0, 2, 1] } };
   return builder.build('nanodet', [builder.addNode(0, turned, float([1, cells, 34]))]);
+}
+
+/** Three parts of one map of stride 16. */
+function fastestdet(ends: readonly ('Conv' | 'Sigmoid' | 'Softmax')[]): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('image', [1, 3, SIDE, SIDE]);
+  const parts = [1, 4, 2].map((channels, at) => {
+    const part = headOf(builder, { image, stride: 16, channels });
+    const op = ends[at];
+    if (op === undefined || op === 'Conv') return part;
+    const attributes = op === 'Softmax' ? { axis: 1 } : {};
+    return builder.addMap(0, { op, inputs: [part], attributes }, mapOf(channels, 16)).tensor;
+  });
+  const joined = { op: 'Concat', inputs: parts, attributes: { axis: 1 } };
+  return builder.build('fastestdet', [builder.addMap(0, joined, mapOf(7, 16)).tensor]);
 }
 
 interface Head {
