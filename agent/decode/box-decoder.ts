@@ -30,8 +30,12 @@ export interface NetworkFacts {
   readonly isDirect: (output: string) => boolean;
   /** What computes an output's values: one kind, or one for each of the parts that are concatenated, in their order. */
   readonly endsOf: (output: string) => readonly OutputEnd[];
+  /** The operators that an output comes from, the last one first: some of them, as far as each reads one map. */
+  readonly trailOf: (output: string) => readonly string[];
   /** Whether the file has the metadata that YOLOv5's exporter writes. */
   readonly isYolov5?: boolean;
+  /** Whether the file comes from PaddlePaddle. */
+  readonly isPaddle?: boolean;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
   readonly isTold: boolean;
 }

@@ -14,6 +14,8 @@ import { priorsDecoder } from './priors-decoder.js';
 import type { PriorsSpec } from './priors-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import type { TextMapSpec } from './text-map-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloMapsSpec } from './yolo-maps-spec.js';
@@ -32,6 +34,7 @@ export type AnyBoxSpec =
   | YunetSpec
   | HeatMapSpec
   | FastestdetSpec
+  | TextMapSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -53,6 +56,7 @@ export const BOX_DECODERS: readonly Row[] = [
   yunetDecoder,
   heatMapDecoder,
   fastestdetDecoder,
+  textMapDecoder,
   scoredBoxesDecoder,
 ];
 

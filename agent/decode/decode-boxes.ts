@@ -9,6 +9,7 @@ import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
@@ -32,6 +33,8 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return heatMapDecoder.decode(spec, context);
     case 'fastestdet':
       return fastestdetDecoder.decode(spec, context);
+    case 'text-map':
+      return textMapDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

@@ -9,6 +9,7 @@ import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloMapsSchema } from './yolo-maps-spec.js';
 import { yoloSchema } from './yolo-spec.js';
 import { yoloxDecoder } from './yolox-decoder.js';
@@ -43,6 +44,7 @@ export const decoderSchema = variant('kind', {
   yunet: yunetDecoder.schema,
   'heat-map': heatMapDecoder.schema,
   fastestdet: fastestdetDecoder.schema,
+  'text-map': textMapDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),

@@ -31,11 +31,15 @@ const VOC: KnownLabels = {
 
 const FACES: KnownLabels = { by: 'a detector of faces', labels: ['face'] };
 
+const TEXT: KnownLabels = { by: 'a detector of text', labels: ['text'] };
+
 /** Undefined where nothing is known. */
 export function knownLabels(decoder: Decoder): KnownLabels | undefined {
   switch (decoder.kind) {
     case 'yunet':
       return FACES;
+    case 'text-map':
+      return TEXT;
     case 'priors':
       return decoder.classes === 1 ? FACES : ofDataset(decoder.classes);
     case 'scored-boxes':

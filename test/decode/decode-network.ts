@@ -22,6 +22,9 @@ export interface DecodeOptions {
   readonly direct?: (output: string) => boolean;
   /** What outputs end with; other operators by default. */
   readonly ends?: readonly OutputEnd[];
+  /** The operators that outputs come from, the last one first; unknown ones by default. */
+  readonly trail?: readonly string[];
+  readonly isPaddle?: boolean;
   /** The decoder that the user names. */
   readonly wanted?: string;
   /** The decoder that model.yaml has, so that none is chosen. */
@@ -40,6 +43,8 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
     activated = () => true,
     direct = () => false,
     ends = ['other'],
+    trail = [],
+    isPaddle,
     wanted,
   } = options;
   const facts: Omit<NetworkFacts, 'isTold'> = {
@@ -47,10 +52,12 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
     ...size,
     ...(labels === null ? {} : { labels: labels.length }),
     ...(task === undefined ? {} : { task }),
+    ...(isPaddle === undefined ? {} : { isPaddle }),
     ...(isYolov5 === undefined ? {} : { isYolov5 }),
     isActivated: activated,
     isDirect: direct,
     endsOf: () => ends,
+    trailOf: () => trail,
   };
   const stored = decoderSchema(JSON.parse(JSON.stringify(chooseDecoder(facts, wanted))));
   assert.ok(stored.isValid, JSON.stringify(stored));
