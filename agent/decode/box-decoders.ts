@@ -64,11 +64,3 @@ export const BOX_DECODERS: readonly Row[] = [
 export function pixelsOf(kind: string, facts: NetworkFacts): PixelRule | undefined {
   return BOX_DECODERS.find((row) => row.kind === kind)?.pixels?.(facts);
 }
-
-export function recogniseBoxes(facts: NetworkFacts): AnyBoxSpec | undefined {
-  for (const { recognise } of BOX_DECODERS) {
-    const spec = recognise(facts);
-    if (spec !== undefined) return spec;
-  }
-  return undefined;
-}

@@ -4,6 +4,7 @@ import { choice, flag, list, map, number, text, variant, wholeNumber } from '../
 import { ratio, sizeList } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { classMapDecoder } from './class-map-decoder.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
 import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
@@ -46,6 +47,7 @@ export const decoderSchema = variant('kind', {
   fastestdet: fastestdetDecoder.schema,
   'text-map': textMapDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
+  'class-map': classMapDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
 });
@@ -54,5 +56,5 @@ export type Decoder = ValueOf<typeof decoderSchema>;
 
 /** Whether a decoder gives boxes, so that there may be none of them. */
 export function findsBoxes({ kind }: Decoder): boolean {
-  return kind !== 'classes' && kind !== 'raw';
+  return kind !== 'classes' && kind !== 'class-map' && kind !== 'raw';
 }
