@@ -31,6 +31,18 @@ test('a network whose classes are the strongest colours is found to give a class
   }
 });
 
+test('a network that enlarges a picture is found to give one', async (context) => {
+  const { image, png } = await runWithPng(context, twice());
+  assert.deepEqual(image?.picture, {
+    ...{ width: 2 * WIDTH, height: 2 * HEIGHT },
+    area: { x: 0, y: 0, width: WIDTH, height: HEIGHT },
+  });
+  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  assert.deepEqual([info.width, info.height, info.channels], [2 * WIDTH, 2 * HEIGHT, 3]);
+  assert.deepEqual([...data.subarray(0, 3)], [255, 0, 0]);
+  assert.deepEqual([...data.subarray(-3)], [0, 0, 255]);
+});
+
 test('--png is refused for networks without a picture and for several images', (context) => {
   const { models, picture } = importGraph(context, scores());
   const png = join(models, 'out.png');
@@ -79,6 +91,18 @@ function strongestColour(last: 'Softmax' | 'ArgMax'): Graph {
     ]);
   const best = { op: last, inputs: [colours], attributes: { axis: 1, keepdims: 0 } };
   return builder.build('colours', [builder.addNode(0, best, { dtype: 'int64', shape: [1, HEIGHT, WIDTH] })]);
+}
+
+/** Each pixel four times. */
+function twice(): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('image', [1, 3, HEIGHT, WIDTH]);
+  const weights = new Float32Array(3 * 4).fill(1);
+  const kernel = builder.addConstant('kernel', weights, [3, 1, 2, 2]);
+  const attributes = { group: 3, kernel_shape: [2, 2], strides: [2, 2] };
+  const spec = { op: 'ConvTranspose', inputs: [image, kernel], attributes };
+  const map = { channels: 3, rows: 2 * HEIGHT, cols: 2 * WIDTH };
+  return builder.build('twice', [builder.addMap(0, spec, map).tensor]);
 }
 
 /** One score for each channel. */

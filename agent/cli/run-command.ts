@@ -43,7 +43,7 @@ export function runCommand(): Command {
     .option('--verify', 'compare the outputs with those of the untiled network and of the imported file')
     .option('--against <file>', 'with --verify: the imported file, if it was moved')
     .option('--outputs <file>', 'write the values of all outputs of the only image to a .npz file')
-    .option('--png <file>', 'write the class map of the only image to a .png file')
+    .option('--png <file>', 'write the class map or the picture of the only image to a .png file')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: RunFlags) => {
@@ -161,7 +161,14 @@ function fileVerdictOf(file: FileVerification): string {
   return `as ${file.path}: ${verdictOf(file)}`;
 }
 
-function describeImage({ detections, classes, shares, outputs }: NetworkRun['images'][number]): string {
+function describeImage({
+  detections,
+  classes,
+  shares,
+  picture,
+  outputs,
+}: NetworkRun['images'][number]): string {
+  if (picture !== undefined) return `  picture of ${picture.width}x${picture.height} pixels; --png writes it`;
   if (outputs !== undefined)
     return outputs.map(({ name, shape }) => `  output ${name}: ${shape.join('x')}`).join('\n');
   if (classes !== undefined) {

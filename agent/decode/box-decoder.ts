@@ -20,6 +20,8 @@ export interface NetworkFacts {
   /** Size of the input. */
   readonly width: number;
   readonly height: number;
+  /** Its channels. */
+  readonly channels: number;
   /** Number of labels, if there are any. */
   readonly labels?: number;
   /** ultralytics' name of the task. */

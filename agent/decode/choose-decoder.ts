@@ -4,6 +4,7 @@ import type { NetworkFacts } from './box-decoder.js';
 import { BOX_DECODERS } from './box-decoders.js';
 import { classMapDecoder } from './class-map-decoder.js';
 import type { Decoder } from './decoder-schema.js';
+import { imageDecoder } from './image-decoder.js';
 
 /** Default number of classes that a classification lists. */
 export const TOP_CLASSES = 5;
@@ -22,6 +23,7 @@ const DECODERS: readonly Row[] = [
   // A map of the input's size is no detector's, but its sides may be the numbers of one's cells and values.
   classMapDecoder,
   ...BOX_DECODERS,
+  imageDecoder,
   { kind: 'classes', reads: 'one output of a score for each class', recognise: classesOf },
   { kind: 'raw', reads: 'anything', recognise: () => ({ kind: 'raw' }) },
 ];

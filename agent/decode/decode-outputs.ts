@@ -3,7 +3,7 @@ import type { DetectionHead } from '../../shared/darknet/index.js';
 import type { ImageInput, OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import { marginOf, seenPart, shownSize } from '../engine/wire/shown-size.js';
 import { softmax } from './activations.js';
-import type { OutputValues } from './box-decoder.js';
+import type { OutputValues, Size } from './box-decoder.js';
 import { isDrawable } from './box-decoder.js';
 import type { ClassMap, ClassShare } from './class-map.js';
 import { cropCells, describeMap, sharesOf } from './class-map.js';
@@ -13,9 +13,11 @@ import { decodeHead } from './darknet-head.js';
 import { decodeBoxes } from './decode-boxes.js';
 import type { Decoder } from './decoder-schema.js';
 import type { Candidate, Corner, Detection } from './detection.js';
+import type { InputScaling } from './image-decoder.js';
+import { pictureSize } from './image-decoder.js';
 import { outputOf, readOutput } from './read-output.js';
 import { withOutline } from './segment-outline.js';
-import type { Fitted, FittedInput } from './shown-cells.js';
+import type { Fitted, FittedInput, ShownCells } from './shown-cells.js';
 import { shownCells } from './shown-cells.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
@@ -35,19 +37,25 @@ export interface Findings {
   /** Classes that a class map shows, if the decoder is `class-map`, and the map itself. */
   readonly shares?: readonly ClassShare[];
   readonly classMap?: ClassMap;
+  /** Size of the picture that the network gives, and the part of the image that it shows, if the decoder is `image`. */
+  readonly picture?: PicturePlace;
   /** Names and shapes of the outputs, if the decoder is `raw`. */
   readonly outputs?: readonly { readonly name: string; readonly shape: readonly number[] }[];
 }
 
+export interface PicturePlace extends Size {
+  readonly area: ShownCells['area'];
+}
+
 /** Whether these are findings of a decoder of boxes, of which there may be none. */
-export function areBoxes({ classes, shares, outputs }: Findings): boolean {
-  return classes === undefined && shares === undefined && outputs === undefined;
+export function areBoxes({ classes, shares, picture, outputs }: Findings): boolean {
+  return [classes, shares, picture, outputs].every((other) => other === undefined);
 }
 
 /** What of a model's manifest is needed. */
 export interface DecodedModel {
   readonly decoder: Decoder;
-  readonly input: Pick<ImageInput, 'width' | 'height'>;
+  readonly input: Pick<ImageInput, 'width' | 'height'> & InputScaling;
   readonly labels: readonly string[];
 }
 
@@ -61,7 +69,7 @@ export interface DecodeOptions {
 
 /** Whether the decoder reads the values of outputs; else it reads only their shapes. */
 export function needsValues({ decoder }: Pick<DecodedModel, 'decoder'>): boolean {
-  return decoder.kind !== 'raw';
+  return decoder.kind !== 'raw' && decoder.kind !== 'image';
 }
 
 export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): Findings {
@@ -80,6 +88,11 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
     case 'class-map': {
       const fitted = { image, input: options.input, labels };
       return { detections: [], ...classesIn(decoder, readOutput(outputs, decoder.output), fitted) };
+    }
+    case 'image': {
+      const { rows, cols } = pictureSize(decoder, outputOf(outputs, decoder.output));
+      const { cells, area } = shownCells({ width: cols, height: rows }, { image, input: options.input });
+      return { detections: [], picture: { width: cells.width, height: cells.height, area } };
     }
     case 'darknet': {
       const threshold = options.threshold ?? decoder.threshold;

@@ -8,6 +8,7 @@ import { classMapDecoder } from './class-map-decoder.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
 import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
+import { imageDecoder } from './image-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
 import { textMapDecoder } from './text-map-decoder.js';
@@ -48,6 +49,7 @@ export const decoderSchema = variant('kind', {
   'text-map': textMapDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
   'class-map': classMapDecoder.schema,
+  image: imageDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
 });
@@ -56,5 +58,5 @@ export type Decoder = ValueOf<typeof decoderSchema>;
 
 /** Whether a decoder gives boxes, so that there may be none of them. */
 export function findsBoxes({ kind }: Decoder): boolean {
-  return kind !== 'classes' && kind !== 'class-map' && kind !== 'raw';
+  return !['classes', 'class-map', 'image', 'raw'].includes(kind);
 }

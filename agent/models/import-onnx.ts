@@ -141,6 +141,7 @@ function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts
     }),
     width: input.width,
     height: input.height,
+    channels: input.channels,
     ...(task === undefined ? {} : { task }),
     ...(labels.length === 0 ? {} : { labels: labels.length }),
     // YOLOv5 writes names and stride; later networks of ultralytics write a task, too.

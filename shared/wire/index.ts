@@ -11,6 +11,7 @@ export {
   datatypeOf,
   detectionTensors,
   pictureTensor,
+  placeTensors,
 } from './inference-response.js';
 export { isLoopback } from './loopback.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';

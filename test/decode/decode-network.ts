@@ -12,6 +12,8 @@ export const LABELS = ['cat', 'dog'];
 
 export interface DecodeOptions {
   readonly size?: { readonly width: number; readonly height: number };
+  /** Of the input. */
+  readonly channels?: number;
   /** Null for a network without labels. */
   readonly labels?: readonly string[] | null;
   readonly task?: string;
@@ -37,6 +39,7 @@ const SQUARE = { width: 64, height: 64 };
 export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptions = {}): Decoder {
   const {
     size = SQUARE,
+    channels = 3,
     labels = LABELS,
     task,
     isYolov5,
@@ -50,6 +53,7 @@ export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptio
   const facts: Omit<NetworkFacts, 'isTold'> = {
     outputs,
     ...size,
+    channels,
     ...(labels === null ? {} : { labels: labels.length }),
     ...(task === undefined ? {} : { task }),
     ...(isPaddle === undefined ? {} : { isPaddle }),

@@ -37,6 +37,15 @@ test('inferRoute() gives a class map as shares and runs, and its PNG in base64',
   ]);
 });
 
+test('inferRoute() says how large a picture is that was not asked for', async () => {
+  const area = { x: 0, y: 0, width: 40, height: 20 };
+  const findings = { detections: [], picture: { width: 80, height: 40, area } };
+  assert.deepEqual(await answerOf({ findings }), [
+    { name: 'map_size', shape: [2], datatype: 'INT64', data: [40, 80] },
+    { name: 'map_area', shape: [4], datatype: 'FP32', data: [0, 0, 40, 20] },
+  ]);
+});
+
 /** Outputs in the answer to a request for which an inference gives this. */
 async function answerOf(given: Partial<InferResult>): Promise<unknown> {
   const infer: Inference['infer'] = async () => ({

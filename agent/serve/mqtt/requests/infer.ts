@@ -17,6 +17,7 @@ import {
   isTopicLevel,
   parseInferenceRequest,
   pictureTensor,
+  placeTensors,
   RequestError,
   salvageEnvelope,
 } from '../../../../shared/wire/index.js';
@@ -172,7 +173,8 @@ function answerTensors({ png, ...result }: InferResult): readonly ResponseTensor
 
 function resultTensors({ findings, tensors }: InferResult): readonly ResponseTensor[] {
   if (tensors !== undefined) return tensors.map(rawTensor);
-  const { shares, classMap } = findings ?? {};
+  const { shares, classMap, picture } = findings ?? {};
+  if (picture !== undefined) return placeTensors(picture);
   if (shares !== undefined && classMap !== undefined) return classMapTensors({ shares, classMap });
   return findings?.classes === undefined
     ? detectionTensors(findings?.detections ?? [])
