@@ -26,6 +26,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'shared/search': { imports: [...GEOMETRY, 'shared/predict'] },
 
   'agent/files': { imports: [] },
+  'agent/picture': { imports: ['agent/files'] },
   'agent/board': { imports: ['shared/graph', 'shared/wire'] },
   'agent/engine/wire': { imports: [...GEOMETRY, 'shared/predict'] },
   'agent/engine/compile': { imports: [...PLANS, 'shared/onnx', 'agent/engine/wire'] },
@@ -76,7 +77,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/engine/wire',
     ],
   },
-  'agent/decode': { imports: ['shared/graph', 'shared/darknet', 'shared/rules', 'agent/engine/wire'] },
+  'agent/decode': {
+    imports: ['shared/graph', 'shared/darknet', 'shared/rules', 'agent/engine/wire', 'agent/picture'],
+  },
   'agent/config': { imports: ['shared/graph', 'shared/predict', 'shared/rules', 'shared/wire'] },
   'agent/store': { imports: ['shared/graph', 'shared/wire', 'shared/predict', 'shared/search'] },
   'agent/events': { imports: ['shared/predict', 'shared/wire', 'agent/decode', 'agent/engine'] },
@@ -105,6 +108,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/engine',
       'agent/engine/wire',
       'agent/models',
+      'agent/picture',
     ],
     neverReaches: [
       'agent/config',
@@ -187,7 +191,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'agent/engine',
       'agent/engine/blocked',
       'agent/engine/wire',
+      'agent/files',
       'agent/models',
+      'agent/picture',
       'agent/planning',
       'agent/planning/calibrate',
       'agent/serve/mqtt',

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { CameraConfig } from '../config/camera-schema.js';
+import { areBoxes } from '../decode/decode-outputs.js';
 import type { ImageSource, SnapshotRequest } from '../engine/wire/protocol.js';
 import type { EventHub } from '../events/event-hub.js';
 import type { Inference, InferResult } from '../serve/infer.js';
@@ -89,7 +90,9 @@ export class CameraView {
       ...(ids[at] === undefined ? {} : { object: ids[at] }),
     }));
     const about = { camera, model, at: moment.at, latencyMs, plan };
-    this.#options.hub.publish({ kind: 'detections', ...about, findings: { ...findings, detections } });
+    // Maps would fill the spool: events have the shares of classes alone.
+    const { classMap: _, ...small } = findings;
+    this.#options.hub.publish({ kind: 'detections', ...about, findings: { ...small, detections } });
     this.#publishChanges(changes);
     const shapes = () => [
       ...zones.map(shapeOfZone),
@@ -100,7 +103,7 @@ export class CameraView {
 
   /** A model whose findings aren't boxes has no objects. */
   #see(sightings: readonly Sighting[], moment: Moment, { findings }: InferResult): Seen {
-    if (findings?.classes !== undefined || findings?.outputs !== undefined) return { ids: [], changes: [] };
+    if (findings !== undefined && !areBoxes(findings)) return { ids: [], changes: [] };
     const seen = this.#tracker.see(sightings, moment);
     clearTimeout(this.#expiry);
     if (this.#tracker.objects.length > 0)

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { median } from '../../shared/predict/index.js';
 import type { Plan } from '../../shared/search/index.js';
-import type { OutputTensor } from '../engine/wire/protocol.js';
+import { givesPicture, pictureOf } from '../decode/output-picture.js';
+import { encodePng } from '../picture/encode-png.js';
 import { deviceProfile } from '../planning/device-profiles.js';
 import type { Network } from '../planning/open-model.js';
 import { openModel } from '../planning/open-model.js';
@@ -13,7 +14,7 @@ import { collect, parseCount, parseRatio } from './parse-options.js';
 import type { PlanFlags } from './plan-command.js';
 import { planByFlags, planJson, settingsText, sizeOf, withPlanOptions } from './plan-command.js';
 import { formatBytes, formatMs, formatTable, printJson, printLine } from './print.js';
-import type { NetworkRun } from './run-network.js';
+import type { NetworkRun, RunOptions } from './run-network.js';
 import { runNetwork } from './run-network.js';
 import { UsageError } from './usage-error.js';
 import type { FileVerification, NetworkVerification } from './verify-network.js';
@@ -26,6 +27,7 @@ interface RunFlags extends PlanFlags {
   readonly verify?: boolean;
   readonly against?: string;
   readonly outputs?: string;
+  readonly png?: string;
   readonly repeat: number;
 }
 
@@ -41,12 +43,15 @@ export function runCommand(): Command {
     .option('--verify', 'compare the outputs with those of the untiled network and of the imported file')
     .option('--against <file>', 'with --verify: the imported file, if it was moved')
     .option('--outputs <file>', 'write the values of all outputs of the only image to a .npz file')
+    .option('--png <file>', 'write the class map or the picture of the only image to a .png file')
     .option('--repeat <number>', 'run each image this many times', parseCount, 1)
     .option('--json', 'print as JSON')
     .action(async (name: string, flags: RunFlags) => {
-      checkOutputs(flags);
+      checkFile(flags, 'outputs', '.npz');
+      checkFile(flags, 'png', '.png');
       const result = await withContext(`running ${name}`, async (context) => {
         const network = await openModel(context.store, name, { ...context, ...sizeOf(flags) });
+        checkPicture(flags, network);
         await context.releaseExecutor();
         const { progress, signal } = context;
         const plan = await planByFlags(network, { ...flags, profile: deviceProfile(), progress, signal });
@@ -60,7 +65,7 @@ export function runCommand(): Command {
           ...{ repeat, images, verify, onProgress, onUnmapped, signal },
           ...(flags.threshold === undefined ? {} : { threshold: flags.threshold }),
           ...(flags.against === undefined ? {} : { against: flags.against }),
-          ...(flags.outputs === undefined ? {} : { onOutputs: outputsWriter(flags.outputs) }),
+          ...resultWriter(flags, network),
         };
         return { network, plan, run: await runNetwork(network, plan, options) };
       });
@@ -71,24 +76,39 @@ export function runCommand(): Command {
     });
 }
 
-/** @throws {UsageError} if values of outputs are wanted that one file can't hold. */
-function checkOutputs({ outputs, image }: RunFlags): void {
-  if (outputs === undefined) return;
-  if (!outputs.endsWith('.npz'))
-    throw new UsageError(`--outputs ${outputs}: expected a file that ends in .npz`);
-  if (image.length > 1)
-    throw new UsageError(`--outputs ${outputs}: there are ${image.length} images, expected one`);
+/** @throws {UsageError} if what is to be written isn't what such a file holds. */
+function checkFile(flags: RunFlags, flag: 'outputs' | 'png', ending: string): void {
+  const file = flags[flag];
+  if (file === undefined) return;
+  if (!file.endsWith(ending))
+    throw new UsageError(`--${flag} ${file}: expected a file that ends in ${ending}`);
+  const images = flags.image.length;
+  if (images > 1) throw new UsageError(`--${flag} ${file}: there are ${images} images, expected one`);
 }
 
-function outputsWriter(file: string): (outputs: readonly OutputTensor[]) => void {
-  return (outputs) => {
-    try {
-      writeFileSync(file, npzOf(outputs));
-    } catch (error) {
-      if (error instanceof RangeError) throw error;
-      throw new RangeError(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+/** @throws {RangeError} if the network gives no picture. */
+function checkPicture({ png }: RunFlags, { manifest: { decoder } }: Network): void {
+  if (png === undefined || givesPicture(decoder)) return;
+  throw new RangeError(`--png ${png}: the model gives no picture: its decoder is ${decoder.kind}`);
+}
+
+/** Writes the files that are wanted of a run. */
+function resultWriter({ outputs, png }: RunFlags, network: Network): Pick<RunOptions, 'onResult'> {
+  if (outputs === undefined && png === undefined) return {};
+  return {
+    onResult: async (result) => {
+      if (outputs !== undefined) write(outputs, npzOf(result.outputs));
+      if (png !== undefined) write(png, await encodePng(pictureOf(result, network)));
+    },
   };
+}
+
+function write(file: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(file, bytes);
+  } catch (error) {
+    throw new RangeError(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Says what isn't exact on standard error, and in the exit code. */
@@ -141,13 +161,26 @@ function fileVerdictOf(file: FileVerification): string {
   return `as ${file.path}: ${verdictOf(file)}`;
 }
 
-function describeImage({ detections, classes, outputs }: NetworkRun['images'][number]): string {
+function describeImage({
+  detections,
+  classes,
+  shares,
+  picture,
+  outputs,
+}: NetworkRun['images'][number]): string {
+  if (picture !== undefined) return `  picture of ${picture.width}x${picture.height} pixels; --png writes it`;
   if (outputs !== undefined)
     return outputs.map(({ name, shape }) => `  output ${name}: ${shape.join('x')}`).join('\n');
   if (classes !== undefined) {
     return formatTable(
       ['confidence', 'class'],
       classes.map(({ confidence, label }) => [confidence.toFixed(3), label]),
+    );
+  }
+  if (shares !== undefined) {
+    return formatTable(
+      ['share', 'class'],
+      shares.map(({ share, label }) => [share.toFixed(3), label]),
     );
   }
   if (detections.length === 0) return '  nothing detected';

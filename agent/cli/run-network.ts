@@ -6,7 +6,7 @@ import { ModelOptimizer } from '../engine/blocked/model-optimizer.js';
 import type { ExecutorClient } from '../engine/executor-client.js';
 import { startExecutor } from '../engine/executor-client.js';
 import { loadPlan } from '../engine/load-plan.js';
-import type { OutputTensor } from '../engine/wire/protocol.js';
+import type { RunResult } from '../engine/wire/protocol.js';
 import type { Network } from '../planning/open-model.js';
 import type { Watching } from './executor-runs.js';
 import { runImage, withExecutor } from './executor-runs.js';
@@ -20,8 +20,8 @@ export interface RunOptions extends Watching {
   readonly verify: boolean;
   /** Where the imported file is now, if it was moved. */
   readonly against?: string;
-  /** Called with the outputs of each image, in its first round. */
-  readonly onOutputs?: (outputs: readonly OutputTensor[]) => void;
+  /** Called with what each image gave in its first round, and the values of its outputs. */
+  readonly onResult?: (result: RunResult) => void | Promise<void>;
   /** Called with the reason why weights will be on the heap, which the plan doesn't count. */
   readonly onUnmapped?: (reason: string) => void;
 }
@@ -62,7 +62,7 @@ async function measureRun(executor: ExecutorClient, job: Job): Promise<NetworkRu
   meter.start();
   const latencyMs: number[] = [];
   const images: (Findings & { file: string })[] = [];
-  const isRead = needsValues(network.manifest) || options.onOutputs !== undefined;
+  const isRead = needsValues(network.manifest) || options.onResult !== undefined;
   const outputs = isRead ? 'values' : 'shapes';
   try {
     await load(executor, job);
@@ -74,7 +74,7 @@ async function measureRun(executor: ExecutorClient, job: Job): Promise<NetworkRu
         latencyMs.push(result.latencyMs);
         if (round > 0) continue;
         images.push({ file, ...decodeOutputs(result, { ...network, ...thresholdOf(options) }) });
-        options.onOutputs?.(result.outputs);
+        await options.onResult?.(result);
       }
     }
     const workingBytes = meter.stop();

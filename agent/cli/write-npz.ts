@@ -4,6 +4,7 @@
  */
 import type { DataType } from '../../shared/graph/index.js';
 import type { OutputTensor } from '../engine/wire/protocol.js';
+import { crc32 } from '../files/crc32.js';
 
 /** NumPy's names of little-endian types. */
 const DESCRIPTIONS: Readonly<Partial<Record<DataType, string>>> = {
@@ -83,17 +84,4 @@ function signature(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
-}
-
-/** Remainders of all bytes by the polynomial of zip. zlib has this function from Node 20.15 on. */
-const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let rest = byte;
-  for (let bit = 0; bit < 8; bit += 1) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
-  return rest;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let rest = 0xffffffff;
-  for (const byte of bytes) rest = (rest >>> 8) ^ (REMAINDERS[(rest ^ byte) & 0xff] ?? 0);
-  return (rest ^ 0xffffffff) >>> 0;
 }

@@ -11,12 +11,17 @@ export interface OutputShape {
   readonly dtype: DataType;
 }
 
+/** What kind of operator computes the values of an output, or of a part of it. */
+export type OutputEnd = 'convolution' | 'sigmoid' | 'softmax' | 'argmax' | 'other';
+
 /** What is known of a network when its decoder is chosen. */
 export interface NetworkFacts {
   readonly outputs: readonly OutputShape[];
   /** Size of the input. */
   readonly width: number;
   readonly height: number;
+  /** Its channels. */
+  readonly channels: number;
   /** Number of labels, if there are any. */
   readonly labels?: number;
   /** ultralytics' name of the task. */
@@ -25,8 +30,14 @@ export interface NetworkFacts {
   readonly isActivated: (output: string) => boolean;
   /** Whether an output holds what convolutions give, at most in another order. */
   readonly isDirect: (output: string) => boolean;
+  /** What computes an output's values: one kind, or one for each of the parts that are concatenated, in their order. */
+  readonly endsOf: (output: string) => readonly OutputEnd[];
+  /** The operators that an output comes from, the last one first: some of them, as far as each reads one map. */
+  readonly trailOf: (output: string) => readonly string[];
   /** Whether the file has the metadata that YOLOv5's exporter writes. */
   readonly isYolov5?: boolean;
+  /** Whether the file comes from PaddlePaddle. */
+  readonly isPaddle?: boolean;
   /** Whether the user named the decoder, so that a shape that fits is enough. */
   readonly isTold: boolean;
 }
@@ -112,6 +123,9 @@ export const THRESHOLD = 0.25;
 
 /** Darknet's and YOLOv5's overlap. */
 export const NMS_IOU = 0.45;
+
+/** Classes of COCO, which networks without labels are trained with. */
+export const COCO_CLASSES = 80;
 
 /** Overlap by which ultralytics' newer networks are suppressed. */
 export const ULTRALYTICS_IOU = 0.7;

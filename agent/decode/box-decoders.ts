@@ -6,12 +6,16 @@ import type { BoxRowsSpec } from './box-rows-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
 import type { DflMapsSpec } from './dfl-maps-spec.js';
+import type { FastestdetSpec } from './fastestdet-decoder.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import type { HeatMapSpec } from './heat-map-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
 import type { PriorsSpec } from './priors-spec.js';
 import type { ScoredBoxesSpec } from './scored-boxes-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import type { TextMapSpec } from './text-map-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder, yolov7Maps } from './yolo-maps-decoder.js';
 import type { YoloMapsSpec } from './yolo-maps-spec.js';
@@ -29,6 +33,8 @@ export type AnyBoxSpec =
   | PriorsSpec
   | YunetSpec
   | HeatMapSpec
+  | FastestdetSpec
+  | TextMapSpec
   | BoxRowsSpec
   | BoxListsSpec
   | ScoredBoxesSpec;
@@ -49,18 +55,12 @@ export const BOX_DECODERS: readonly Row[] = [
   priorsDecoder,
   yunetDecoder,
   heatMapDecoder,
+  fastestdetDecoder,
+  textMapDecoder,
   scoredBoxesDecoder,
 ];
 
 /** How a network that a decoder reads wants its pixels, where that is known. */
 export function pixelsOf(kind: string, facts: NetworkFacts): PixelRule | undefined {
   return BOX_DECODERS.find((row) => row.kind === kind)?.pixels?.(facts);
-}
-
-export function recogniseBoxes(facts: NetworkFacts): AnyBoxSpec | undefined {
-  for (const { recognise } of BOX_DECODERS) {
-    const spec = recognise(facts);
-    if (spec !== undefined) return spec;
-  }
-  return undefined;
 }

@@ -5,9 +5,11 @@ import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
 import type { Candidate } from './detection.js';
 import { dflMapsDecoder } from './dfl-maps-decoder.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
 import { priorsDecoder } from './priors-decoder.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloDecoder } from './yolo-decoder.js';
 import { yoloMapsDecoder } from './yolo-maps-decoder.js';
 import { yoloxDecoder } from './yolox-decoder.js';
@@ -29,6 +31,10 @@ export function decodeBoxes(spec: AnyBoxSpec, context: DecodeContext): readonly 
       return yunetDecoder.decode(spec, context);
     case 'heat-map':
       return heatMapDecoder.decode(spec, context);
+    case 'fastestdet':
+      return fastestdetDecoder.decode(spec, context);
+    case 'text-map':
+      return textMapDecoder.decode(spec, context);
     case 'box-rows':
       return boxRowsDecoder.decode(spec, context);
     case 'box-lists':

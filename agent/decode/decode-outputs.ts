@@ -2,15 +2,23 @@
 import type { DetectionHead } from '../../shared/darknet/index.js';
 import type { ImageInput, OutputTensor, RunResult } from '../engine/wire/protocol.js';
 import { marginOf, seenPart, shownSize } from '../engine/wire/shown-size.js';
-import { numberMaker, valuesOf as typedValues } from '../engine/wire/typed-array.js';
 import { softmax } from './activations.js';
-import type { OutputValues } from './box-decoder.js';
+import type { OutputValues, Size } from './box-decoder.js';
 import { isDrawable } from './box-decoder.js';
+import type { ClassMap, ClassShare } from './class-map.js';
+import { cropCells, describeMap, sharesOf } from './class-map.js';
+import type { ClassMapSpec } from './class-map-decoder.js';
+import { readClassCells } from './class-map-decoder.js';
 import { decodeHead } from './darknet-head.js';
 import { decodeBoxes } from './decode-boxes.js';
 import type { Decoder } from './decoder-schema.js';
 import type { Candidate, Corner, Detection } from './detection.js';
+import type { InputScaling } from './image-decoder.js';
+import { pictureSize } from './image-decoder.js';
+import { outputOf, readOutput } from './read-output.js';
 import { withOutline } from './segment-outline.js';
+import type { Fitted, FittedInput, ShownCells } from './shown-cells.js';
+import { shownCells } from './shown-cells.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
 export interface ClassScore {
@@ -26,14 +34,28 @@ export interface Findings {
   readonly detections: readonly Detection[];
   /** Most probable classes, if the decoder is `classes`. */
   readonly classes?: readonly ClassScore[];
+  /** Classes that a class map shows, if the decoder is `class-map`, and the map itself. */
+  readonly shares?: readonly ClassShare[];
+  readonly classMap?: ClassMap;
+  /** Size of the picture that the network gives, and the part of the image that it shows, if the decoder is `image`. */
+  readonly picture?: PicturePlace;
   /** Names and shapes of the outputs, if the decoder is `raw`. */
   readonly outputs?: readonly { readonly name: string; readonly shape: readonly number[] }[];
+}
+
+export interface PicturePlace extends Size {
+  readonly area: ShownCells['area'];
+}
+
+/** Whether these are findings of a decoder of boxes, of which there may be none. */
+export function areBoxes({ classes, shares, picture, outputs }: Findings): boolean {
+  return [classes, shares, picture, outputs].every((other) => other === undefined);
 }
 
 /** What of a model's manifest is needed. */
 export interface DecodedModel {
   readonly decoder: Decoder;
-  readonly input: Pick<ImageInput, 'width' | 'height'>;
+  readonly input: Pick<ImageInput, 'width' | 'height'> & InputScaling;
   readonly labels: readonly string[];
 }
 
@@ -45,11 +67,9 @@ export interface DecodeOptions {
   readonly threshold?: number;
 }
 
-type FittedInput = Pick<ImageInput, 'width' | 'height' | 'resize' | 'margin'>;
-
 /** Whether the decoder reads the values of outputs; else it reads only their shapes. */
 export function needsValues({ decoder }: Pick<DecodedModel, 'decoder'>): boolean {
-  return decoder.kind !== 'raw';
+  return decoder.kind !== 'raw' && decoder.kind !== 'image';
 }
 
 export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOptions): Findings {
@@ -58,28 +78,34 @@ export function decodeOutputs({ image, outputs }: RunResult, options: DecodeOpti
     case 'raw':
       return { detections: [], outputs: outputs.map(({ name, shape }) => ({ name, shape })) };
     case 'classes': {
-      const scores = [...valuesOf(outputs, decoder.output)];
+      const scores = [...readOutput(outputs, decoder.output).values];
       const probabilities = decoder.softmax ? softmax(scores) : scores;
       const ranked = probabilities
         .map((confidence, classId) => ({ label: labelOf(labels, classId), classId, confidence }))
         .sort((a, b) => b.confidence - a.confidence);
       return { detections: [], classes: ranked.slice(0, decoder.topK) };
     }
+    case 'class-map': {
+      const fitted = { image, input: options.input, labels };
+      return { detections: [], ...classesIn(decoder, readOutput(outputs, decoder.output), fitted) };
+    }
+    case 'image': {
+      const { rows, cols } = pictureSize(decoder, outputOf(outputs, decoder.output));
+      const { cells, area } = shownCells({ width: cols, height: rows }, { image, input: options.input });
+      return { detections: [], picture: { width: cells.width, height: cells.height, area } };
+    }
     case 'darknet': {
       const threshold = options.threshold ?? decoder.threshold;
       const candidates = decoder.heads.flatMap((head) => {
         const grid = gridOf(head, outputOf(outputs, head.output));
         const sized = resizeAnchors(head, { from: options.manifest.input, to: options.input });
-        return decodeHead(sized, { values: valuesOf(outputs, head.output), ...grid }, threshold);
+        return decodeHead(sized, { values: readOutput(outputs, head.output).values, ...grid }, threshold);
       });
       return toFindings(candidates, { nmsIou: decoder.nmsIou, image, input: options.input, labels });
     }
     default: {
       const { threshold = decoder.threshold, input } = options;
-      const read = (name: string) => ({
-        shape: outputOf(outputs, name).shape,
-        values: valuesOf(outputs, name),
-      });
+      const read = (name: string) => readOutput(outputs, name);
       const candidates = decodeBoxes(decoder, { read, threshold, width: input.width, height: input.height });
       const { nmsIou, masks } = { nmsIou: undefined, masks: undefined, ...decoder };
       const prototypes = masks === undefined ? {} : { prototypes: read(masks) };
@@ -103,6 +129,21 @@ function toFindings(candidates: readonly Candidate[], selection: Selection): Fin
     return prototypes === undefined || at >= MAX_OUTLINES ? candidate : withOutline(candidate, prototypes);
   });
   return { detections: kept.map((candidate) => toDetection(candidate, placement)) };
+}
+
+/** What a class map shows of the image. */
+function classesIn(
+  spec: ClassMapSpec,
+  output: OutputValues,
+  { labels, ...fitted }: Placement,
+): Pick<Findings, 'shares' | 'classMap'> {
+  const map = readClassCells(spec, output);
+  const { cells, area } = shownCells({ width: map.cols, height: map.rows }, fitted);
+  const shown = cropCells(map, cells);
+  return {
+    shares: sharesOf(shown, (classId) => labelOf(labels, classId)),
+    classMap: describeMap(shown, area),
+  };
 }
 
 /** Cells of a head's output. @throws {RangeError} if the manifest's head doesn't fit the network. */
@@ -131,9 +172,7 @@ function resizeAnchors(
   return { ...head, anchors };
 }
 
-interface Placement {
-  readonly image: RunResult['image'];
-  readonly input: FittedInput;
+interface Placement extends Fitted {
   readonly labels: readonly string[];
 }
 
@@ -166,25 +205,4 @@ function toDetection(
 
 function labelOf(labels: readonly string[], classId: number): string {
   return labels[classId] ?? `class ${classId}`;
-}
-
-/** @throws {RangeError} if the network doesn't have the output that the manifest names. */
-function outputOf(outputs: readonly OutputTensor[], name: string): OutputTensor {
-  const output = outputs.find((candidate) => candidate.name === name);
-  if (output === undefined) {
-    const known = outputs.map((candidate) => candidate.name).join(', ');
-    throw new RangeError(`Cannot decode output "${name}": the network has ${known}`);
-  }
-  return output;
-}
-
-/** Numbers of an output. @throws {RangeError} naming the output, if it isn't numbers. */
-function valuesOf(outputs: readonly OutputTensor[], name: string): Float32Array {
-  const { bytes, dtype } = outputOf(outputs, name);
-  if (bytes === undefined || dtype === 'string') {
-    throw new RangeError(`Cannot decode output "${name}": it is ${dtype}, expected numbers`);
-  }
-  const values = typedValues(dtype, bytes);
-  if (values instanceof Float32Array) return values;
-  return Float32Array.from(values as ArrayLike<number | bigint>, numberMaker(dtype));
 }

@@ -4,10 +4,14 @@ import { choice, flag, list, map, number, text, variant, wholeNumber } from '../
 import { ratio, sizeList } from './box-decoder.js';
 import { boxListsDecoder } from './box-lists-decoder.js';
 import { boxRowsDecoder } from './box-rows-decoder.js';
+import { classMapDecoder } from './class-map-decoder.js';
 import { dflMapsSchema } from './dfl-maps-spec.js';
+import { fastestdetDecoder } from './fastestdet-decoder.js';
 import { heatMapDecoder } from './heat-map-decoder.js';
+import { imageDecoder } from './image-decoder.js';
 import { priorsSchema } from './priors-spec.js';
 import { scoredBoxesDecoder } from './scored-boxes-decoder.js';
+import { textMapDecoder } from './text-map-decoder.js';
 import { yoloMapsSchema } from './yolo-maps-spec.js';
 import { yoloSchema } from './yolo-spec.js';
 import { yoloxDecoder } from './yolox-decoder.js';
@@ -41,7 +45,11 @@ export const decoderSchema = variant('kind', {
   priors: priorsSchema,
   yunet: yunetDecoder.schema,
   'heat-map': heatMapDecoder.schema,
+  fastestdet: fastestdetDecoder.schema,
+  'text-map': textMapDecoder.schema,
   'scored-boxes': scoredBoxesDecoder.schema,
+  'class-map': classMapDecoder.schema,
+  image: imageDecoder.schema,
   classes: map({ kind: choice(['classes']), output: name, topK: wholeNumber(1), softmax: flag() }),
   raw: map({ kind: choice(['raw']) }),
 });
@@ -50,5 +58,5 @@ export type Decoder = ValueOf<typeof decoderSchema>;
 
 /** Whether a decoder gives boxes, so that there may be none of them. */
 export function findsBoxes({ kind }: Decoder): boolean {
-  return kind !== 'classes' && kind !== 'raw';
+  return !['classes', 'class-map', 'image', 'raw'].includes(kind);
 }

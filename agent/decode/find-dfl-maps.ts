@@ -15,7 +15,7 @@
  * outputs could be those of other networks: the decoder has to be named.
  */
 import type { NetworkFacts, OutputShape } from './box-decoder.js';
-import { cellCount, STRIDES, THRESHOLD, ULTRALYTICS_IOU } from './box-decoder.js';
+import { COCO_CLASSES, cellCount, STRIDES, THRESHOLD, ULTRALYTICS_IOU } from './box-decoder.js';
 import { cellShape } from './cell-values.js';
 import type { DflMap, DflMapsSpec } from './dfl-maps-spec.js';
 import { levelsOf } from './stride-levels.js';
@@ -26,9 +26,6 @@ const NANODET_IOU = 0.6;
 /** Bins of NanoDet and PicoDet (8, 11), YOLOv8 and v9 (16), YOLOv6 and PP-YOLOE (17). */
 const KNOWN_BINS: readonly number[] = [8, 11, 16, 17];
 const YOLOV8_BINS = 16;
-
-/** Classes of COCO, which networks without labels are trained with. */
-const COCO = 80;
 
 const LEVELS = [STRIDES, [...STRIDES, 64]] as const;
 
@@ -44,7 +41,7 @@ function rowsOf(facts: NetworkFacts): DflMapsSpec | undefined {
   const { cells, count } = cellShape(output ?? { shape: [] });
   const strides = LEVELS.find((tried) => cells === cellCount(facts, tried));
   if (output?.shape.length !== 3 || strides === undefined) return undefined;
-  const classes = facts.labels ?? COCO;
+  const classes = facts.labels ?? COCO_CLASSES;
   const bins = (count - classes) / 4;
   if (!KNOWN_BINS.includes(bins)) return undefined;
   const cellOffset = strides.length === 4 ? 0 : 0.5;
@@ -62,7 +59,7 @@ function joinedMaps(facts: NetworkFacts): DflMapsSpec | undefined {
   const maps = levels.flatMap(({ stride, members }) =>
     members.map((output) => mapOf([stride], { scores: output, boxes: output })),
   );
-  const classes = labels ?? COCO;
+  const classes = labels ?? COCO_CLASSES;
   const found = { classes, cellOffset: 0.5, maps } as const;
   if (count === classes + 4 * YOLOV8_BINS && (labels !== undefined || isTold))
     return specOf(facts, { ...found, bins: YOLOV8_BINS, first: 'boxes' });
@@ -111,7 +108,7 @@ function pairOf(members: readonly OutputShape[], facts: NetworkFacts): Pair | un
   const named = pairs.find(
     ({ scores, boxes }) => /^cls_pred_/.test(scores.name) && /^dis_pred_/.test(boxes.name),
   );
-  const classes = labels ?? (named === undefined ? COCO : cellShape(named.scores).count);
+  const classes = labels ?? (named === undefined ? COCO_CLASSES : cellShape(named.scores).count);
   const [pair, ...others] = pairs.filter(({ scores }) => cellShape(scores).count === classes);
   const rest = members.filter((output) => output !== pair?.scores && output !== pair?.boxes);
   const isSum =

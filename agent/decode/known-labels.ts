@@ -29,13 +29,31 @@ const VOC: KnownLabels = {
   ).split(','),
 };
 
+/** Source: Cordts et al. 2016, The Cityscapes Dataset; the classes that are evaluated. */
+const CITYSCAPES: KnownLabels = {
+  by: 'Cityscapes',
+  labels: (
+    'road,sidewalk,building,wall,fence,pole,traffic light,traffic sign,vegetation,terrain,sky,person,rider,car,truck,bus,train,' +
+    'motorcycle,bicycle'
+  ).split(','),
+};
+
+/** Of class maps: a cell may show nothing of the 20 classes. */
+const VOC_AND_BACKGROUND: KnownLabels = { by: VOC.by, labels: ['background', ...VOC.labels] };
+
 const FACES: KnownLabels = { by: 'a detector of faces', labels: ['face'] };
+
+const TEXT: KnownLabels = { by: 'a detector of text', labels: ['text'] };
 
 /** Undefined where nothing is known. */
 export function knownLabels(decoder: Decoder): KnownLabels | undefined {
   switch (decoder.kind) {
     case 'yunet':
       return FACES;
+    case 'text-map':
+      return TEXT;
+    case 'class-map':
+      return ofDataset(decoder.classes, [CITYSCAPES, VOC_AND_BACKGROUND]);
     case 'priors':
       return decoder.classes === 1 ? FACES : ofDataset(decoder.classes);
     case 'scored-boxes':
@@ -45,6 +63,6 @@ export function knownLabels(decoder: Decoder): KnownLabels | undefined {
   }
 }
 
-function ofDataset(classes: number): KnownLabels | undefined {
-  return [COCO, VOC].find(({ labels }) => labels.length === classes);
+function ofDataset(classes: number | undefined, known = [COCO, VOC]): KnownLabels | undefined {
+  return known.find(({ labels }) => labels.length === classes);
 }

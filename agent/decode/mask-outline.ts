@@ -7,13 +7,8 @@
  */
 import { elementAt } from '../../shared/graph/index.js';
 import type { Corner } from './detection.js';
-
-export interface Mask {
-  readonly rows: number;
-  readonly cols: number;
-  /** One for each cell that belongs to the object, row by row. */
-  readonly cells: Uint8Array;
-}
+import type { Mask } from './mask-parts.js';
+import { partsOf } from './mask-parts.js';
 
 /** Farthest that the polygon is from the mask's border, in cells. */
 const TOLERANCE = 1;
@@ -25,38 +20,11 @@ export function outlineOf(mask: Mask): readonly Corner[] {
 }
 
 function largestPart(mask: Mask): { readonly part: Mask; readonly first: number | undefined } {
-  const left = mask.cells.slice();
   let best: readonly number[] = [];
-  for (let cell = 0; cell < left.length; cell += 1) {
-    if (left[cell] === 0) continue;
-    const part = takePart({ ...mask, cells: left }, cell);
-    if (part.length > best.length) best = part;
-  }
+  for (const part of partsOf(mask, 'sides')) if (part.length > best.length) best = part;
   const cells = new Uint8Array(mask.cells.length);
   for (const cell of best) cells[cell] = 1;
   return { part: { ...mask, cells }, first: best[0] };
-}
-
-/** Cells of the part that a cell belongs to, which are taken out of the mask. */
-function takePart({ cells, rows, cols }: Mask, start: number): readonly number[] {
-  const part = [start];
-  cells[start] = 0;
-  for (let at = 0; at < part.length; at += 1) {
-    const cell = elementAt(part, at);
-    const [row, col] = [Math.floor(cell / cols), cell % cols];
-    const beside = [
-      ...(col > 0 ? [cell - 1] : []),
-      ...(col < cols - 1 ? [cell + 1] : []),
-      ...(row > 0 ? [cell - cols] : []),
-      ...(row < rows - 1 ? [cell + cols] : []),
-    ];
-    for (const other of beside) {
-      if (cells[other] === 0) continue;
-      cells[other] = 0;
-      part.push(other);
-    }
-  }
-  return part;
 }
 
 /** Right, down, left and up, so that the next one is a turn to the right. */

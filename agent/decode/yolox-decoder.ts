@@ -6,7 +6,17 @@
 import { choice, list, map, text, wholeNumber } from '../../shared/rules/index.js';
 import { bestClass } from './best-class.js';
 import type { BoxDecoder, DecodeContext } from './box-decoder.js';
-import { boxOfPixels, cellCount, gridOf, misfit, NMS_IOU, ratio, STRIDES, THRESHOLD } from './box-decoder.js';
+import {
+  boxOfPixels,
+  COCO_CLASSES,
+  cellCount,
+  gridOf,
+  misfit,
+  NMS_IOU,
+  ratio,
+  STRIDES,
+  THRESHOLD,
+} from './box-decoder.js';
 import type { Candidate } from './detection.js';
 
 export interface YoloxSpec {
@@ -17,9 +27,6 @@ export interface YoloxSpec {
   readonly threshold: number;
   readonly nmsIou: number;
 }
-
-/** Classes of COCO, which networks without labels are trained with. */
-const COCO = 80;
 
 export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
   kind: 'yolox',
@@ -39,7 +46,7 @@ export const yoloxDecoder: BoxDecoder<YoloxSpec> = {
     if (output === undefined || others.length > 0 || output.shape.length !== 3) return undefined;
     if (batch !== 1 || strides === undefined || values < 6) return undefined;
     // Rows of four strides are rather NanoDet's, unless there are as many values as YOLOX would have.
-    const isSure = strides.length === 3 || values === 5 + (labels ?? COCO);
+    const isSure = strides.length === 3 || values === 5 + (labels ?? COCO_CLASSES);
     if (!isSure && !isTold) return undefined;
     const spec = { kind: 'yolox', output: output.name, classes: values - 5, strides } as const;
     return { ...spec, threshold: THRESHOLD, nmsIou: NMS_IOU };

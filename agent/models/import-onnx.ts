@@ -133,7 +133,7 @@ function dropUnusedInputs(graph: Graph): Graph {
 
 /** What is known of a network for the choice of its decoder. */
 function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts {
-  const { task } = hints;
+  const { task, producer = '' } = hints;
   return {
     outputs: graph.outputs.map((index) => {
       const { name, shape, dtype } = tensorAt(graph, index);
@@ -141,12 +141,20 @@ function factsOf(graph: Graph, { input, labels, hints }: Known): ClassifierFacts
     }),
     width: input.width,
     height: input.height,
+    channels: input.channels,
     ...(task === undefined ? {} : { task }),
     ...(labels.length === 0 ? {} : { labels: labels.length }),
     // YOLOv5 writes names and stride; later networks of ultralytics write a task, too.
     isYolov5: hints.labelsKey === 'names' && hints.stride !== undefined && task === undefined,
+    isPaddle: isPaddle(producer, graph),
     ...originsOf(graph),
   };
+}
+
+/** PaddlePaddle's exporter names itself, and other tools that the file went through keep the names of its tensors. */
+function isPaddle(producer: string, graph: Graph): boolean {
+  const names = graph.outputs.map((index) => tensorAt(graph, index).name);
+  return /^paddle/i.test(producer) || names.every((name) => /^(\w+\.tmp_\d+|fetch_name_\d+)$/.test(name));
 }
 
 interface Known {

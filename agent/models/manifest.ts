@@ -89,7 +89,8 @@ export type FixedInput = ValueOf<typeof fixedInputSchema>;
 
 const HEADER = `# Written by \`mafat model import\`. These keys may be edited:
 # - input: resize, margin, colorOrder, scale, mean, std. A value is (byte * scale - mean) / std; uint8 inputs take the bytes.
-# - decoder: threshold, nmsIou, topK; and of outputs that it reads wrong: activated, cellOffset, anchors, levels.
+# - decoder: threshold, nmsIou, topK; and of outputs that it reads wrong: activated, cellOffset, anchors, levels,
+#   cellThreshold, unclip, cut, black, white.
 # - fixedInputs: the values of inputs beside the image: ones, size or a list of numbers.
 # - labels.
 `;

@@ -12,6 +12,7 @@ import { RequestError } from '../../shared/wire/index.js';
 import type { Findings } from '../decode/decode-outputs.js';
 import { decodeOutputs } from '../decode/decode-outputs.js';
 import { findsBoxes } from '../decode/decoder-schema.js';
+import { givesPicture, pictureOf } from '../decode/output-picture.js';
 import { ExecutorError } from '../engine/executor-client.js';
 import type { EngineInput, EngineRun } from '../engine/inference-engine.js';
 import type { JobOptions } from '../engine/request-queue.js';
@@ -20,6 +21,7 @@ import { InputError } from '../engine/wire/input-error.js';
 import type { ImageSource, OutputTensor } from '../engine/wire/protocol.js';
 import type { InputSpec, Manifest } from '../models/manifest.js';
 import { ModelChangedError } from '../models/watch-files.js';
+import { encodePng, PngSizeError } from '../picture/encode-png.js';
 
 /** The facts of a served model that an inference needs. */
 export interface ServedModel {
@@ -66,6 +68,8 @@ export interface InferRequest {
   readonly threshold?: number;
   /** Names of the tensors asked for; absent for what the model's decoder gives. */
   readonly outputs?: readonly string[];
+  /** Whether a picture of the output is wanted. */
+  readonly png?: boolean;
   /** Queue, priority and deadline. */
   readonly job: JobOptions;
   /** Bytes that the transport can carry, and the least that one value takes. */
@@ -82,6 +86,8 @@ export interface InferResult {
   readonly image: EngineRun['image'];
   /** Absent where tensors were asked for. */
   readonly findings?: Findings;
+  /** The picture asked for, encoded. */
+  readonly png?: Uint8Array;
   /** The tensors asked for, in that order; all outputs of a model without a decoder. */
   readonly tensors?: readonly OutputTensor[];
 }
@@ -104,6 +110,7 @@ export class Inference {
     try {
       const model = this.#findModel(request.model);
       checkInput(request.input, model);
+      checkPicture(request, model);
       const wanted = wantedOutputs(request, model);
       checkSize(wanted ?? [], request);
       const run = await this.#options.engine.infer(
@@ -111,7 +118,8 @@ export class Inference {
         { source: request.input, outputs: 'values' },
         request.job,
       );
-      return describeRun(run, { request, model, wanted });
+      const result = describeRun(run, { request, model, wanted });
+      return request.png === true ? { ...result, png: await drawPng(run, { request, model }) } : result;
     } catch (error) {
       const fault = asRequestError(error);
       if (fault.status === 500) this.#options.onFault(error);
@@ -146,6 +154,13 @@ export class Inference {
 function checkInput(input: InferInput, { network }: ServedModel): void {
   if (input.kind !== 'tensor' || input.name === network.input.name) return;
   throw new RequestError('inputs[0].name', `"${input.name}", expected "${network.input.name}"`);
+}
+
+/** A picture that can't be made isn't waited for. */
+function checkPicture({ png, model }: InferRequest, { network }: ServedModel): void {
+  const { decoder } = network.manifest;
+  if (png !== true || givesPicture(decoder)) return;
+  throw new RequestError('parameters.png', `"${model}" gives no picture: its decoder is ${decoder.kind}`);
 }
 
 interface OutputShape {
@@ -213,6 +228,18 @@ function describeRun(run: EngineRun, { request, model, wanted }: RunContext): In
   return { ...common, ...findings, ...tensors };
 }
 
+/** Characters of base64 for a byte. */
+const BASE64_RATIO = 4 / 3;
+
+/** @throws {PngSizeError} if the picture is too large to answer. */
+function drawPng(
+  run: EngineRun,
+  { request, model }: Pick<RunContext, 'request' | 'model'>,
+): Promise<Uint8Array> {
+  const maxBytes = Math.floor((request.answerLimit?.maxBytes ?? Number.POSITIVE_INFINITY) / BASE64_RATIO);
+  return encodePng(pictureOf(run, model.network), { maxBytes });
+}
+
 function outputNamed(outputs: readonly OutputTensor[], name: string): OutputTensor {
   const output = outputs.find((candidate) => candidate.name === name);
   if (output !== undefined) return output;
@@ -222,6 +249,7 @@ function outputNamed(outputs: readonly OutputTensor[], name: string): OutputTens
 function asRequestError(error: unknown): RequestError {
   if (error instanceof RequestError) return error;
   const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof PngSizeError) return new RequestError('parameters.png', text, 413);
   if (error instanceof InputError) return new RequestError('inputs[0]', text);
   if (error instanceof DeadlineError) return new RequestError('deadline', text, 504);
   if (error instanceof SuspendedError) return new UnavailableError('model', text, 503, RETRY_S.memory);

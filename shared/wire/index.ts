@@ -5,7 +5,14 @@ export type { Steps } from './cut-data.js';
 export type { Envelope, InferenceInput, InferenceRequest } from './inference-request.js';
 export { parseInferenceRequest, salvageEnvelope } from './inference-request.js';
 export type { ErrorResponse, InferenceResponse, ResponseTensor } from './inference-response.js';
-export { classTensors, datatypeOf, detectionTensors } from './inference-response.js';
+export {
+  classMapTensors,
+  classTensors,
+  datatypeOf,
+  detectionTensors,
+  pictureTensor,
+  placeTensors,
+} from './inference-response.js';
 export { isLoopback } from './loopback.js';
 export { MODEL_NAME, MODEL_NAME_RULE } from './model-name.js';
 export type {

@@ -109,6 +109,8 @@ export interface Envelope {
 export interface InferenceRequest extends Envelope {
   /** Least confidence of a detection, from `parameters.threshold`. */
   readonly threshold?: number;
+  /** Whether the answer is to have a picture of the output, from `parameters.png`. */
+  readonly png?: boolean;
   readonly input: InferenceInput;
   /** Names of the requested outputs; absent if the answer is what the model's decoder gives. */
   readonly outputs?: readonly string[];
@@ -178,8 +180,8 @@ function fieldName(path: KeyPath): string {
 
 function readParameters(
   parameters: ValueOf<typeof parametersSchema>,
-): Pick<InferenceRequest, 'replyTo' | 'threshold'> {
-  const { reply_to: replyTo, threshold } = parameters;
+): Pick<InferenceRequest, 'replyTo' | 'threshold' | 'png'> {
+  const { reply_to: replyTo, threshold, png } = parameters;
   if (replyTo !== undefined && typeof replyTo !== 'string') {
     throw new RequestError('parameters.reply_to', `${replyTo}, expected a topic`);
   }
@@ -187,7 +189,11 @@ function readParameters(
   if (threshold !== undefined && !isRatio) {
     throw new RequestError('parameters.threshold', `${threshold}, expected a number from 0 to 1`);
   }
+  if (png !== undefined && typeof png !== 'boolean') {
+    throw new RequestError('parameters.png', `${png}, expected true or false`);
+  }
   return {
+    ...(png === undefined ? {} : { png }),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(typeof threshold === 'number' ? { threshold } : {}),
   };

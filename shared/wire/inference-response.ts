@@ -74,6 +74,53 @@ export function classTensors(classes: readonly Omit<FoundBox, 'box'>[]): readonl
   const shape = [classes.length];
   return [
     { name: 'scores', shape, datatype: 'FP32', data: classes.map(({ confidence }) => confidence) },
+    ...namedClasses(classes),
+  ];
+}
+
+/** Where a map or a picture lies: its own size, and what it covers of the image. */
+interface Place {
+  readonly width: number;
+  readonly height: number;
+  readonly area: FoundBox['box'];
+}
+
+interface MapOfClasses {
+  readonly shares: readonly { readonly label: string; readonly classId: number; readonly share: number }[];
+  readonly classMap: Place & { readonly runs: readonly number[] };
+}
+
+/**
+ * Tensors of a class map that shows n classes, the largest first: shares [n], classes [n] and labels [n], those of its place,
+ * and runs [m, 2] of a class and a number of cells.
+ */
+export function classMapTensors({ shares, classMap }: MapOfClasses): readonly ResponseTensor[] {
+  const { runs } = classMap;
+  const shape = [shares.length];
+  return [
+    { name: 'shares', shape, datatype: 'FP32', data: shares.map(({ share }) => share) },
+    ...namedClasses(shares),
+    ...placeTensors(classMap),
+    { name: 'runs', shape: [runs.length / 2, 2], datatype: 'INT64', data: runs },
+  ];
+}
+
+/** map_size [2] as rows and columns, and map_area [4] as x, y, width, height in pixels of the image. */
+export function placeTensors({ width, height, area }: Place): readonly ResponseTensor[] {
+  return [
+    { name: 'map_size', shape: [2], datatype: 'INT64', data: [height, width] },
+    { name: 'map_area', shape: [4], datatype: 'FP32', data: [area.x, area.y, area.width, area.height] },
+  ];
+}
+
+/** Tensor of an encoded picture, in base64 as requests have theirs. */
+export function pictureTensor(base64: string): ResponseTensor {
+  return { name: 'png', shape: [1], datatype: 'BYTES', data: [base64] };
+}
+
+function namedClasses(classes: readonly Pick<FoundBox, 'label' | 'classId'>[]): readonly ResponseTensor[] {
+  const shape = [classes.length];
+  return [
     { name: 'classes', shape, datatype: 'INT64', data: classes.map(({ classId }) => classId) },
     { name: 'labels', shape, datatype: 'BYTES', data: classes.map(({ label }) => label) },
   ];

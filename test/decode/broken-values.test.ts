@@ -32,6 +32,11 @@ const NETWORKS: Readonly<Record<string, readonly [shapes: Shapes, options?: Deco
       ];
     }),
   ],
+  fastestdet: [[['output', 1, 7, 4, 4]], { ends: ['sigmoid', 'convolution', 'softmax'] }],
+  'text-map': [
+    [['sigmoid_0.tmp_0', 1, 1, 64, 64]],
+    { labels: ['text'], isPaddle: true, trail: ['Sigmoid', 'ConvTranspose', 'ConvTranspose'] },
+  ],
   'heat-map': [
     [
       ['hm', 1, 2, 16, 16],

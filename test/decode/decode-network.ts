@@ -1,6 +1,6 @@
 /** Chooses the decoder of made-up outputs and decodes them, as an import and a run do. */
 import assert from 'node:assert/strict';
-import type { NetworkFacts } from '../../agent/decode/box-decoder.js';
+import type { NetworkFacts, OutputEnd } from '../../agent/decode/box-decoder.js';
 import { chooseDecoder } from '../../agent/decode/choose-decoder.js';
 import { decodeOutputs } from '../../agent/decode/decode-outputs.js';
 import type { Decoder } from '../../agent/decode/decoder-schema.js';
@@ -12,6 +12,8 @@ export const LABELS = ['cat', 'dog'];
 
 export interface DecodeOptions {
   readonly size?: { readonly width: number; readonly height: number };
+  /** Of the input. */
+  readonly channels?: number;
   /** Null for a network without labels. */
   readonly labels?: readonly string[] | null;
   readonly task?: string;
@@ -20,6 +22,11 @@ export interface DecodeOptions {
   readonly activated?: (output: string) => boolean;
   /** Outputs that hold what convolutions give; none of them by default. */
   readonly direct?: (output: string) => boolean;
+  /** What outputs end with; other operators by default. */
+  readonly ends?: readonly OutputEnd[];
+  /** The operators that outputs come from, the last one first; unknown ones by default. */
+  readonly trail?: readonly string[];
+  readonly isPaddle?: boolean;
   /** The decoder that the user names. */
   readonly wanted?: string;
   /** The decoder that model.yaml has, so that none is chosen. */
@@ -32,21 +39,29 @@ const SQUARE = { width: 64, height: 64 };
 export function chooseFor(outputs: readonly OutputTensor[], options: DecodeOptions = {}): Decoder {
   const {
     size = SQUARE,
+    channels = 3,
     labels = LABELS,
     task,
     isYolov5,
     activated = () => true,
     direct = () => false,
+    ends = ['other'],
+    trail = [],
+    isPaddle,
     wanted,
   } = options;
   const facts: Omit<NetworkFacts, 'isTold'> = {
     outputs,
     ...size,
+    channels,
     ...(labels === null ? {} : { labels: labels.length }),
     ...(task === undefined ? {} : { task }),
+    ...(isPaddle === undefined ? {} : { isPaddle }),
     ...(isYolov5 === undefined ? {} : { isYolov5 }),
     isActivated: activated,
     isDirect: direct,
+    endsOf: () => ends,
+    trailOf: () => trail,
   };
   const stored = decoderSchema(JSON.parse(JSON.stringify(chooseDecoder(facts, wanted))));
   assert.ok(stored.isValid, JSON.stringify(stored));

@@ -12,8 +12,10 @@ test('knownLabels() tells a dataset by its number of classes', () => {
   assert.equal(knownLabels({ ...YOLOX, classes: 3 }), undefined);
 });
 
-test('knownLabels() knows detectors of faces', () => {
+test('knownLabels() knows detectors of faces and of text', () => {
   const yunet: Decoder = { kind: 'yunet', strides: [8, 16, 32], threshold: 0.6, nmsIou: 0.3 };
   assert.deepEqual(knownLabels(yunet)?.labels, ['face']);
+  const text = { kind: 'text-map', output: 'o', cellThreshold: 0.3, unclip: 1.5, threshold: 0.6 } as const;
+  assert.deepEqual(knownLabels(text)?.labels, ['text']);
   assert.equal(knownLabels({ kind: 'raw' }), undefined);
 });

@@ -38,6 +38,28 @@ test('scores are activated where they are concatenated with boxes after a Sigmoi
   }
 });
 
+test("FastestDet's parts tell its map from others of the same shape", async (context) => {
+  for (const ends of [
+    ['Sigmoid', 'Conv', 'Softmax'],
+    ['Sigmoid', 'Conv', 'Sigmoid'],
+  ] as const) {
+    const decoder = await importedDecoder(context, fastestdet(ends), NAMES);
+    assert.equal(decoder.kind, ends[2] === 'Softmax' ? 'fastestdet' : 'raw');
+  }
+});
+
+test("PaddlePaddle's names and the two transposed convolutions tell PP-OCR's detection", async (context) => {
+  for (const [output, last] of [
+    ['sigmoid_0.tmp_0', 'ConvTranspose'],
+    ['mask', 'ConvTranspose'],
+    ['sigmoid_0.tmp_0', 'Conv'],
+  ] as const) {
+    const decoder = await importedDecoder(context, textDetector(output, last), {});
+    const isSure = output !== 'mask' && last === 'ConvTranspose';
+    assert.equal(decoder.kind, isSure ? 'text-map' : 'raw', `${output}, ${last}`);
+  }
+});
+
 /** One convolution for each stride, as YOLOv5's maps before they are split by anchor. */
 function anchorMaps(isActivated: boolean | 'quantised'): Graph {
   const builder = new GraphBuilder();
@@ -91,6 +113,42 @@ function nanodet(isActivated: boolean): Graph {
   );
   const turned = { op: 'Transpose', inputs: [all], attributes: { perm: [0, 2, 1] } };
   return builder.build('nanodet', [builder.addNode(0, turned, float([1, cells, 34]))]);
+}
+
+/** Three parts of one map of stride 16. */
+function fastestdet(ends: readonly ('Conv' | 'Sigmoid' | 'Softmax')[]): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('image', [1, 3, SIDE, SIDE]);
+  const parts = [1, 4, 2].map((channels, at) => {
+    const part = headOf(builder, { image, stride: 16, channels });
+    const op = ends[at];
+    if (op === undefined || op === 'Conv') return part;
+    const attributes = op === 'Softmax' ? { axis: 1 } : {};
+    return builder.addMap(0, { op, inputs: [part], attributes }, mapOf(channels, 16)).tensor;
+  });
+  const joined = { op: 'Concat', inputs: parts, attributes: { axis: 1 } };
+  return builder.build('fastestdet', [builder.addMap(0, joined, mapOf(7, 16)).tensor]);
+}
+
+/** One plane of the input's size, after two transposed convolutions or a plain one. */
+function textDetector(output: string, last: 'Conv' | 'ConvTranspose'): Graph {
+  const builder = new GraphBuilder();
+  const image = builder.addInput('x', [1, 3, SIDE, SIDE]);
+  const stride = last === 'Conv' ? 1 : 4;
+  let map = headOf(builder, { image, stride, channels: 1 });
+  const attributes = { kernel_shape: [2, 2], strides: [2, 2] };
+  for (let side = stride / 2; side >= 1; side /= 2) {
+    const weights = builder.addConstant('weights', Float32Array.of(1, -2, 3, -4), [1, 1, 2, 2]);
+    map = builder.addMap(
+      0,
+      { op: 'ConvTranspose', inputs: [map, weights], attributes },
+      mapOf(1, side),
+    ).tensor;
+  }
+  const result = builder.addMap(0, { op: 'Sigmoid', inputs: [map] }, mapOf(1, 1)).tensor;
+  const graph = builder.build('db', [result]);
+  const tensors = graph.tensors.map((tensor, at) => (at === result ? { ...tensor, name: output } : tensor));
+  return { ...graph, tensors };
 }
 
 interface Head {

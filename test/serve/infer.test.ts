@@ -101,6 +101,32 @@ test('Inference gives the tensors that were asked for by name', async () => {
   );
 });
 
+const CLASS_MAP: Decoder = { kind: 'class-map', output: OUTPUT, form: 'scores', layout: 'nchw', classes: 4 };
+
+test('Inference gives a PNG of a class map to those who ask, if it can be sent', async () => {
+  const plain = await createInference(createModel(CLASS_MAP)).inference.infer(REQUEST);
+  assert.equal(plain.png, undefined);
+  assert.deepEqual(plain.findings?.shares?.[0], { label: 'cat', classId: 0, share: 1 });
+  const { inference, asked } = createInference(createModel(CLASS_MAP));
+  const { png, findings } = await inference.infer({ ...REQUEST, png: true });
+  assert.deepEqual(findings, plain.findings);
+  assert.equal(Buffer.from(png ?? []).toString('latin1', 1, 4), 'PNG');
+  const answerLimit = { maxBytes: 100, bytesPerValue: 2 };
+  await refuses(
+    inference.infer({ ...REQUEST, png: true, answerLimit }),
+    413,
+    /^parameters\.png: a PNG of 8x8 pixels takes more than 75 bytes$/,
+  );
+  assert.equal(asked.length, 2);
+  const other = createInference(createModel(CLASSES));
+  await refuses(
+    other.inference.infer({ ...REQUEST, png: true }),
+    400,
+    /"net" gives no picture: its decoder is classes/,
+  );
+  assert.deepEqual(other.asked, []);
+});
+
 test('Inference gives all tensors of a model without a decoder', async () => {
   const { inference } = createInference(createModel({ kind: 'raw' }));
   const { findings, tensors } = await inference.infer(REQUEST);

@@ -8,13 +8,14 @@ const IMAGE = { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8=']
 test('parseInferenceRequest() reads an encoded image', () => {
   const request = parse({
     id: '7',
-    parameters: { reply_to: 'mafat/clients/c/x', threshold: 0.5 },
+    parameters: { reply_to: 'mafat/clients/c/x', threshold: 0.5, png: true },
     inputs: [IMAGE],
   });
   assert.deepEqual(request, {
     id: '7',
     replyTo: 'mafat/clients/c/x',
     threshold: 0.5,
+    png: true,
     input: { kind: 'encoded', name: 'image', bytes: new Uint8Array(Buffer.from('hello')) },
   });
 });
@@ -77,6 +78,7 @@ test('parseInferenceRequest() names the field that is wrong', () => {
       'parameters.threshold',
       /2, expected a number from 0 to 1/,
     ],
+    [{ inputs: [IMAGE], parameters: { png: 1 } }, 'parameters.png', /1, expected true or false/],
   ];
   for (const [body, field, reason] of cases) {
     assert.throws(

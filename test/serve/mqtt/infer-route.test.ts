@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutputTensor } from '../../../agent/engine/wire/protocol.js';
-import type { Inference } from '../../../agent/serve/infer.js';
+import type { Inference, InferResult } from '../../../agent/serve/infer.js';
 import { inferRoute } from '../../../agent/serve/mqtt/requests/infer.js';
 
 test('inferRoute() gives tensors of all types as their numbers', async () => {
@@ -11,21 +11,49 @@ test('inferRoute() gives tensors of all types as their numbers', async () => {
     { name: 'longs', dtype: 'int64', shape: [2], bytes: bytesOf(BigInt64Array.of(-1n, 2n ** 40n)) },
     { name: 'bytes', dtype: 'int8', shape: [1, 2], bytes: bytesOf(Int8Array.of(-128, 127)) },
   ];
-  assert.deepEqual(await answerOf(tensors), [
+  assert.deepEqual(await answerOf({ tensors }), [
     { name: 'halves', shape: [3], datatype: 'FP16', data: [1, -2, 65504] },
     { name: 'longs', shape: [2], datatype: 'INT64', data: [-1, 2 ** 40] },
     { name: 'bytes', shape: [1, 2], datatype: 'INT8', data: [-128, 127] },
   ]);
 });
 
-/** Outputs in the answer to a request for which an inference gives these tensors. */
-async function answerOf(tensors: readonly OutputTensor[]): Promise<unknown> {
+test('inferRoute() gives a class map as shares and runs, and its PNG in base64', async () => {
+  const shares = [
+    { label: 'road', classId: 0, share: 0.75 },
+    { label: 'car', classId: 3, share: 0.25 },
+  ];
+  const area = { x: 0, y: 10, width: 40, height: 20 };
+  const classMap = { width: 4, height: 2, area, runs: [0, 6, 3, 2] };
+  const findings = { detections: [], shares, classMap };
+  assert.deepEqual(await answerOf({ findings, png: Uint8Array.of(1, 2, 3) }), [
+    { name: 'shares', shape: [2], datatype: 'FP32', data: [0.75, 0.25] },
+    { name: 'classes', shape: [2], datatype: 'INT64', data: [0, 3] },
+    { name: 'labels', shape: [2], datatype: 'BYTES', data: ['road', 'car'] },
+    { name: 'map_size', shape: [2], datatype: 'INT64', data: [2, 4] },
+    { name: 'map_area', shape: [4], datatype: 'FP32', data: [0, 10, 40, 20] },
+    { name: 'runs', shape: [2, 2], datatype: 'INT64', data: [0, 6, 3, 2] },
+    { name: 'png', shape: [1], datatype: 'BYTES', data: ['AQID'] },
+  ]);
+});
+
+test('inferRoute() says how large a picture is that was not asked for', async () => {
+  const area = { x: 0, y: 0, width: 40, height: 20 };
+  const findings = { detections: [], picture: { width: 80, height: 40, area } };
+  assert.deepEqual(await answerOf({ findings }), [
+    { name: 'map_size', shape: [2], datatype: 'INT64', data: [40, 80] },
+    { name: 'map_area', shape: [4], datatype: 'FP32', data: [0, 0, 40, 20] },
+  ]);
+});
+
+/** Outputs in the answer to a request for which an inference gives this. */
+async function answerOf(given: Partial<InferResult>): Promise<unknown> {
   const infer: Inference['infer'] = async () => ({
     plan: 'whole',
     latencyMs: 1,
     readMs: 1,
     image: { width: 1, height: 1 },
-    tensors,
+    ...given,
   });
   const sent: string[] = [];
   const { handle } = inferRoute({

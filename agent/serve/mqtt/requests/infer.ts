@@ -9,12 +9,15 @@ import type {
   Steps,
 } from '../../../../shared/wire/index.js';
 import {
+  classMapTensors,
   classTensors,
   clientOf,
   datatypeOf,
   detectionTensors,
   isTopicLevel,
   parseInferenceRequest,
+  pictureTensor,
+  placeTensors,
   RequestError,
   salvageEnvelope,
 } from '../../../../shared/wire/index.js';
@@ -100,7 +103,7 @@ async function serve(
   request: InferenceRequest,
   { inference, model, maxPayloadBytes, client }: Context & { readonly client: string },
 ): Promise<Answer['body']> {
-  const { id, threshold, outputs } = request;
+  const { id, threshold, outputs, png } = request;
   try {
     const result = await inference.infer({
       model,
@@ -108,6 +111,7 @@ async function serve(
       job: { kind: 'request', client, ...(expiryMs === undefined ? {} : { deadlineMs: expiryMs }) },
       answerLimit: { maxBytes: maxPayloadBytes, bytesPerValue: JSON_BYTES_PER_VALUE },
       ...(threshold === undefined ? {} : { threshold }),
+      ...(png === undefined ? {} : { png }),
       ...(outputs === undefined ? {} : { outputs }),
     });
     const { plan, readMs, latencyMs } = result;
@@ -162,8 +166,16 @@ function inputOf({ input }: InferenceRequest): InferInput {
   return input.kind === 'encoded' ? { kind: 'bytes', name: 'inputs[0]', bytes: input.bytes } : input;
 }
 
-function answerTensors({ findings, tensors }: InferResult): readonly ResponseTensor[] {
+function answerTensors({ png, ...result }: InferResult): readonly ResponseTensor[] {
+  const picture = png === undefined ? [] : [pictureTensor(Buffer.from(png).toString('base64'))];
+  return [...resultTensors(result), ...picture];
+}
+
+function resultTensors({ findings, tensors }: InferResult): readonly ResponseTensor[] {
   if (tensors !== undefined) return tensors.map(rawTensor);
+  const { shares, classMap, picture } = findings ?? {};
+  if (picture !== undefined) return placeTensors(picture);
+  if (shares !== undefined && classMap !== undefined) return classMapTensors({ shares, classMap });
   return findings?.classes === undefined
     ? detectionTensors(findings?.detections ?? [])
     : classTensors(findings.classes);
